@@ -1,0 +1,138 @@
+"""What a screen may ask of the engine: frozen, typed, each acknowledged with one sentence.
+
+A command that cannot be done is refused with a reason (`CommandResult.ok` False); it is
+never half done and never silently dropped.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from core.snapshots import Attached, CandleBlock, EngineSnapshot, FeedItem
+
+
+class _Command(msgspec.Struct, frozen=True, tag=True):
+    pass
+
+
+class Attach(_Command, frozen=True):
+    """First command on a connection. `token` comes from the engine's runtime file."""
+
+    token: str
+    backlog: int = 2000
+
+
+class StartBot(_Command, frozen=True):
+    """`confirm_live` must be True for an account in live mode: the trader has confirmed."""
+
+    bot_id: str
+    confirm_live: bool = False
+
+
+class PauseBot(_Command, frozen=True):
+    """No new entries; position and its stops stay."""
+
+    bot_id: str
+
+
+class StopBot(_Command, frozen=True):
+    bot_id: str
+    close_position: bool
+
+
+class AddBot(_Command, frozen=True):
+    """`kind` is "UnifiedBot"; parameters of the strategy stay at their defaults."""
+
+    kind: str
+    account: str
+    symbol: str
+    timeframe: str
+    strategy: str
+
+
+class RemoveBot(_Command, frozen=True):
+    """Refused while the bot runs or holds a position."""
+
+    bot_id: str
+
+
+class ClosePosition(_Command, frozen=True):
+    account: str
+    symbol: str
+
+
+class CancelOrder(_Command, frozen=True):
+    account: str
+    symbol: str
+    client_order_id: str
+    exchange_order_id: str
+
+
+class KillSwitch(_Command, frozen=True):
+    """Stops every bot, cancels every working order except protective stops, halts entries."""
+
+
+class ResumeTrading(_Command, frozen=True):
+    """Explicit end of the kill switch."""
+
+
+class GetCandles(_Command, frozen=True):
+    """The newest `count` closed candles before `end_ms` (None: now) with indicators."""
+
+    symbol: str
+    timeframe: str
+    count: int = 1000
+    end_ms: int | None = None
+
+
+class WatchChart(_Command, frozen=True):
+    """This connection's charts as (symbol, timeframe); replaces the former list."""
+
+    charts: list[tuple[str, str]]
+
+
+class StopEngine(_Command, frozen=True):
+    """Ordered shutdown. Positions and their stops stay at the exchange."""
+
+
+Command = (
+    Attach
+    | StartBot
+    | PauseBot
+    | StopBot
+    | AddBot
+    | RemoveBot
+    | ClosePosition
+    | CancelOrder
+    | KillSwitch
+    | ResumeTrading
+    | GetCandles
+    | WatchChart
+    | StopEngine
+)
+
+
+class Request(msgspec.Struct, frozen=True):
+    request_id: int
+    command: Command
+
+
+class CommandResult(msgspec.Struct, frozen=True, tag=True):
+    """Answer to one request; `text` is a sentence for the trader when `ok` is False."""
+
+    request_id: int
+    ok: bool
+    text: str = ""
+    block: CandleBlock | None = None
+    attached: Attached | None = None
+
+
+class SnapshotMessage(_Command, frozen=True):
+    snapshot: EngineSnapshot
+
+
+class FeedMessage(_Command, frozen=True):
+    items: list[FeedItem]
+
+
+ServerMessage = CommandResult | SnapshotMessage | FeedMessage

@@ -1,0 +1,1 @@
+"""Immutable values that everything else passes around; units stand in their names."""

@@ -1,0 +1,327 @@
+"""What the engine tells a screen: the newest value of everything, at most ten times a second,
+and an ordered list of what must not be lost.
+
+Display only: nothing here decides about money. Money stays `Decimal` (it is shown exactly);
+chart columns are floats.
+"""
+
+from __future__ import annotations
+
+import enum
+from decimal import Decimal
+
+import msgspec
+
+from core.models.candles import Ticker
+from core.models.fills import Fill
+from core.models.instruments import Instrument
+from core.models.orders import Order
+from core.models.positions import Position
+
+PROTOCOL_VERSION = 1
+
+
+class EngineState(enum.StrEnum):
+    STARTING = "starting"
+    RECONCILING = "reconciling"
+    RUNNING = "running"
+    STOPPING = "stopping"
+
+
+class BotState(enum.StrEnum):
+    STOPPED = "stopped"
+    STARTING = "starting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    ERROR = "error"
+
+
+class TradingState(enum.StrEnum):
+    """Risk states (NautilusTrader's words): all orders, exits only, nothing but cancels."""
+
+    ACTIVE = "active"
+    REDUCING = "reducing"
+    HALTED = "halted"
+
+
+class AccountMode(enum.StrEnum):
+    DEMO = "demo"
+    PAPER = "paper"
+    LIVE = "live"
+
+
+class ConnectionState(msgspec.Struct, frozen=True):
+    """`last_message_age_ms` is real time since the last message, None before the first."""
+
+    exchange: str
+    public: str
+    private: str
+    detail: str = ""
+    latency_p50_ms: float | None = None
+    latency_p99_ms: float | None = None
+    order_latency_ms: float | None = None
+    last_message_age_ms: int | None = None
+    reconnects: int = 0
+
+
+class AccountSnapshot(msgspec.Struct, frozen=True):
+    name: str
+    exchange: str
+    mode: AccountMode
+    currency: str
+    wallet_balance: Decimal | None
+    equity: Decimal | None
+    unrealized_pnl: Decimal | None
+    ledger_error: Decimal | None  # our ledger minus the exchange's wallet balance
+
+
+class BotSnapshot(msgspec.Struct, frozen=True):
+    bot_id: str
+    kind: str  # "UnifiedBot"
+    account: str
+    symbol: str
+    timeframe: str
+    strategy: str
+    state: BotState
+    state_text: str  # one sentence: what it does or why it stopped
+    since_ms: int | None
+    realized_pnl: Decimal
+    trades_today: int
+    last_signal: str
+    candles_closed: int
+    indicators: dict[str, float] = {}
+
+
+class CapitalSlice(msgspec.Struct, frozen=True):
+    """Capital held by one symbol. `state` is "locked" (position) or "reserved" (order)."""
+
+    symbol: str
+    bot_id: str
+    amount: Decimal
+    state: str
+    share: Decimal  # of total capital, 0..1
+    unrealized_pnl: Decimal | None
+
+
+class LedgerLine(msgspec.Struct, frozen=True):
+    time_ms: int
+    kind: str  # reserved, locked, given_back, released, fee, funding, deposit
+    text: str
+    amount: Decimal
+
+
+class CapitalSnapshot(msgspec.Struct, frozen=True):
+    """total = free + reserved + locked (`free` includes the part that is kept, never used)."""
+
+    currency: str
+    initial: Decimal
+    total: Decimal
+    free: Decimal
+    reserved: Decimal
+    locked: Decimal
+    available: Decimal  # what a new order may take: cap x total - reserved - locked, not below 0
+    cap_ratio: Decimal  # 0.80
+    allocation_ratio: Decimal
+    realized_pnl: Decimal
+    unrealized_pnl: Decimal
+    equity: Decimal
+    daily_pnl: Decimal
+    daily_realized_pnl: Decimal
+    peak: Decimal
+    drawdown: Decimal  # 0..1 of peak
+    max_drawdown: Decimal
+    slices: list[CapitalSlice]
+    ledger: list[LedgerLine]  # newest first, at most 50
+    equity_curve: list[tuple[int, float]]  # (ms UTC, equity), at most 500 points
+    daily_results: list[tuple[int, float]]  # (day start ms, result), at most 30
+    best_day: Decimal | None = None
+    worst_day: Decimal | None = None
+    trades: int = 0
+
+
+class RiskLimit(msgspec.Struct, frozen=True):
+    """One rule's bar: `used` of `limit`, in `unit` ("%" or "orders")."""
+
+    name: str  # daily_loss, largest_position, orders_per_minute, drawdown, capital_in_use
+    used: float
+    limit: float
+    unit: str
+    consequence: str
+
+
+class RiskSnapshot(msgspec.Struct, frozen=True):
+    state: TradingState
+    reason: str
+    limits: list[RiskLimit]
+    kill_switch_since_ms: int | None = None
+    kill_switch_answers: list[str] = []  # "Bybit: 3 of 3 cancelled"
+
+
+class LimiterSnapshot(msgspec.Struct, frozen=True):
+    """One family of requests. `used_ratio` is of the 80 % we allow ourselves, last window."""
+
+    exchange: str
+    family: str
+    used_ratio: float
+    wait_ms: float
+    total_requests: int
+    held_back: int
+    refused_by_exchange: int
+
+
+class DataSnapshot(msgspec.Struct, frozen=True):
+    symbols_loaded: int
+    max_symbols: int
+    candles_in_memory: int
+    memory_bytes: int
+    candles_stored: int
+    last_save_ms: int | None
+    last_save_took_ms: float | None
+    last_save_symbols: int
+    gaps_filled: int
+    gaps_open: int
+    backfills: int
+    cache_bytes: int
+    series: list[SeriesSnapshot] = []
+
+
+class SeriesSnapshot(msgspec.Struct, frozen=True):
+    exchange: str
+    symbol: str
+    timeframe: str
+    rows: int
+    first_ms: int | None
+    last_ms: int | None
+    gaps: int
+    file_bytes: int
+
+
+class MachineSnapshot(msgspec.Struct, frozen=True):
+    engine_cpu_ratio: float
+    engine_rss_mb: float
+    disk_used_ratio: float
+    loop_gap_max_ms: float
+    uptime_s: float
+
+
+class LiveCandle(msgspec.Struct, frozen=True):
+    """The forming bar of a watched chart, with the engine's indicator values on it."""
+
+    symbol: str
+    timeframe: str
+    open_time_ms: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    indicators: dict[str, float] = {}
+
+
+class EngineSnapshot(msgspec.Struct, frozen=True):
+    """Everything, newest value per key. `market_time_ms` is the exchange's clock."""
+
+    seq: int
+    state: EngineState
+    state_text: str
+    market_time_ms: int
+    clock_rate: float
+    connections: list[ConnectionState]
+    accounts: list[AccountSnapshot]
+    bots: list[BotSnapshot]
+    positions: list[PositionSnapshot]
+    working_orders: list[Order]
+    tickers: list[TickerRow]
+    live_candles: list[LiveCandle]
+    capital: CapitalSnapshot | None
+    risk: RiskSnapshot
+    limiters: list[LimiterSnapshot]
+    data: DataSnapshot
+    machine: MachineSnapshot
+    unhandled_exceptions: int = 0
+
+
+class PositionSnapshot(msgspec.Struct, frozen=True):
+    """`opened_ms` and the percentages are the engine's; None where it cannot know."""
+
+    position: Position
+    bot_id: str
+    opened_ms: int | None
+    pnl_ratio: Decimal | None
+    r_multiple: Decimal | None
+    is_protected: bool
+
+
+class TickerRow(msgspec.Struct, frozen=True):
+    ticker: Ticker
+    age_ms: int  # real time since the last message of this symbol
+
+
+class ClosedCandle(msgspec.Struct, frozen=True, tag=True):
+    """A bar closed on a watched chart; ordered, never dropped."""
+
+    candle: LiveCandle
+
+
+class FillRecord(msgspec.Struct, frozen=True, tag=True):
+    fill: Fill
+    purpose: str  # entry, exit, stop_loss, take_profit, external
+    trade_pnl: Decimal | None = None  # net result of the round trip this fill closed
+
+
+class OrderRecord(msgspec.Struct, frozen=True, tag=True):
+    order: Order
+
+
+class Notice(msgspec.Struct, frozen=True, tag=True):
+    """A line of the log; `severity` info/warning/danger, toast when `toast`.
+
+    `title` is two or three words ("Candle closed", "Filled", "Denied"), `text` one sentence.
+    """
+
+    severity: str
+    title: str
+    text: str
+    symbol: str = ""
+    bot_id: str = ""
+    toast: bool = False
+
+
+Record = ClosedCandle | FillRecord | OrderRecord | Notice
+
+
+class FeedItem(msgspec.Struct, frozen=True):
+    """One entry of the ordered list. `seq` grows by one; a gap means items were lost: reattach."""
+
+    seq: int
+    time_ms: int
+    record: Record
+
+
+class CandleBlock(msgspec.Struct, frozen=True):
+    """Chart history, columns as little-endian bytes: `open_time_ms` int64, the rest float64.
+
+    Raw columns rather than Arrow: the screen reads them with `numpy.frombuffer` and so needs
+    no pyarrow, which costs it 0.1 s and 36 MB. Indicators are the engine's own (same code as
+    the strategy's), NaN while warming up, one column each: ema_20, ema_60, rsi_14, atr_14,
+    macd, macd_signal, macd_histogram.
+    """
+
+    symbol: str
+    timeframe: str
+    rows: int
+    columns: dict[str, bytes]
+    is_end_of_history: bool  # nothing older exists
+
+
+class Attached(msgspec.Struct, frozen=True):
+    """First answer to a screen: who the engine is, and the newest part of the ordered list."""
+
+    protocol_version: int
+    engine_pid: int
+    data_dir: str
+    instruments: list[Instrument]
+    strategies: list[str]
+    backlog: list[FeedItem]
+    snapshot: EngineSnapshot

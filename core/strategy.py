@@ -1,0 +1,57 @@
+"""Strategies are stateless: candles in, signals out (spec M2). Same code live and in backtest.
+
+Write one as a subclass in `strategies/`, one file, and register it in `strategies/__init__.py`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import msgspec
+import pandas as pd
+
+from core.models.candles import Timeframe
+
+
+class StrategyParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of a strategy's declared parameters; defaults make it runnable at once."""
+
+
+class Strategy(ABC):
+    """Turns closed candles into signals; knows neither balance nor position.
+
+    Frames have a `DatetimeIndex` (UTC, bar open) and float columns open, high, low, close,
+    volume; the entry timeframe first. Every row is a closed candle. Frames of a higher timeframe
+    hold closed bars only, and a row of the entry frame may use a higher bar only if that bar had
+    closed when the entry row closed (the shift(1) rule; `tests/strategies` proves it for every
+    registered strategy by cutting off the future).
+    """
+
+    name: ClassVar[str]
+    required_timeframes: ClassVar[tuple[Timeframe, ...]]
+    parameters_type: ClassVar[type[StrategyParameters]]
+
+    def __init__(self, parameters: StrategyParameters | None = None) -> None:
+        self.parameters = parameters if parameters is not None else self.parameters_type()
+
+    @property
+    @abstractmethod
+    def warm_up_bars(self) -> int:
+        """Entry bars needed before the first signal can be trusted."""
+
+    @abstractmethod
+    def calculate_indicators(self, frames: dict[Timeframe, pd.DataFrame]) -> pd.DataFrame:
+        """Entry frame with one float column added per indicator (NaN while warming up)."""
+
+    @abstractmethod
+    def generate_signals(self, indicators: pd.DataFrame) -> pd.Series:
+        """-1, 0 or 1 per row, known at that row's close."""
+
+    @abstractmethod
+    def exit_distances(self, row: pd.Series) -> tuple[float, float]:
+        """Price distances (stop loss, take profit) from the entry for a signal on `row`."""
+
+    def explain(self, row: pd.Series, direction: int) -> str:  # noqa: ARG002 (for subclasses)
+        """One short sentence a trader reads in the causal trail."""
+        return f"{self.name}: {'long' if direction > 0 else 'short'}"
