@@ -105,6 +105,13 @@ class OrderRequest(msgspec.Struct, frozen=True):
         return self.purpose is OrderPurpose.ENTRY and not self.reduce_only
 
 
+class Denial(msgspec.Struct, frozen=True):
+    """Our own no, with the rule's name and the numbers in the sentence. Nothing was sent."""
+
+    code: str  # e.g. capital_cap, daily_loss, position_size
+    text: str  # "position 20.7 % is above 20 %"
+
+
 class Order(msgspec.Struct, frozen=True):
     """Newest known state of one order. `fee` is summed over fills, in the quote currency.
 
