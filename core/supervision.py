@@ -1,4 +1,4 @@
-"""Every task is supervised (rule 9): a fault becomes that part's visible state, its neighbours go on."""
+"""Every task is supervised (rule 9): a fault becomes its part's visible state, others go on."""
 
 from __future__ import annotations
 
