@@ -1,0 +1,1 @@
+"""Start-up and wiring: the only room that names concrete classes of the others."""

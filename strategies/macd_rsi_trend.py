@@ -95,7 +95,11 @@ class MacdRsiTrend(Strategy):
         _, _, histogram = talib.MACD(
             pattern["close"].to_numpy(float), p.macd_fast, p.macd_slow, p.macd_signal
         )
-        pattern_closes = pd.DatetimeIndex(pattern.index) + pd.Timedelta(milliseconds=pattern_timeframe.duration_ms)
-        entry_closes = pd.DatetimeIndex(entry_opens) + pd.Timedelta(milliseconds=entry_timeframe.duration_ms)
+        pattern_closes = pd.DatetimeIndex(pattern.index) + pd.Timedelta(
+            milliseconds=pattern_timeframe.duration_ms
+        )
+        entry_closes = pd.DatetimeIndex(entry_opens) + pd.Timedelta(
+            milliseconds=entry_timeframe.duration_ms
+        )
         newest = np.asarray(pattern_closes.searchsorted(entry_closes, side="right")) - 1
         return np.where(newest >= 0, histogram[np.maximum(newest, 0)], np.nan)
