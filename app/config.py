@@ -207,7 +207,8 @@ class _Checker:
         fields = [field.name for field in msgspec.structs.fields(kind)]
         for key in entry:
             if key not in fields:
-                raise self._fault(table, index, key, f"unknown key {key!r}; {_suggest(key, fields)}")
+                text = f"unknown key {key!r}; {_suggest(key, fields)}"
+                raise self._fault(table, index, key, text)
         try:
             return msgspec.convert(_decimals_as_text(entry), kind)
         except msgspec.ValidationError as fault:
