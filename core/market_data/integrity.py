@@ -1,0 +1,83 @@
+"""What a candle must satisfy before it is believed, and which candles a series lacks.
+
+Everything here is pure: the exchange is asked elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+import numpy as np
+
+from core.market_data.columns import IntArray
+from core.models.candles import Candle, SeriesKey
+
+LARGE_MOVE_RATIO = Decimal("0.5")
+_MAX_INTEGER_DIGITS = 20  # with 18 decimals: the 38 digits of a Parquet decimal
+_MAX_DECIMALS = 18
+
+Range = tuple[int, int]  # open times of the first and the last bar, both inclusive, ms UTC
+
+
+class BadCandle(ValueError):
+    """A candle that cannot be true; the text is one sentence for the trader."""
+
+
+def check_candle(key: SeriesKey, candle: Candle) -> None:
+    """Raises BadCandle unless prices are positive, high and low enclose open and close, the
+    volume is not negative and the open time lies on the timeframe's grid."""
+    prices = (candle.open, candle.high, candle.low, candle.close)
+    for value in (*prices, candle.volume):
+        if not value.is_finite():
+            raise BadCandle(_sentence(key, candle, f"{value} is not a number"))
+        _, digits, exponent = value.as_tuple()
+        assert isinstance(exponent, int)  # finite
+        if len(digits) + exponent > _MAX_INTEGER_DIGITS or _decimals(value) > _MAX_DECIMALS:
+            raise BadCandle(_sentence(key, candle, f"{value} has more digits than are stored"))
+    if min(prices) <= 0:
+        raise BadCandle(_sentence(key, candle, f"price {min(prices)} is not above zero"))
+    if candle.high != max(prices):
+        raise BadCandle(_sentence(key, candle, f"high {candle.high} is below {max(prices)}"))
+    if candle.low != min(prices):
+        raise BadCandle(_sentence(key, candle, f"low {candle.low} is above {min(prices)}"))
+    if candle.volume < 0:
+        raise BadCandle(_sentence(key, candle, f"volume {candle.volume} is negative"))
+    if key.timeframe.floor_ms(candle.open_time_ms) != candle.open_time_ms:
+        raise BadCandle(_sentence(key, candle, f"no {key.timeframe} bar opens at that time"))
+
+
+def is_large_move(previous_close: Decimal, close: Decimal) -> bool:
+    """More than 50 % from one close to the next: kept, but the trader should look (spec M7)."""
+    return abs(close - previous_close) > previous_close * LARGE_MOVE_RATIO
+
+
+def missing_ranges(
+    present_ms: IntArray, empty: Iterable[Range], first_ms: int, last_ms: int, step_ms: int
+) -> list[Range]:
+    """Bars of the grid `first_ms`..`last_ms` that are neither present nor known to be empty.
+
+    `present_ms` is sorted. Ranges come oldest first and never touch each other.
+    """
+    if last_ms < first_ms:
+        return []
+    is_missing = np.ones((last_ms - first_ms) // step_ms + 1, dtype=bool)
+    inside = present_ms[(present_ms >= first_ms) & (present_ms <= last_ms)]
+    is_missing[(inside - first_ms) // step_ms] = False
+    for start_ms, end_ms in empty:
+        start = max(0, -((first_ms - start_ms) // step_ms))
+        is_missing[start : max(0, (end_ms - first_ms) // step_ms + 1)] = False
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], is_missing, [False]))))
+    return [
+        (first_ms + int(start) * step_ms, first_ms + (int(stop) - 1) * step_ms)
+        for start, stop in zip(edges[::2], edges[1::2], strict=True)
+    ]
+
+
+def _decimals(value: Decimal) -> int:
+    exponent = value.normalize().as_tuple().exponent
+    return -exponent if isinstance(exponent, int) else 0
+
+
+def _sentence(key: SeriesKey, candle: Candle, fault: str) -> str:
+    return f"{key.exchange} {key.symbol} {key.timeframe} bar {candle.open_time_ms}: {fault}."
