@@ -332,7 +332,7 @@ def launch(python: Path, arguments: list[str]) -> int:
     """Become the program (POSIX), or run it and pass its exit code on (Windows)."""
     environment = clean_environment() | {"PYTHONPATH": str(ROOT)}
     command = [str(python), "-m", "app", *arguments]
-    if sys.platform != "win32":  # there, exec would detach from the console
+    if os.name == "posix":  # on Windows, exec would detach from the console
         sys.stdout.flush()
         sys.stderr.flush()
         os.execve(python, command, environment)
