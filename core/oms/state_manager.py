@@ -1,0 +1,114 @@
+"""Positions, balances and open orders of every account, as the exchange reports them.
+
+Private stream first, REST to check (spec M6). A REST answer describes the moment it was asked
+for: what the stream has said since then stands.
+"""
+
+from __future__ import annotations
+
+import logging
+from decimal import Decimal
+
+import msgspec
+
+from core.clock import Clock
+from core.event_bus import EventBus
+from core.models.orders import Order, Side
+from core.models.positions import Balance, Position
+
+log = logging.getLogger(__name__)
+
+
+class StateManager:
+    """Synchronous and single-threaded, like the bus. Knows nothing about who owns what."""
+
+    def __init__(self, bus: EventBus, clock: Clock) -> None:
+        """Follows `Order` events for the open orders; positions and balances are given to it."""
+        self._clock = clock
+        self._positions: dict[tuple[str, str], Position] = {}
+        self._balances: dict[str, Balance] = {}
+        self._open_orders: dict[tuple[str, str], Order] = {}
+        bus.subscribe(Order, self.on_order, part="state manager")
+
+    def on_position(self, position: Position) -> None:
+        """From the private stream. An older message than the known one changes nothing."""
+        known = self._positions.get((position.account, position.symbol))
+        if known is None or position.updated_ms >= known.updated_ms:
+            self._positions[(position.account, position.symbol)] = position
+
+    def on_balance(self, balance: Balance) -> None:
+        """From the private stream. An older message than the known one changes nothing."""
+        known = self._balances.get(balance.account)
+        if known is None or balance.updated_ms >= known.updated_ms:
+            self._balances[balance.account] = balance
+
+    def on_order(self, order: Order) -> None:
+        """From the bus: the order as the OMS knows it."""
+        key = (order.account, order.client_order_id or order.exchange_order_id)
+        if order.status.is_terminal:
+            self._open_orders.pop(key, None)
+        else:
+            self._open_orders[key] = order
+
+    def replace_positions(self, account: str, positions: list[Position], as_of_ms: int) -> None:
+        """The whole REST answer of one account, asked for at `as_of_ms` (market time).
+
+        A known position that is not in it is flat now, unless the stream spoke of it since."""
+        for position in positions:
+            self.on_position(position)
+        named = {position.symbol for position in positions}
+        for (owner, symbol), known in list(self._positions.items()):
+            if owner != account or symbol in named or known.is_flat:
+                continue
+            if known.updated_ms < as_of_ms:
+                self._positions[(owner, symbol)] = msgspec.structs.replace(
+                    known, quantity=Decimal(0), unrealized_pnl=Decimal(0),
+                    stop_loss=None, take_profit=None, updated_ms=as_of_ms,
+                )  # fmt: skip
+
+    def position(self, account: str, symbol: str) -> Position | None:
+        """None when the exchange has never told of one; a closed one is kept as flat."""
+        return self._positions.get((account, symbol))
+
+    def positions(self, account: str | None = None) -> list[Position]:
+        """Every position that is not flat."""
+        return [
+            position
+            for (owner, _), position in self._positions.items()
+            if not position.is_flat and account in (None, owner)
+        ]
+
+    def balance(self, account: str) -> Balance | None:
+        """None before the exchange's first word."""
+        return self._balances.get(account)
+
+    def open_orders(self, account: str | None = None) -> list[Order]:
+        """Every order that has not ended, exchange-made stops included."""
+        return [
+            order for (owner, _), order in self._open_orders.items() if account in (None, owner)
+        ]
+
+    def is_protected(self, account: str, symbol: str) -> bool:
+        """True when a stop rests at the exchange for the whole position, or there is none."""
+        position = self._positions.get((account, symbol))
+        if position is None or position.is_flat or position.stop_loss is not None:
+            return True
+        resting = sum(
+            (
+                position.quantity if order.quantity == 0 else order.quantity - order.filled_quantity
+                for order in self.open_orders(account)
+                if order.symbol == symbol and _stops(position, order)
+            ),
+            Decimal(0),
+        )
+        return resting >= position.quantity
+
+
+def _stops(position: Position, order: Order) -> bool:
+    """Reduce-only, against the position, triggered on its losing side."""
+    if not order.reduce_only or order.trigger_price is None:
+        return False
+    if order.side is position.side:
+        return False
+    price = position.mark_price or position.entry_price
+    return order.trigger_price < price if position.side is Side.BUY else order.trigger_price > price
