@@ -1,0 +1,192 @@
+"""A candle's way from the exchange's stream to the strategies of one exchange.
+
+Durable first, then memory, then the event (ARCHITECTURE.md): a strategy never sees a bar that a
+crash could take back. A hole before the newest bar is filled from REST before anybody hears of
+that bar, so no signal is ever computed across a gap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from core.clock import Clock
+from core.event_bus import EventBus
+from core.events import Error, MarketData, Severity
+from core.exchange_port import ExchangeError, MarketDataPort, StreamKind, StreamState
+from core.market_data.bot_data_manager import AppendOutcome, BotDataManager
+from core.market_data.shared_data_manager import SharedDataManager
+from core.models.candles import CandleUpdate, Ticker, Timeframe
+from core.supervision import Supervisor
+
+log = logging.getLogger(__name__)
+MONITOR_INTERVAL_S = 300  # spec T3: a backfill every 300 s, whatever the stream says
+LATENCY_SAMPLES = 50_000
+_Series = tuple[str, Timeframe]
+
+
+class MarketFeed:
+    """Receives one exchange's public stream and serves every account on that exchange.
+
+    Attributes: tickers, forming (newest unclosed bar per series), latencies_ms, candles_closed,
+    last_message_s (monotonic, None before the first), reconnects, backfills.
+    """
+
+    def __init__(
+        self,
+        port: MarketDataPort,
+        *,
+        data: SharedDataManager,
+        bus: EventBus,
+        supervisor: Supervisor,
+        clock: Clock,
+    ) -> None:
+        self.port = port
+        self.data = data
+        self.tickers: dict[str, Ticker] = {}
+        self.ticker_received_s: dict[str, float] = {}
+        self.forming: dict[_Series, CandleUpdate] = {}
+        self.latencies_ms: deque[float] = deque(maxlen=LATENCY_SAMPLES)
+        self.candles_closed = 0
+        self.first_candle_s: float | None = None
+        self.last_message_s: float | None = None
+        self.reconnects = 0
+        self.backfills = 0
+        self.candles_filled = 0
+        self.on_closed_candle: list[Callable[[CandleUpdate], None]] = []
+        self._bus = bus
+        self._supervisor = supervisor
+        self._clock = clock
+        self._managers: dict[_Series, BotDataManager] = {}
+        self._streamed: set[_Series] = set()
+        self._repairing: dict[_Series, CandleUpdate | None] = {}
+        self._was_connected = False
+
+    async def follow(self, symbol: str, timeframe: Timeframe) -> BotDataManager:
+        """Load a series, keep it complete, and stream it. Raises ExchangeError, StoreFault."""
+        series = (symbol, timeframe)
+        manager = self.data.get_manager(symbol, timeframe)
+        if series not in self._managers:
+            await manager.load_historical(self.port.fetch_candles)
+            self._managers[series] = manager
+            # A bar that closes before the stream begins is a hole that the next one reveals.
+            self.stream(symbol, timeframe)
+        return manager
+
+    def stream(self, symbol: str, timeframe: Timeframe) -> None:
+        """Stream a series without storing it (a chart on another timeframe)."""
+        if (symbol, timeframe) not in self._streamed:
+            self._streamed.add((symbol, timeframe))
+            self.port.subscribe_candles(symbol, timeframe)
+
+    def is_stored(self, symbol: str, timeframe: Timeframe) -> bool:
+        return (symbol, timeframe) in self._managers
+
+    async def monitor(self) -> None:
+        """Look for holes every 300 s, for ever; the stream may have forgotten a bar."""
+        while True:
+            await asyncio.sleep(MONITOR_INTERVAL_S)
+            for series in list(self._managers):
+                await self._fill(series)
+
+    def message_age_ms(self) -> int | None:
+        """Real time since the last message of the stream."""
+        if self.last_message_s is None:
+            return None
+        return int((self._clock.monotonic_s() - self.last_message_s) * 1000)
+
+    # What the stream brings: called by the adapter on the loop.
+
+    def on_ticker(self, ticker: Ticker, latency_ms: float) -> None:
+        self._heard(latency_ms)
+        self.tickers[ticker.symbol] = ticker
+        self.ticker_received_s[ticker.symbol] = self._clock.monotonic_s()
+        self._bus.publish(
+            MarketData(self.port.exchange, ticker.symbol, ticker=ticker, latency_ms=latency_ms)
+        )
+
+    def on_candle(self, update: CandleUpdate, latency_ms: float) -> None:
+        self._heard(latency_ms)
+        series = (update.symbol, update.timeframe)
+        if not update.is_closed:
+            self.forming[series] = update
+            return
+        manager = self._managers.get(series)
+        if manager is None:
+            self._announce(update, latency_ms)
+            return
+        outcome = self.data.append_candle_batch({update.symbol: update.candle}, update.timeframe)
+        if outcome[update.symbol] is AppendOutcome.REFUSED:
+            self._report(
+                f"{update.symbol} {update.timeframe}: the exchange sent a bar that "
+                "cannot be true; it was not stored",
+                Severity.WARNING,
+            )
+        if outcome[update.symbol] is not AppendOutcome.NEW:
+            return  # each closed bar is announced once
+        if series in self._repairing or manager.gaps():
+            self._repair(series, update)
+        else:
+            self._announce(update, latency_ms)
+
+    def on_stream_state(self, kind: StreamKind, state: StreamState, detail: str) -> None:
+        if kind is not StreamKind.PUBLIC:
+            return
+        if state is StreamState.CONNECTED:
+            if self._was_connected:
+                self.reconnects += 1
+                for series in list(self._managers):
+                    self._repair(series, None)
+            self._was_connected = True
+        elif state is StreamState.DISCONNECTED and self._was_connected:
+            self._report(f"market data lost: {detail}", Severity.WARNING)
+
+    def _heard(self, latency_ms: float) -> None:
+        self.last_message_s = self._clock.monotonic_s()
+        self.latencies_ms.append(latency_ms)
+
+    def _announce(self, update: CandleUpdate, latency_ms: float) -> None:
+        for listener in self.on_closed_candle:
+            listener(update)
+        if not self.is_stored(update.symbol, update.timeframe):
+            return
+        self.candles_closed += 1
+        if self.first_candle_s is None:
+            self.first_candle_s = self._clock.monotonic_s()
+        self._bus.publish(
+            MarketData(self.port.exchange, update.symbol, candle=update, latency_ms=latency_ms)
+        )
+
+    def _repair(self, series: _Series, announce: CandleUpdate | None) -> None:
+        """Fill holes, then announce the newest bar that closed meanwhile."""
+        running = series in self._repairing
+        self._repairing[series] = announce or self._repairing.get(series)
+        if not running:
+            self._supervisor.spawn(f"backfill {series[0]} {series[1]}", self._repair_then(series))
+
+    async def _repair_then(self, series: _Series) -> None:
+        try:
+            await self._fill(series)
+        finally:
+            waiting = self._repairing.pop(series)
+        if waiting is not None:
+            self._announce(waiting, 0.0)
+
+    async def _fill(self, series: _Series) -> None:
+        try:
+            added = await self._managers[series].backfill(self.port.fetch_candles)
+        except ExchangeError as fault:
+            self._report(
+                f"{series[0]} {series[1]}: missing candles could not be fetched yet: {fault.text}",
+                Severity.WARNING,
+            )
+            return
+        self.backfills += 1
+        self.candles_filled += added
+
+    def _report(self, text: str, severity: Severity) -> None:
+        self._bus.publish(
+            Error(part="market data", text=text, time_ms=self._clock.time_ms(), severity=severity)
+        )

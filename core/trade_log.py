@@ -1,0 +1,81 @@
+"""Round trips: from flat to flat, per symbol, with their net result.
+
+Fed with fills that were booked exactly once, in order; replaying the same fills after a restart
+gives the same trades.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from core.models.fills import Fill, FillKind
+from core.models.orders import Side
+
+
+class RoundTrip(msgspec.Struct, frozen=True):
+    """`net_result` is after fees and funding, quote currency; `quantity` the largest held."""
+
+    symbol: str
+    bot_id: str
+    side: Side
+    quantity: Decimal
+    opened_ms: int
+    closed_ms: int
+    net_result: Decimal
+
+
+class OpenTrade(msgspec.Struct):
+    symbol: str
+    bot_id: str
+    side: Side
+    opened_ms: int
+    position: Decimal  # signed, base
+    quantity: Decimal
+    net_result: Decimal
+
+
+class TradeLog:
+    """Attributes: round_trips (oldest first), open_trades by symbol."""
+
+    def __init__(self) -> None:
+        self.round_trips: list[RoundTrip] = []
+        self.open_trades: dict[str, OpenTrade] = {}
+
+    def on_fill(self, fill: Fill) -> RoundTrip | None:
+        """The round trip that this fill ended, if it did."""
+        trade = self.open_trades.get(fill.symbol)
+        if fill.kind is FillKind.FUNDING:
+            if trade is not None:
+                trade.net_result += fill.cash_flow
+            return None
+        signed = fill.quantity * fill.side.sign
+        if trade is None:
+            trade = OpenTrade(
+                fill.symbol,
+                fill.bot_id,
+                fill.side,
+                fill.time_ms,
+                Decimal(0),
+                Decimal(0),
+                Decimal(0),
+            )
+            self.open_trades[fill.symbol] = trade
+        trade.position += signed
+        trade.quantity = max(trade.quantity, abs(trade.position))
+        trade.net_result += fill.cash_flow
+        if trade.position != 0:
+            return None
+        del self.open_trades[fill.symbol]
+        ended = RoundTrip(
+            symbol=fill.symbol,
+            bot_id=trade.bot_id,
+            side=trade.side,
+            quantity=trade.quantity,
+            opened_ms=trade.opened_ms,
+            closed_ms=fill.time_ms,
+            net_result=trade.net_result,
+        )
+        self.round_trips.append(ended)
+        return ended
