@@ -1,0 +1,196 @@
+"""One table for the whole screen: a model that is a list of columns, and its delegate's cells.
+
+A new table is a list of `Column`s. Rows are immutable values with a key; a refresh repaints only
+the rows that differ, keeps the selection when rows move, and never measures contents. Columns sort
+by value, so numbers sort as numbers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from PyQt6.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt, QTimer
+
+from ui.i18n import tr
+
+Row = TypeVar("Row")
+FLASH_MS = 250
+_NOWHERE = QModelIndex()
+
+
+class Cell(NamedTuple):
+    """What one cell shows. `tone` and `caption_tone` name colour tokens.
+
+    `caption` is small text behind the value (quote currency), `arrow` +1/-1 draws ▲/▼ before it,
+    `bar` 0..1 a share bar, `action` makes the cell a button that reports this name.
+    """
+
+    text: str
+    tone: str = "t1"
+    weight: int = 400
+    caption: str = ""
+    arrow: int = 0
+    icon: str = ""
+    bar: float | None = None
+    action: str = ""
+    tool_tip: str = ""
+
+
+class Column(NamedTuple, Generic[Row]):
+    """`title` is English; `width` in px, of which the `stretch` columns share what is left.
+
+    `sort` gives the value to sort by, None where sorting makes no sense. `flash` tints the cell
+    for a moment when its sort value changes. `drop` leaves the column out of narrow windows.
+    """
+
+    title: str
+    cell: Callable[[Row], Cell]
+    width: int
+    sort: Callable[[Row], Any] | None = None
+    right: bool = False
+    stretch: int = 0
+    flash: bool = False
+    drop: bool = False
+
+
+class TableModel(QAbstractTableModel, Generic[Row]):
+    """Rows of one kind under their columns.
+
+    `key(row)` names a row over refreshes; `is_stale(row)` greys it.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[Column[Row]],
+        key: Callable[[Row], Hashable],
+        parent: QObject | None = None,
+        is_stale: Callable[[Row], bool] = lambda _row: False,
+    ) -> None:
+        super().__init__(parent)
+        self.columns = list(columns)
+        self.is_stale = is_stale
+        self._key = key
+        self._rows: list[Row] = []
+        self._sort_column: int | None = None
+        self._sort_descending = False
+        self._flashes: dict[tuple[Hashable, int], tuple[float, int]] = {}
+        self._flash_end = QTimer(self)
+        self._flash_end.setSingleShot(True)
+        self._flash_end.timeout.connect(self._end_flashes)
+
+    def set_rows(self, rows: Sequence[Row]) -> None:
+        """Show `rows`; only what differs is repainted."""
+        fresh = self._sorted(rows)
+        old_keys = [self._key(row) for row in self._rows]
+        keys = [self._key(row) for row in fresh]
+        if keys == old_keys:
+            self._replace_values(fresh)
+        elif len(keys) == len(old_keys) and set(keys) == set(old_keys):
+            self._move_rows(fresh, keys)
+        else:
+            self.beginResetModel()
+            self._rows = fresh
+            self.endResetModel()
+
+    def row_at(self, index: int) -> Row:
+        return self._rows[index]
+
+    def key_at(self, index: int) -> Hashable:
+        return self._key(self._rows[index])
+
+    def index_of(self, key: Hashable) -> int | None:
+        """Row number of `key`, None where it is not shown."""
+        return next((i for i, row in enumerate(self._rows) if self._key(row) == key), None)
+
+    def flash_direction(self, row: int, column: int) -> int:
+        """+1/-1 while the cell is tinted after a change, else 0."""
+        end, direction = self._flashes.get((self.key_at(row), column), (0.0, 0))
+        return direction if time.monotonic() < end else 0
+
+    def rowCount(self, parent: QModelIndex = _NOWHERE) -> int:
+        return 0 if parent.isValid() else len(self._rows)
+
+    def columnCount(self, parent: QModelIndex = _NOWHERE) -> int:
+        return 0 if parent.isValid() else len(self.columns)
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid():
+            return None
+        cell = self.columns[index.column()].cell(self._rows[index.row()])
+        if role == Qt.ItemDataRole.DisplayRole:
+            return cell.text
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return cell.tool_tip or None
+        return None
+
+    def headerData(
+        self,
+        section: int,
+        orientation: Qt.Orientation,
+        role: int = Qt.ItemDataRole.DisplayRole,
+    ) -> Any:
+        if orientation is not Qt.Orientation.Horizontal or section >= len(self.columns):
+            return None
+        column = self.columns[section]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return tr(column.title) if column.title else ""
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            side = Qt.AlignmentFlag.AlignRight if column.right else Qt.AlignmentFlag.AlignLeft
+            return side | Qt.AlignmentFlag.AlignVCenter
+        return None
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        if column < 0 or self.columns[column].sort is None:
+            return
+        self._sort_column = column
+        self._sort_descending = order is Qt.SortOrder.DescendingOrder
+        fresh = self._sorted(self._rows)
+        self._move_rows(fresh, [self._key(row) for row in fresh])
+
+    def _sorted(self, rows: Sequence[Row]) -> list[Row]:
+        if self._sort_column is None:
+            return list(rows)
+        value = self.columns[self._sort_column].sort
+        assert value is not None
+        known = [row for row in rows if value(row) is not None]
+        unknown = [row for row in rows if value(row) is None]  # last either way: "—" has no order
+        return sorted(known, key=value, reverse=self._sort_descending) + unknown
+
+    def _replace_values(self, fresh: list[Row]) -> None:
+        old, self._rows = self._rows, fresh
+        last_column = len(self.columns) - 1
+        for i, (before, after) in enumerate(zip(old, fresh, strict=True)):
+            if before != after:
+                self._note_flashes(before, after)
+                self.dataChanged.emit(self.index(i, 0), self.index(i, last_column))
+
+    def _move_rows(self, fresh: list[Row], keys: list[Hashable]) -> None:
+        self.layoutAboutToBeChanged.emit()
+        places = {key: i for i, key in enumerate(keys)}
+        before = self.persistentIndexList()
+        after = [self.index(places[self.key_at(i.row())], i.column()) for i in before]
+        self._rows = fresh
+        self.changePersistentIndexList(before, after)
+        self.layoutChanged.emit()
+
+    def _note_flashes(self, before: Row, after: Row) -> None:
+        for i, column in enumerate(self.columns):
+            if not column.flash or column.sort is None:
+                continue
+            old, new = column.sort(before), column.sort(after)
+            if old is not None and new is not None and old != new:
+                end = time.monotonic() + FLASH_MS / 1000
+                self._flashes[self._key(after), i] = (end, 1 if new > old else -1)
+                if not self._flash_end.isActive():
+                    self._flash_end.start(FLASH_MS)
+
+    def _end_flashes(self) -> None:
+        now = time.monotonic()
+        self._flashes = {k: v for k, v in self._flashes.items() if v[0] > now}
+        if self._rows:
+            last = self.index(len(self._rows) - 1, len(self.columns) - 1)
+            self.dataChanged.emit(self.index(0, 0), last)
+        if self._flashes:
+            self._flash_end.start(FLASH_MS)

@@ -1,0 +1,92 @@
+"""What the screen remembers between starts: look, language, window place.
+
+An INI file in the data directory, never the registry: two workstations on two data directories
+do not share it, and a trader can read it. A file that cannot be read is put aside as `.bak` and
+the screen starts with defaults: a broken layout must never stand between a trader and a position.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from PyQt6.QtCore import QByteArray, QSettings
+
+from ui import i18n
+
+_LOG = logging.getLogger(__name__)
+THEMES = ("dark", "light")
+SCHEMES = ("global", "korea", "china", "colour_blind")
+
+
+class ScreenSettings:
+    """Typed access to `<data_dir>/screen.ini`; every unreadable value is its default."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._path = data_dir / "screen.ini"
+        self._put_aside_if_broken()
+        self._store = QSettings(str(self._path), QSettings.Format.IniFormat)
+
+    @property
+    def theme(self) -> str:
+        return self._choice("look/theme", THEMES)
+
+    @theme.setter
+    def theme(self, name: str) -> None:
+        self._store.setValue("look/theme", name)
+
+    @property
+    def colours(self) -> str:
+        return self._choice("look/colours", SCHEMES)
+
+    @colours.setter
+    def colours(self, name: str) -> None:
+        self._store.setValue("look/colours", name)
+
+    @property
+    def language(self) -> str:
+        return self._choice("look/language", tuple(i18n.LANGUAGES))
+
+    @language.setter
+    def language(self, name: str) -> None:
+        self._store.setValue("look/language", name)
+
+    @property
+    def window_geometry(self) -> QByteArray | None:
+        value = self._store.value("window/geometry")
+        return value if isinstance(value, QByteArray) else None
+
+    @window_geometry.setter
+    def window_geometry(self, geometry: QByteArray) -> None:
+        self._store.setValue("window/geometry", geometry)
+
+    def save(self) -> None:
+        """Write now rather than when Qt finds the time."""
+        self._store.sync()
+
+    def _choice(self, key: str, choices: tuple[str, ...]) -> str:
+        value = self._store.value(key)
+        return value if isinstance(value, str) and value in choices else choices[0]
+
+    def _put_aside_if_broken(self) -> None:
+        try:
+            text = self._path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return
+        except (OSError, UnicodeDecodeError) as error:
+            self._put_aside(str(error))
+            return
+        probe = QSettings(str(self._path), QSettings.Format.IniFormat)
+        probe.allKeys()
+        if probe.status() is not QSettings.Status.NoError or (text.strip() and not probe.allKeys()):
+            del probe
+            self._put_aside("it is not an INI file")
+
+    def _put_aside(self, reason: str) -> None:
+        backup = self._path.with_suffix(".ini.bak")
+        try:
+            self._path.replace(backup)
+        except OSError as error:
+            _LOG.info("settings %s stay unreadable: %s", self._path, error)
+        else:
+            _LOG.info("settings were unreadable (%s), kept as %s", reason, backup)

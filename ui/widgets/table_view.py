@@ -1,0 +1,249 @@
+"""The one table view and the one delegate that paints every table of the screen.
+
+The delegate paints `Cell`s: padding 12, alignment, half-size arrow, small caption, share bar, stale
+grey, and the tint of a value that has just changed. Columns have fixed widths and one or more
+stretch; nothing is ever resized to contents, which walks the whole model on each change.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PyQt6.QtCore import QModelIndex, QPointF, QRectF, Qt, pyqtSignal
+from PyQt6.QtGui import QColor, QFontMetricsF, QMouseEvent, QPainter, QPolygonF, QResizeEvent
+from PyQt6.QtWidgets import (
+    QAbstractItemView,
+    QFrame,
+    QHeaderView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
+
+from ui import fonts, icons, theme
+from ui.models.table import Cell, TableModel
+
+_PAD = 12
+_GAP = 4
+
+
+class CellDelegate(QStyledItemDelegate):
+    """Paints the cells of a `TableModel`; `pad` px left and right."""
+
+    def __init__(self, parent: QWidget, pad: int = _PAD) -> None:
+        super().__init__(parent)
+        self._pad = pad
+
+    def paint(
+        self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex
+    ) -> None:
+        model = index.model()
+        if painter is None or not isinstance(model, TableModel):
+            return
+        column = model.columns[index.column()]
+        value = model.row_at(index.row())
+        cell = column.cell(value)
+        area = QRectF(option.rect)
+        self._paint_ground(
+            painter, option, area, model.flash_direction(index.row(), index.column())
+        )
+        stale = model.is_stale(value)
+        area.adjust(self._pad, 0, -self._pad, 0)
+        if cell.bar is not None:
+            _paint_bar(painter, area, cell)
+            return
+        hovered = bool(option.state & QStyle.StateFlag.State_MouseOver)
+        _paint_text(painter, area, cell, right=column.right, stale=stale, hovered=hovered)
+
+    @staticmethod
+    def _paint_ground(
+        painter: QPainter, option: QStyleOptionViewItem, area: QRectF, flash: int
+    ) -> None:
+        if option.state & QStyle.StateFlag.State_Selected:
+            painter.fillRect(area, theme.color("sel"))
+        elif option.state & QStyle.StateFlag.State_MouseOver:
+            painter.fillRect(area, theme.color("e2"))
+        if flash:
+            painter.fillRect(area, theme.color("up" if flash > 0 else "down", 0.18))
+
+
+def _paint_bar(painter: QPainter, area: QRectF, cell: Cell) -> None:
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    track = QRectF(area.left(), area.center().y() - 2, area.width(), 4)
+    painter.setBrush(theme.color("track"))
+    painter.drawRoundedRect(track, 2, 2)
+    track.setWidth(max(3.0, track.width() * min(max(cell.bar or 0.0, 0.0), 1.0)))
+    painter.setBrush(theme.color(cell.tone))
+    painter.drawRoundedRect(track, 2, 2)
+    painter.restore()
+
+
+def _paint_text(
+    painter: QPainter, area: QRectF, cell: Cell, *, right: bool, stale: bool, hovered: bool
+) -> None:
+    tone = "t3" if stale and cell.tone in ("t1", "t2", "up", "down") else cell.tone
+    if cell.action:
+        tone = "t1" if hovered else "t2"
+    hue = theme.color(tone)
+    metrics = fonts.metrics(12, cell.weight)
+    caption_metrics = fonts.metrics(10)
+    caption_width = caption_metrics.horizontalAdvance(cell.caption) + 2 if cell.caption else 0.0
+    lead = (10.0 if cell.arrow else 0.0) + (18.0 if cell.icon else 0.0)
+    room = area.width() - caption_width - lead
+    text = _fit(metrics, cell.text, room)
+    width = metrics.horizontalAdvance(text)
+    x = area.right() - width - caption_width - lead if right else area.left()
+    base = fonts.baseline(area.center().y(), 12, cell.weight)
+    if cell.icon:
+        painter.drawPixmap(
+            QPointF(round(x), round(area.center().y() - 7)), icons.pixmap(cell.icon, tone)
+        )
+        x += 18
+    if cell.arrow:
+        _paint_arrow(painter, QPointF(x, area.center().y()), cell.arrow, hue)
+        x += 10
+    painter.setFont(theme.font(12, cell.weight))
+    painter.setPen(hue)
+    painter.drawText(QPointF(x, base), text)
+    if cell.caption:
+        painter.setFont(theme.font(10))
+        painter.setPen(theme.color("t3"))
+        painter.drawText(QPointF(x + width + 2, base), cell.caption)
+
+
+def _fit(metrics: QFontMetricsF, text: str, room: float) -> str:
+    if metrics.horizontalAdvance(text) <= room + 0.5:
+        return text
+    return metrics.elidedText(text, Qt.TextElideMode.ElideRight, room)
+
+
+def _paint_arrow(painter: QPainter, at: QPointF, direction: int, hue: QColor) -> None:
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(hue)
+    y = at.y()
+    tip, foot = (y - 2.5, y + 2) if direction > 0 else (y + 2.5, y - 2)
+    painter.drawPolygon(
+        QPolygonF([QPointF(at.x(), foot), QPointF(at.x() + 6, foot), QPointF(at.x() + 3, tip)])
+    )
+    painter.restore()
+
+
+class DataTable(QTableView):
+    """A `TableModel` shown by the house rules.
+
+    Signals: action(row value, name) for a click on a cell that is a button;
+    chosen(row value) for a double click or Return on a row.
+    """
+
+    action = pyqtSignal(object, str)
+    chosen = pyqtSignal(object)
+
+    def __init__(
+        self,
+        model: TableModel[Any],
+        row_height: int = 26,
+        pad: int = _PAD,
+        selectable: bool = False,
+        header: bool = True,
+    ) -> None:
+        super().__init__()
+        self._columns = model
+        self._narrow = False
+        self.setModel(model)
+        self.setItemDelegate(CellDelegate(self, pad))
+        self.setShowGrid(False)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWordWrap(False)
+        self.setMouseTracking(True)
+        self.setTabKeyNavigation(False)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(
+            QAbstractItemView.SelectionMode.SingleSelection
+            if selectable
+            else QAbstractItemView.SelectionMode.NoSelection
+        )
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus if selectable else Qt.FocusPolicy.NoFocus)
+        self._set_up_headers(model, row_height, header)
+        self.doubleClicked.connect(lambda index: self.chosen.emit(model.row_at(index.row())))
+
+    def _set_up_headers(self, model: TableModel[Any], row_height: int, header: bool) -> None:
+        rows, heads = self.verticalHeader(), self.horizontalHeader()
+        assert rows is not None
+        assert heads is not None
+        rows.hide()
+        rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        rows.setDefaultSectionSize(row_height)
+        heads.setVisible(header)
+        heads.setFixedHeight(26)
+        heads.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        heads.setMinimumSectionSize(16)
+        heads.setHighlightSections(False)
+        heads.setSectionsClickable(True)
+        heads.setSortIndicatorShown(False)
+        heads.sectionClicked.connect(self._sort_by)
+        self._sorted: tuple[int, Qt.SortOrder] | None = None
+        for i, column in enumerate(model.columns):
+            self.setColumnWidth(i, column.width)
+
+    def set_narrow(self, narrow: bool) -> None:
+        """Leave out the columns that a narrow window drops."""
+        self._narrow = narrow
+        for i, column in enumerate(self._columns.columns):
+            self.setColumnHidden(i, narrow and column.drop)
+        self._spread()
+
+    def select_key(self, key: object) -> None:
+        """Select the row with this key, if it is shown."""
+        index = self._columns.index_of(key)
+        if index is not None:
+            self.selectRow(index)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._spread()
+
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
+        super().mouseReleaseEvent(event)
+        if event is None or event.button() is not Qt.MouseButton.LeftButton:
+            return
+        index = self.indexAt(event.position().toPoint())
+        if index.isValid():
+            value = self._columns.row_at(index.row())
+            name = self._columns.columns[index.column()].cell(value).action
+            if name:
+                self.action.emit(value, name)
+
+    def _sort_by(self, section: int) -> None:
+        if self._columns.columns[section].sort is None:
+            return
+        descending = Qt.SortOrder.DescendingOrder
+        again = self._sorted == (section, descending)
+        order = Qt.SortOrder.AscendingOrder if again else descending
+        self._sorted = (section, order)
+        self._columns.sort(section, order)
+
+    def _spread(self) -> None:
+        view = self.viewport()
+        shown = [
+            (i, c) for i, c in enumerate(self._columns.columns) if not (self._narrow and c.drop)
+        ]
+        total = sum(c.stretch for _, c in shown)
+        if view is None or not total:
+            return
+        spare = max(0, view.width() - sum(c.width for _, c in shown))
+        left = spare
+        stretching = [(i, c) for i, c in shown if c.stretch]
+        for i, column in stretching[:-1]:
+            share = spare * column.stretch // total
+            left -= share
+            self.setColumnWidth(i, column.width + share)
+        last, column = stretching[-1]
+        self.setColumnWidth(last, column.width + left)
