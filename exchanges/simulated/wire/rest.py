@@ -1,0 +1,117 @@
+"""Bybit v5 over HTTP: routes, signatures, windows and the envelope; endpoints know none of it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from aiohttp import web
+
+from exchanges.simulated.wire.errors import BybitError, HttpRefused
+from exchanges.simulated.wire.rate_windows import Allowance, RateWindows
+from exchanges.simulated.wire.signatures import authenticate_request
+
+log = logging.getLogger(__name__)
+
+Params = Mapping[str, Any]
+"""Query string or JSON body of one request."""
+
+
+class Route(msgspec.Struct, frozen=True):
+    """`answer(api_key, params)` gives the envelope's `result`; `api_key` is "" on a public path.
+
+    It raises BybitError for a refusal in Bybit's words.
+    """
+
+    answer: Callable[[str, Params], dict[str, Any]]
+    is_private: bool = False
+
+
+Routes = Mapping[tuple[str, str], Route]
+"""Method and path -> route."""
+
+
+def real_time_ms() -> int:
+    """Unix time: what signatures, the envelope and the limit headers are stamped with."""
+    return time.time_ns() // 1_000_000
+
+
+class RestApi:
+    """Answers HTTP requests from a table of routes."""
+
+    def __init__(self, routes: Routes, *, keys: Mapping[str, str], windows: RateWindows) -> None:
+        self._routes = routes
+        self._keys = keys
+        self._windows = windows
+
+    async def handle(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        try:
+            self._windows.enter(request.remote or "")
+            route = self._routes.get((request.method, request.path))
+            if route is None:
+                raise HttpRefused(404, "Route not found.")
+        except HttpRefused as refused:
+            return web.Response(status=refused.status, text=refused.text)
+        headers: dict[str, str] = {}
+        try:
+            result = self._answer(request, body, route, headers)
+            return _envelope(0, "OK", result, headers)
+        except BybitError as error:
+            return _envelope(error.code, error.text, {}, headers)
+        except Exception:  # one endpoint's fault is one client's 10016, never the server's end
+            log.exception("%s %s failed", request.method, request.path)
+            return _envelope(10016, "Server error.", {}, headers)
+
+    def _answer(
+        self, request: web.Request, body: bytes, route: Route, headers: dict[str, str]
+    ) -> dict[str, Any]:
+        _, _, query = request.raw_path.partition("?")
+        payload = body if request.method == "POST" else query.encode()
+        api_key = ""
+        if route.is_private:
+            now_ms = real_time_ms()
+            api_key = authenticate_request(request.headers, payload, self._keys, now_ms)
+            allowance = self._windows.spend(api_key, request.path)
+            if allowance is not None:
+                headers.update(limit_headers(allowance, now_ms))
+                if allowance.wait_s > 0:
+                    raise BybitError(10006, "Too many visits. Exceeded the API Rate Limit.")
+        params = _json_object(body) if request.method == "POST" else dict(parse_qsl(query))
+        return route.answer(api_key, params)
+
+
+def limit_headers(allowance: Allowance, now_ms: int) -> dict[str, str]:
+    """`X-Bapi-Limit*`; the reset time is now unless the request was refused."""
+    return {
+        "X-Bapi-Limit": str(allowance.limit),
+        "X-Bapi-Limit-Status": str(allowance.remaining),
+        "X-Bapi-Limit-Reset-Timestamp": str(now_ms + math.ceil(allowance.wait_s * 1000)),
+    }
+
+
+def _envelope(
+    code: int, text: str, result: dict[str, Any], headers: Mapping[str, str]
+) -> web.Response:
+    body = msgspec.json.encode(
+        {
+            "retCode": code,
+            "retMsg": text,
+            "result": result,
+            "retExtInfo": {},
+            "time": real_time_ms(),
+        }
+    )
+    return web.Response(body=body, headers=headers, content_type="application/json")
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.DecodeError:
+        raise BybitError(10001, "params error: the body is not a JSON object") from None
