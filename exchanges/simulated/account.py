@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from exchanges.simulated.values import Execution, Page, PlaceOrder, VenueOrder, VenuePosition, Wallet
+from exchanges.simulated.values import (
+    Execution,
+    Page,
+    PlaceOrder,
+    VenueOrder,
+    VenuePosition,
+    Wallet,
+)
 
 
 class Account:

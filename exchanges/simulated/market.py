@@ -137,7 +137,8 @@ class Market(Protocol):
         limit: int = 200,
     ) -> list[Candle]:
         """At most `limit` bars, oldest first; the forming one is last when it is in range. Bounds
-        are open times, inclusive. The newest bars of the range win, as on Bybit."""
+        are open times, inclusive. The newest bars of the range win, as on Bybit. Raises
+        LookupError where the source keeps no candles (live prices)."""
 
     def order_book(self, symbol: str, now_ms: int, depth: int) -> OrderBook: ...
 

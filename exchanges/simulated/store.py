@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 
-class BooksMismatch(Exception):  # noqa: N818
+class BooksMismatch(Exception):
     """The books on disk belong to another market; the text says which."""
 
 

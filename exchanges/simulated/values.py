@@ -49,7 +49,7 @@ class RejectReason(enum.StrEnum):
     TOO_MANY_ORDERS = "too_many_orders"
 
 
-class VenueReject(Exception):  # noqa: N818 - an outcome in the trade's word
+class VenueReject(Exception):
     """A definite no: nothing happened. `text` is one sentence."""
 
     def __init__(self, reason: RejectReason, text: str) -> None:
