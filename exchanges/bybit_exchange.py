@@ -8,21 +8,49 @@ This file holds the order of calls; words are translated in `bybit_parsers.py`, 
 from __future__ import annotations
 
 import random
+import time
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
 
 from core.clock import Clock
-from core.exchange_port import ExchangeListener
+from core.exchange_port import ExchangeListener, RequestRejected
 from core.models.candles import Candle, Ticker, Timeframe
 from core.models.fills import Fill
 from core.models.instruments import Instrument
-from core.models.orders import Order, OrderRequest
+from core.models.orders import Order, OrderRequest, OrderType, Side
 from core.models.positions import Balance, Position
+from exchanges import bybit_parsers
+from exchanges.bybit_errors import unanswered
+from exchanges.bybit_private_stream import BybitPrivateStream
+from exchanges.bybit_public_stream import BybitPublicStream, StreamTiming
+from exchanges.bybit_rest import ACCOUNT, MARKET, ORDER, BybitRest
+from exchanges.bybit_words import (
+    CATEGORY,
+    EXCHANGE,
+    INTERVAL_OF,
+    SETTLE_COIN,
+    SIDE_OF,
+    TIME_IN_FORCE_OF,
+)
 from exchanges.credentials import Credentials
 from exchanges.request_limiter import RequestLimiter
+from exchanges.stream_backoff import FullJitterBackoff
 
 REST_URL = "https://api.bybit.com"
 WS_PUBLIC_URL = "wss://stream.bybit.com/v5/public/linear"
 WS_PRIVATE_URL = "wss://stream.bybit.com/v5/private"
+
+MAX_CANDLES_PER_CALL = 1000
+MAX_FILL_WINDOW_MS = 7 * 86_400_000  # execution/list takes at most seven days at once
+PARAMETER_ERROR = "10001"
+
+_RISES_TO_TRIGGER, _FALLS_TO_TRIGGER = 1, 2
+
+
+Parsed = TypeVar("Parsed")
 
 
 class BybitExchange:
@@ -43,24 +71,50 @@ class BybitExchange:
         rest_url: str = REST_URL,
         ws_public_url: str = WS_PUBLIC_URL,
         ws_private_url: str = WS_PRIVATE_URL,
-    ) -> None: ...
+        request_timeout_s: float = 10.0,
+        stream_timing: StreamTiming = StreamTiming(),  # noqa: B008 (immutable)
+    ) -> None:
+        self._account = account
+        self._clock = clock
+        self._rest = BybitRest(rest_url, credentials, limiter, timeout_s=request_timeout_s)
+        self._public = BybitPublicStream(
+            ws_public_url, clock=clock, backoff=FullJitterBackoff(rng), timing=stream_timing
+        )
+        self._private: BybitPrivateStream | None = None
+        if credentials is not None:
+            self._private = BybitPrivateStream(
+                ws_private_url,
+                account=account,
+                credentials=credentials,
+                backoff=FullJitterBackoff(rng),
+                timing=stream_timing,
+            )
 
     @property
     def exchange(self) -> str:
-        return "bybit"
+        return EXCHANGE
 
     @property
-    def account(self) -> str: ...
+    def account(self) -> str:
+        return self._account
 
-    async def start_market_data(self, listener: ExchangeListener) -> None: ...
+    # ---- market data
 
-    def subscribe_candles(self, symbol: str, timeframe: Timeframe) -> None: ...
+    async def start_market_data(self, listener: ExchangeListener) -> None:
+        self._public.start(listener)
 
-    def unsubscribe_candles(self, symbol: str, timeframe: Timeframe) -> None: ...
+    def subscribe_candles(self, symbol: str, timeframe: Timeframe) -> None:
+        self._public.subscribe_candles(symbol, timeframe)
 
-    def subscribe_tickers(self, symbols: list[str]) -> None: ...
+    def unsubscribe_candles(self, symbol: str, timeframe: Timeframe) -> None:
+        self._public.unsubscribe_candles(symbol, timeframe)
 
-    async def fetch_instruments(self) -> list[Instrument]: ...
+    def subscribe_tickers(self, symbols: list[str]) -> None:
+        self._public.subscribe_tickers(symbols)
+
+    async def fetch_instruments(self) -> list[Instrument]:
+        rows = await self._pages(MARKET, self._rest.http.get_instruments_info, limit=1000)
+        return _parsed(bybit_parsers.instruments, rows)
 
     async def fetch_candles(
         self,
@@ -70,35 +124,288 @@ class BybitExchange:
         start_ms: int | None = None,
         end_ms: int | None = None,
         limit: int = 1000,
-    ) -> list[Candle]: ...
+    ) -> list[Candle]:
+        newest_closed_ms = timeframe.floor_ms(self._clock.time_ms()) - 1
+        last_ms = newest_closed_ms if end_ms is None else min(end_ms, newest_closed_ms)
+        found: dict[int, Candle] = {}
+        if start_ms is None:
+            while len(found) < limit:
+                count = min(MAX_CANDLES_PER_CALL, limit - len(found))
+                page = await self._kline_page(symbol, timeframe, None, last_ms, count)
+                if not page:
+                    break
+                found |= {candle.open_time_ms: candle for candle in page}
+                last_ms = page[0].open_time_ms - 1
+            return sorted(found.values(), key=_open_time)[-limit:]
+        # Windows that cannot hold more bars than a page has: which end of a longer one the
+        # exchange would cut off need not be known.
+        window_ms = (MAX_CANDLES_PER_CALL - 1) * timeframe.duration_ms
+        while start_ms <= last_ms and len(found) < limit:
+            window_end_ms = min(start_ms + window_ms, last_ms)
+            page = await self._kline_page(
+                symbol, timeframe, start_ms, window_end_ms, MAX_CANDLES_PER_CALL
+            )
+            found |= {candle.open_time_ms: candle for candle in page}
+            start_ms = window_end_ms + 1
+        return sorted(found.values(), key=_open_time)[:limit]
 
-    async def fetch_tickers(self) -> list[Ticker]: ...
+    async def _kline_page(
+        self, symbol: str, timeframe: Timeframe, start_ms: int | None, end_ms: int, count: int
+    ) -> list[Candle]:
+        """Oldest first; only bars that open in [start_ms, end_ms], whatever came."""
+        result = await self._rest.read(
+            MARKET,
+            self._rest.http.get_kline,
+            category=CATEGORY,
+            symbol=symbol,
+            interval=INTERVAL_OF[timeframe],
+            start=start_ms,
+            end=end_ms,
+            limit=count,
+        )
+        first_ms = 0 if start_ms is None else start_ms
+        return [
+            candle
+            for candle in _parsed(bybit_parsers.candles, _rows(result))
+            if first_ms <= candle.open_time_ms <= end_ms
+        ]
 
-    async def fetch_clock_offset_ms(self) -> int: ...
+    async def fetch_tickers(self) -> list[Ticker]:
+        result = await self._rest.read(MARKET, self._rest.http.get_tickers, category=CATEGORY)
+        now_ms = self._clock.time_ms()
+        found = _parsed(lambda rows: bybit_parsers.tickers(rows, now_ms), _rows(result))
+        return [ticker for ticker in found if ticker.symbol.endswith(SETTLE_COIN)]
+
+    async def fetch_clock_offset_ms(self) -> int:
+        sent_ns = time.time_ns()
+        result = await self._rest.read(MARKET, self._rest.http.get_server_time)
+        received_ns = time.time_ns()
+        try:
+            server_ns = int(result["timeNano"])
+        except (KeyError, TypeError, ValueError):
+            raise unanswered("its time was not in Bybit's form", is_write=False) from None
+        return round((server_ns - (sent_ns + received_ns) / 2) / 1e6)
+
+    # ---- trading
 
     async def start_trading(self, listener: ExchangeListener) -> None:
         """Also raises Unavailable or RateLimited when the account cannot be checked now."""
+        if self._private is None:
+            raise RequestRejected(f"Account {self._account} has no API key.")
+        await self._require_one_way_mode()
+        self._private.start(listener)
 
-    async def place_order(self, request: OrderRequest) -> str: ...
+    async def _require_one_way_mode(self) -> None:
+        """Open positions tell their mode; a flat account is asked about the one symbol that
+        every host has, or nearly (a replayed market may lack it, then nothing can be learnt)."""
+        rows = await self._position_rows()
+        try:
+            result = await self._rest.read(
+                ACCOUNT, self._rest.http.get_positions, category=CATEGORY, symbol="BTCUSDT"
+            )
+            rows += _rows(result)
+        except RequestRejected as refusal:
+            if refusal.code != PARAMETER_ERROR:
+                raise
+        if _parsed(bybit_parsers.position_modes, rows) - {0}:
+            raise RequestRejected(
+                f"Account {self._account} is in hedge mode at Bybit; switch its USDT perpetuals "
+                "to one-way mode."
+            )
 
-    async def cancel_order(
-        self, symbol: str, client_order_id: str, exchange_order_id: str
-    ) -> None: ...
+    async def place_order(self, request: OrderRequest) -> str:
+        result = await self._rest.write(
+            ORDER, self._rest.http.place_order, **_order_parameters(request)
+        )
+        order_id = result.get("orderId")
+        if not isinstance(order_id, str) or not order_id:
+            raise unanswered("the answer names no order", is_write=True)
+        return order_id
 
-    async def fetch_order(self, symbol: str, client_order_id: str) -> Order | None: ...
+    async def cancel_order(self, symbol: str, client_order_id: str, exchange_order_id: str) -> None:
+        await self._rest.write(
+            ORDER,
+            self._rest.http.cancel_order,
+            category=CATEGORY,
+            symbol=symbol,
+            orderId=exchange_order_id or None,
+            orderLinkId=None if exchange_order_id else client_order_id,
+        )
 
-    async def fetch_open_orders(self) -> list[Order]: ...
+    async def fetch_order(self, symbol: str, client_order_id: str) -> Order | None:
+        for endpoint in (self._rest.http.get_open_orders, self._rest.http.get_order_history):
+            result = await self._rest.read(
+                ACCOUNT, endpoint, category=CATEGORY, symbol=symbol, orderLinkId=client_order_id
+            )
+            for order in self._orders(_rows(result)):
+                if order.client_order_id == client_order_id:
+                    return order
+        return None
 
-    async def fetch_positions(self) -> list[Position]: ...
+    async def fetch_open_orders(self) -> list[Order]:
+        rows = await self._pages(
+            ACCOUNT, self._rest.http.get_open_orders, settleCoin=SETTLE_COIN, limit=50
+        )
+        return [order for order in self._orders(rows) if not order.status.is_terminal]
 
-    async def fetch_balance(self) -> Balance: ...
+    async def fetch_positions(self) -> list[Position]:
+        found = _parsed(
+            lambda rows: bybit_parsers.positions(rows, self._account), await self._position_rows()
+        )
+        return [position for position in found if not position.is_flat]
 
-    async def fetch_fills(self, start_ms: int) -> list[Fill]: ...
+    async def fetch_balance(self) -> Balance:
+        result = await self._rest.read(
+            ACCOUNT, self._rest.http.get_wallet_balance, accountType="UNIFIED", coin=SETTLE_COIN
+        )
+        now_ms = self._clock.time_ms()
+        found = _parsed(
+            lambda rows: bybit_parsers.wallet(rows, self._account, now_ms), _rows(result)
+        )
+        if found is None:
+            raise unanswered(f"the account shows no {SETTLE_COIN} wallet", is_write=False)
+        return found
 
-    async def set_leverage(self, symbol: str, leverage: Decimal) -> None: ...
+    async def fetch_fills(self, start_ms: int) -> list[Fill]:
+        now_ms = self._clock.time_ms()
+        rows: list[Any] = []
+        while start_ms <= now_ms:
+            end_ms = start_ms + MAX_FILL_WINDOW_MS - 1
+            page = await self._pages(
+                ACCOUNT,
+                self._rest.http.get_executions,
+                startTime=start_ms,
+                endTime=end_ms,
+                limit=100,
+            )
+            rows += reversed(page)  # newest first within a window
+            start_ms = end_ms + 1
+        found = _parsed(lambda found: bybit_parsers.fills(found, self._account), rows)
+        unique = {fill.trade_id: fill for fill in found}
+        return sorted(unique.values(), key=lambda fill: fill.time_ms)
+
+    async def set_leverage(self, symbol: str, leverage: Decimal) -> None:
+        await self._rest.write(
+            ACCOUNT,
+            self._rest.http.set_leverage,
+            category=CATEGORY,
+            symbol=symbol,
+            buyLeverage=_plain(leverage),
+            sellLeverage=_plain(leverage),
+        )
 
     async def set_protection(
         self, symbol: str, stop_loss: Decimal | None, take_profit: Decimal | None
-    ) -> None: ...
+    ) -> None:
+        if stop_loss is None and take_profit is None:
+            return
+        await self._rest.write(
+            ORDER,
+            self._rest.http.set_trading_stop,
+            category=CATEGORY,
+            symbol=symbol,
+            positionIdx=0,
+            **_protection_parameters(stop_loss, take_profit),
+        )
 
-    async def stop(self) -> None: ...
+    async def stop(self) -> None:
+        await self._public.stop()
+        if self._private is not None:
+            await self._private.stop()
+        self._rest.stop()
+
+    # ---- shared
+
+    async def _position_rows(self) -> list[Any]:
+        return await self._pages(
+            ACCOUNT, self._rest.http.get_positions, settleCoin=SETTLE_COIN, limit=200
+        )
+
+    def _orders(self, rows: list[Any]) -> list[Order]:
+        return _parsed(lambda found: bybit_parsers.orders(found, self._account), rows)
+
+    async def _pages(
+        self, family: str, endpoint: Callable[..., Any], **parameters: object
+    ) -> list[Any]:
+        """Rows of every page. The last page may name a cursor too; an empty one ends it."""
+        rows: list[Any] = []
+        cursor: str | None = None
+        while True:
+            result = await self._rest.read(
+                family, endpoint, category=CATEGORY, cursor=cursor, **parameters
+            )
+            page = _rows(result)
+            rows += page
+            next_cursor = result.get("nextPageCursor") or None
+            if not page or next_cursor in (None, cursor):
+                return rows
+            cursor = next_cursor
+
+
+def _rows(result: dict[str, Any]) -> list[Any]:
+    """A missing list is not an empty one: "no positions" must have been said."""
+    rows = result.get("list")
+    if not isinstance(rows, list):
+        raise unanswered("the answer holds no list", is_write=False)
+    return rows
+
+
+def _parsed(parse: Callable[[list[Any]], Parsed], rows: list[Any]) -> Parsed:
+    """Rows that cannot be read make the whole answer unread, never a shorter list."""
+    try:
+        return parse(rows)
+    except msgspec.ValidationError as fault:
+        raise unanswered(f"the answer cannot be read ({fault})", is_write=False) from None
+
+
+def _open_time(candle: Candle) -> int:
+    return candle.open_time_ms
+
+
+def _plain(value: Decimal) -> str:
+    """Digits only: Bybit refuses an exponent."""
+    return f"{value:f}"
+
+
+def _order_parameters(request: OrderRequest) -> dict[str, object]:
+    is_limit = request.order_type is OrderType.LIMIT
+    parameters: dict[str, object] = {
+        "category": CATEGORY,
+        "symbol": request.symbol,
+        "side": SIDE_OF[request.side],
+        "orderType": "Limit" if is_limit else "Market",
+        "qty": _plain(request.quantity),
+        "timeInForce": TIME_IN_FORCE_OF[request.time_in_force] if is_limit else "IOC",
+        "positionIdx": 0,
+        "orderLinkId": request.client_order_id,
+        "reduceOnly": request.reduce_only,
+    }
+    if is_limit:
+        parameters["price"] = _plain(_required_price(request))
+    elif request.order_type is OrderType.STOP_MARKET:
+        parameters["triggerPrice"] = _plain(_required_price(request))
+        parameters["triggerBy"] = "LastPrice"
+        parameters["triggerDirection"] = (
+            _RISES_TO_TRIGGER if request.side is Side.BUY else _FALLS_TO_TRIGGER
+        )
+    if request.stop_loss is not None or request.take_profit is not None:
+        parameters |= _protection_parameters(request.stop_loss, request.take_profit)
+    return parameters
+
+
+def _required_price(request: OrderRequest) -> Decimal:
+    if request.price is None:
+        raise RequestRejected(f"A {request.order_type} order needs a price.")
+    return request.price
+
+
+def _protection_parameters(
+    stop_loss: Decimal | None, take_profit: Decimal | None
+) -> dict[str, object]:
+    """Whole position, market orders, triggered by the last price."""
+    parameters: dict[str, object] = {"tpslMode": "Full"}
+    if stop_loss is not None:
+        parameters |= {"stopLoss": _plain(stop_loss), "slTriggerBy": "LastPrice"}
+    if take_profit is not None:
+        parameters |= {"takeProfit": _plain(take_profit), "tpTriggerBy": "LastPrice"}
+    return parameters

@@ -3,7 +3,10 @@ limit, one memory. A new exchange is one new file and one line in `_BUILDERS`.""
 
 from __future__ import annotations
 
+import difflib
+import logging
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -11,15 +14,19 @@ import msgspec
 from core.clock import Clock
 from core.exchange_port import ExchangePort
 from core.snapshots import AccountMode
+from exchanges.bybit_exchange import BybitExchange
 from exchanges.credentials import Credentials
+from exchanges.paper import PaperExchange
 from exchanges.request_limiter import RequestLimiter
+
+log = logging.getLogger(__name__)
 
 
 class AccountSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What is needed to build the port of one account.
 
     Empty URLs mean the exchange's own hosts. `paper_store` is the file of a paper account's
-    books (None: forgotten at the end). Credentials stay None for paper accounts.
+    books (None: forgotten at the end). A paper account needs no credentials.
     """
 
     name: str
@@ -37,15 +44,79 @@ class AccountSpec(msgspec.Struct, frozen=True, kw_only=True):
 class ExchangeManager:
     """Builds ports on `add`, hands the same one to everybody, stops them in reverse order."""
 
-    def __init__(self, rng: random.Random) -> None: ...
+    def __init__(self, rng: random.Random) -> None:
+        """`rng` jitters the reconnects of every port."""
+        self._rng = rng
+        self._ports: dict[str, ExchangePort] = {}
 
     def add(self, spec: AccountSpec) -> ExchangePort:
-        """Build the account's port. Raises ValueError (unknown exchange, name taken, no keys)."""
+        """Build the account's port; nothing is opened yet. Raises ValueError with one sentence:
+        exchange unknown, name taken, credentials missing."""
+        if spec.name in self._ports:
+            raise ValueError(f"There are two accounts named {spec.name!r}.")
+        build = _BUILDERS.get(spec.exchange)
+        if build is None:
+            raise ValueError(unknown_exchange(spec.exchange))
+        port: ExchangePort
+        if spec.mode is AccountMode.PAPER:
+            market_data = build(msgspec.structs.replace(spec, credentials=None), self._rng)
+            port = PaperExchange(
+                spec.name, market_data=market_data, clock=spec.clock, store_path=spec.paper_store
+            )
+        elif spec.credentials is None:
+            raise ValueError(f"Account {spec.name!r} needs an API key for {spec.mode} trading.")
+        else:
+            port = build(spec, self._rng)
+        self._ports[spec.name] = port
+        return port
 
     def port(self, account_name: str) -> ExchangePort:
-        """Raises KeyError with a sentence for an account that was never added."""
+        """Raises KeyError for an account that was never added."""
+        return self._ports[account_name]
 
-    def accounts(self) -> list[str]: ...
+    @property
+    def accounts(self) -> list[str]:
+        """Names in the order they were added."""
+        return list(self._ports)
 
     async def stop(self) -> None:
         """Stop every port, last added first; one that fails does not keep the others."""
+        while self._ports:
+            name, port = self._ports.popitem()
+            try:
+                await port.stop()
+            except Exception:  # one port's fault must not leave the others' sockets open
+                log.exception("account %s did not stop cleanly", name)
+
+
+def known_exchanges() -> list[str]:
+    return sorted(_BUILDERS)
+
+
+def unknown_exchange(name: str) -> str:
+    """The sentence for a name that is not registered."""
+    known = known_exchanges()
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"Unknown exchange {name!r}; known: {', '.join(known)}.{hint}"
+
+
+def _bybit(spec: AccountSpec, rng: random.Random) -> ExchangePort:
+    urls = {
+        name: url
+        for name in ("rest_url", "ws_public_url", "ws_private_url")
+        if (url := getattr(spec, name))
+    }
+    return BybitExchange(
+        spec.name,
+        credentials=spec.credentials,
+        clock=spec.clock,
+        limiter=spec.limiter,
+        rng=rng,
+        **urls,
+    )
+
+
+_BUILDERS: dict[str, Callable[[AccountSpec, random.Random], ExchangePort]] = {
+    "bybit": _bybit,
+}

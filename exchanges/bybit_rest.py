@@ -1,0 +1,145 @@
+"""Bybit's REST by pybit: one call is one HTTP request, and every outcome is one of ours.
+
+pybit is synchronous, so calls run on threads of our own; orders have their own, that a cancel
+never stands behind a download. Its retries are off: it would repeat `order/create` by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from pybit.exceptions import FailedRequestError, InvalidRequestError
+from pybit.unified_trading import HTTP
+
+from core.exchange_port import RateLimited
+from exchanges.bybit_errors import error_for_code, error_for_http_status, unanswered
+from exchanges.credentials import Credentials
+from exchanges.request_limiter import RequestLimiter
+
+MARKET = "market"
+ORDER = "order"
+ACCOUNT = "account"
+
+_NEVER_SENT = -(10**9)  # pybit takes an empty set of codes to retry for "the usual ones"
+
+
+class BybitRest:
+    """Calls pybit's methods (`self.http.get_kline`, ...) under the limiter."""
+
+    def __init__(
+        self,
+        url: str,
+        credentials: Credentials | None,
+        limiter: RequestLimiter,
+        *,
+        timeout_s: float = 10.0,
+    ) -> None:
+        self._credentials = credentials
+        self._limiter = limiter
+        self._timeout_s = timeout_s
+        self._threads = {
+            MARKET: ThreadPoolExecutor(4, "bybit-market"),
+            ACCOUNT: ThreadPoolExecutor(4, "bybit-account"),
+            ORDER: ThreadPoolExecutor(4, "bybit-order"),
+        }
+        self.http = HTTP(
+            api_key=credentials.api_key if credentials else None,
+            api_secret=credentials.api_secret if credentials else None,
+            timeout=timeout_s,
+            max_retries=1,
+            retry_codes={_NEVER_SENT},
+            return_response_headers=True,
+        )
+        self.http.endpoint = url.rstrip("/")
+        self.http.client.trust_env = False  # signed requests go where the trader said, no proxy
+        self.http.client.max_redirects = 0  # a redirected POST would be a second request
+        self.http.logger.handlers.clear()  # one per instance while the root logger has none
+
+    async def read(
+        self, family: str, method: Callable[..., Any], **parameters: object
+    ) -> dict[str, Any]:
+        """`result` of a question. Raises Unavailable, RateLimited, RequestRejected."""
+        return await self._call(family, method, parameters, is_write=False)
+
+    async def write(
+        self, family: str, method: Callable[..., Any], **parameters: object
+    ) -> dict[str, Any]:
+        """`result` of an instruction, sent exactly once; {} where Bybit says "not modified".
+        Raises RequestRejected, DuplicateOrder, RateLimited, OutcomeUnknown."""
+        return await self._call(family, method, parameters, is_write=True)
+
+    async def _call(
+        self,
+        family: str,
+        method: Callable[..., Any],
+        parameters: dict[str, object],
+        *,
+        is_write: bool,
+    ) -> dict[str, Any]:
+        await self._limiter.wait(family)
+        request = asyncio.get_running_loop().run_in_executor(
+            self._threads[family], lambda: self._send(method, parameters, is_write=is_write)
+        )
+        try:
+            async with asyncio.timeout(2 * self._timeout_s):  # pybit's own bounds single reads only
+                result, headers = await request
+        except TimeoutError:
+            raise unanswered("no answer in time", is_write=is_write) from None
+        except RateLimited as refusal:
+            self._limiter.penalise(family, refusal.retry_after_s)
+            raise
+        self._limiter.correct(family, headers)
+        return result
+
+    def _send(
+        self, method: Callable[..., Any], parameters: dict[str, object], *, is_write: bool
+    ) -> tuple[dict[str, Any], Mapping[str, str]]:
+        """One request, on a thread. Causes are dropped (`from None`): pybit's exceptions quote
+        whole requests, and Bybit's own text quotes the key."""
+        try:
+            reply, _elapsed, headers = method(**parameters)
+        except InvalidRequestError as refusal:
+            headers = refusal.resp_headers or {}
+            error = error_for_code(
+                refusal.status_code,
+                self._redact(str(refusal.message)),
+                headers,
+                unix_time_ms=time.time_ns() // 1_000_000,
+                is_write=is_write,
+            )
+            if error is None:
+                return {}, headers
+            raise error from None
+        except FailedRequestError as failure:
+            if failure.resp_headers is None:  # pybit made this one up: not JSON
+                raise unanswered("the answer was not JSON", is_write=is_write) from None
+            raise error_for_http_status(failure.status_code, is_write=is_write) from None
+        except Exception as fault:  # noqa: BLE001 (it may have left: every fault means "unknown")
+            raise unanswered(_cause(fault), is_write=is_write) from None
+        if reply.get("retCode") != 0 or not isinstance(reply.get("result"), dict):
+            raise unanswered("the answer was not in Bybit's form", is_write=is_write)
+        return reply["result"], headers
+
+    def _redact(self, text: str) -> str:
+        return self._credentials.redact(text) if self._credentials else text
+
+    def stop(self) -> None:
+        """Take no more requests; those on their way end by themselves."""
+        for threads in self._threads.values():
+            threads.shutdown(wait=False, cancel_futures=True)
+        self.http.client.close()
+
+
+def _cause(fault: Exception) -> str:
+    """Transport faults by their kind: their texts hold URLs and addresses of objects."""
+    name = type(fault).__name__
+    return {
+        "ReadTimeout": "no answer in time",
+        "ConnectTimeout": "the connection could not be made in time",
+        "ConnectionError": "the connection failed",
+        "SSLError": "the host's certificate could not be verified",
+    }.get(name, f"the request failed ({name})")
