@@ -34,9 +34,11 @@ class UnifiedBot:
         feed: MarketFeed,
         bus: EventBus,
         clock: Clock,
+        may_enter: Callable[[], bool],
         has_position: Callable[[str], bool],
     ) -> None:
-        """`has_position(symbol)`: while paused, a signal may still end a position."""
+        """`may_enter()`: the account is reconciled and heard. While it is not, and while the bot
+        is paused, a signal may still end the position that `has_position(symbol)` tells of."""
         self.spec = spec
         self.state = BotState.STOPPED
         self.state_text = "Stopped."
@@ -48,6 +50,7 @@ class UnifiedBot:
         self._feed = feed
         self._bus = bus
         self._clock = clock
+        self._may_enter = may_enter
         self._has_position = has_position
         self._data: BotDataManager | None = None
 
@@ -117,7 +120,8 @@ class UnifiedBot:
         direction = int(self._strategy.generate_signals(indicators).iloc[-1])
         if direction == 0:
             return
-        if self.state is BotState.PAUSED and not self._has_position(self.spec.symbol):
+        is_held_back = self.state is BotState.PAUSED or not self._may_enter()
+        if is_held_back and not self._has_position(self.spec.symbol):
             return
         reason = self._strategy.explain(row, direction)
         self.last_signal = reason

@@ -1,0 +1,351 @@
+"""The engine: accounts, feeds and bots together, commanded from outside, without a screen.
+
+The same object runs in the engine process behind the link, and inside a test with no link at
+all. It wires nothing itself: `app/wiring.py` hands it what it needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from core.account_desk import AccountDesk
+from core.bot_registry import BotRegistry
+from core.bots.bot_spec import BotSpec
+from core.bots.unified_bot import UnifiedBot
+from core.chart_service import ChartService
+from core.clock import Clock
+from core.event_bus import EventBus
+from core.events import Error, Fill, MarketData, Order, Reject, Severity
+from core.exchange_port import ExchangeError
+from core.limits.api_rate_limiter import MultiExchangeRateLimiter
+from core.market_feed import MarketFeed
+from core.metrics import LoopGapProbe
+from core.models.candles import CandleUpdate, Timeframe
+from core.record_feed import RecordFeed
+from core.snapshots import (
+    AccountMode,
+    BotState,
+    ClosedCandle,
+    EngineState,
+    FillRecord,
+    Notice,
+    OrderRecord,
+)
+from core.strategy import Strategy
+from core.supervision import Supervisor
+from core.trade_log import RoundTrip
+
+CLOSE_TIMEOUT_S = 10.0
+
+
+class Refused(Exception):
+    """A command that cannot be done; the sentence says why."""
+
+
+class Engine:
+    """Attributes: desks by account, feeds by exchange, charts by exchange, bots by id, records,
+    probe, state, state_text."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        bus: EventBus,
+        supervisor: Supervisor,
+        desks: Mapping[str, AccountDesk],
+        feeds: Mapping[str, MarketFeed],
+        registry: BotRegistry,
+        limiters: MultiExchangeRateLimiter,
+        make_strategy: Callable[[BotSpec], Strategy],
+        data_dir: Path,
+    ) -> None:
+        """`make_strategy` raises ValueError for an unknown name or bad parameters."""
+        self.clock = clock
+        self.bus = bus
+        self.supervisor = supervisor
+        self.desks = desks
+        self.feeds = feeds
+        self.registry = registry
+        self.limiters = limiters
+        self.data_dir = data_dir
+        self.bots: dict[str, UnifiedBot] = {}
+        self.records = RecordFeed(clock)
+        self.probe = LoopGapProbe(clock)
+        self.charts = {name: ChartService(feed) for name, feed in feeds.items()}
+        self.state = EngineState.STARTING
+        self.state_text = "Starting."
+        self.started_s = clock.monotonic_s()
+        self.first_candle_after_s: float | None = None
+        self._make_strategy = make_strategy
+        for feed in feeds.values():
+            feed.on_closed_candle.append(self._on_closed_candle)
+        bus.subscribe(Error, self._on_error, part="records")
+        for desk in desks.values():
+            desk.bus.subscribe(Error, self._on_error, part="records")
+            desk.bus.subscribe(Order, self._on_order, part="records")
+            desk.bus.subscribe(Fill, lambda fill, d=desk: self._on_fill(d, fill), part="records")
+            desk.bus.subscribe(Reject, self._on_reject, part="records")
+            desk.on_round_trip.append(self._on_round_trip)
+            feed_bus = self._feed_of(desk)
+            feed_bus.bus.subscribe(MarketData, desk.bus.publish, part=f"{desk.name}: market data")
+
+    async def start(self, specs: list[BotSpec], *, autostart: bool = False) -> None:
+        """Reconcile every account, then bring the bots back: those told to start, and those that
+        ran before, except with real money (a person starts those). Raises ExchangeError when an
+        exchange refuses us, Refused when a bot of the configuration cannot exist."""
+        self.supervisor.keep_running("loop probe", self.probe.run)
+        self.state, self.state_text = EngineState.RECONCILING, "Connecting and reconciling."
+        for desk in self.desks.values():
+            await desk.start()
+        for feed in self.feeds.values():
+            self.supervisor.keep_running(f"{feed.port.exchange}: data monitor", feed.monitor)
+            feed.port.subscribe_tickers(self._ticker_symbols(feed))
+        for spec in specs:
+            self.registry.add(spec)
+        for spec, was_running in self.registry.load():
+            if spec.account not in self.desks:
+                continue  # its account is no longer configured; the bot is kept for its return
+            self._add_bot(spec)
+            is_live = self.desks[spec.account].mode is AccountMode.LIVE
+            if was_running and is_live:
+                self._notice(
+                    "warning",
+                    "Not restarted",
+                    "It trades real money: start it again.",
+                    bot_id=spec.bot_id,
+                )
+            elif was_running or autostart or (spec.autostart and not is_live):
+                self.supervisor.spawn(spec.bot_id, self._start_bot(self.bots[spec.bot_id]))
+        self.state, self.state_text = EngineState.RUNNING, "Running."
+
+    async def stop(self) -> None:
+        """Ordered end: bots deaf, tasks ended, candles merged. Positions and their stops stay at
+        the exchange."""
+        self.state, self.state_text = EngineState.STOPPING, "Stopping."
+        for bot in self.bots.values():
+            bot.stop("The engine is stopping.")
+        await self.supervisor.stop()
+        for desk in self.desks.values():
+            await desk.port.stop()
+        for feed in self.feeds.values():
+            await asyncio.to_thread(feed.data.close)
+
+    # Commands. Each does the whole thing or raises Refused.
+
+    async def start_bot(self, bot_id: str, *, confirm_live: bool) -> str:
+        bot = self._bot(bot_id)
+        desk = self.desks[bot.spec.account]
+        if desk.mode is AccountMode.LIVE and not confirm_live:
+            raise Refused(f"{bot_id} trades real money: it starts only after you confirm.")
+        if not desk.is_ready:
+            raise Refused(f"{desk.name} is not ready: {desk.state_text}")
+        await self._start_bot(bot)
+        if bot.state is BotState.ERROR:
+            raise Refused(bot.state_text)
+        return f"{bot_id} is running."
+
+    def pause_bot(self, bot_id: str) -> str:
+        bot = self._bot(bot_id)
+        bot.pause()
+        return bot.state_text
+
+    async def stop_bot(self, bot_id: str, *, close_position: bool) -> str:
+        """Stops first, so that no new entry can follow; then closes, and waits to see it flat."""
+        bot = self._bot(bot_id)
+        desk = self.desks[bot.spec.account]
+        bot.stop()
+        self.registry.set_running(bot_id, False)
+        symbol = bot.spec.symbol
+        if not close_position or not desk.close_position(symbol, "The bot was stopped."):
+            return f"{bot_id} is stopped."
+        deadline_s = self.clock.monotonic_s() + CLOSE_TIMEOUT_S
+        while self._has_position(desk, symbol):
+            if self.clock.monotonic_s() > deadline_s:
+                raise Refused(f"{bot_id} is stopped, but {symbol} is not closed yet; see Orders.")
+            await asyncio.sleep(0.05)
+        return f"{bot_id} is stopped and {symbol} is closed."
+
+    def add_bot(self, spec: BotSpec) -> str:
+        if spec.account not in self.desks:
+            raise Refused(f"There is no account {spec.account!r}.")
+        if spec.bot_id in self.bots:
+            raise Refused(f"There is a bot {spec.bot_id} already.")
+        self._add_bot(spec)
+        self.registry.add(spec)
+        return f"{spec.bot_id} is ready."
+
+    def remove_bot(self, bot_id: str) -> str:
+        bot = self._bot(bot_id)
+        if bot.state not in (BotState.STOPPED, BotState.ERROR):
+            raise Refused(f"{bot_id} is {bot.state}; stop it first.")
+        if self._has_position(self.desks[bot.spec.account], bot.spec.symbol):
+            raise Refused(f"{bot_id} still owns a position in {bot.spec.symbol}; close it first.")
+        del self.bots[bot_id]
+        self.registry.remove(bot_id)
+        return f"{bot_id} was removed."
+
+    def close_position(self, account: str, symbol: str) -> str:
+        desk = self._desk(account)
+        if not desk.close_position(symbol, "Closed by hand."):
+            raise Refused(f"There is no position in {symbol}.")
+        return f"Closing {symbol}."
+
+    async def cancel_order(
+        self, account: str, symbol: str, client_order_id: str, exchange_order_id: str
+    ) -> str:
+        try:
+            await self._desk(account).oms.cancel(
+                account, symbol, client_order_id, exchange_order_id
+            )
+        except ExchangeError as fault:
+            raise Refused(fault.text) from None
+        return f"Cancel of {symbol} order was accepted."
+
+    def kill(self) -> str:
+        """Every account at once: no new orders, working orders cancelled, stops stay."""
+        for desk in self.desks.values():
+            desk.risk.trip("The trader pressed the kill switch.")
+        return "Trading stopped."
+
+    def resume(self) -> str:
+        for desk in self.desks.values():
+            desk.risk.resume()
+        return "Trading is allowed again. Bots stay stopped until you start them."
+
+    def stop_bots_of(self, account: str, reason: str) -> None:
+        """The kill switch of an account: its bots stop and stay stopped."""
+        for bot in self.bots.values():
+            if bot.spec.account == account and bot.state is not BotState.STOPPED:
+                bot.stop(reason)
+                self.registry.set_running(bot.spec.bot_id, False)
+
+    def pause_external(self, account: str, symbol: str, text: str) -> None:
+        """Something on `symbol` that no bot explains: its bots pause, the trader is told."""
+        for bot in self.bots.values():
+            if (bot.spec.account, bot.spec.symbol) == (account, symbol):
+                bot.pause()
+        self._notice("danger", "External", text, symbol=symbol)
+
+    def owner_of(self, account: str, symbol: str) -> str:
+        """The bot that trades this symbol on this account, "" if none."""
+        for bot_id, bot in self.bots.items():
+            if (bot.spec.account, bot.spec.symbol) == (account, symbol):
+                return bot_id
+        for spec, _ in self.registry.load():
+            if (spec.account, spec.symbol) == (account, symbol):
+                return spec.bot_id
+        return ""
+
+    # Bots.
+
+    def _add_bot(self, spec: BotSpec) -> None:
+        desk = self.desks[spec.account]
+        if spec.symbol not in desk.instruments:
+            likely = difflib.get_close_matches(spec.symbol, desk.instruments, n=1)
+            hint = f" Did you mean {likely[0]}?" if likely else ""
+            raise Refused(f"{desk.port.exchange} has no symbol {spec.symbol}.{hint}")
+        owner = self.owner_of(spec.account, spec.symbol)
+        if owner not in ("", spec.bot_id):
+            raise Refused(f"{owner} trades {spec.symbol} on {spec.account} already.")
+        try:
+            strategy = self._make_strategy(spec)
+        except ValueError as fault:
+            raise Refused(str(fault)) from None
+        self.bots[spec.bot_id] = UnifiedBot(
+            spec,
+            strategy=strategy,
+            feed=self._feed_of(desk),
+            bus=desk.bus,
+            clock=self.clock,
+            may_enter=lambda: desk.is_ready,
+            has_position=lambda symbol: self._has_position(desk, symbol),
+        )
+
+    async def _start_bot(self, bot: UnifiedBot) -> None:
+        desk = self.desks[bot.spec.account]
+        try:
+            await desk.prepare(bot.spec.symbol)
+        except ExchangeError as fault:
+            raise Refused(f"The leverage could not be set: {fault.text}") from None
+        await bot.start()
+        self.registry.set_running(bot.spec.bot_id, bot.state is BotState.RUNNING)
+
+    def _bot(self, bot_id: str) -> UnifiedBot:
+        if bot_id not in self.bots:
+            raise Refused(f"There is no bot {bot_id!r}.")
+        return self.bots[bot_id]
+
+    def _desk(self, account: str) -> AccountDesk:
+        if account not in self.desks:
+            raise Refused(f"There is no account {account!r}.")
+        return self.desks[account]
+
+    def _feed_of(self, desk: AccountDesk) -> MarketFeed:
+        return self.feeds[desk.port.exchange]
+
+    def _ticker_symbols(self, feed: MarketFeed) -> list[str]:
+        desk = next(d for d in self.desks.values() if d.port is feed.port)
+        return sorted(desk.instruments)
+
+    @staticmethod
+    def _has_position(desk: AccountDesk, symbol: str) -> bool:
+        position = desk.state.position(desk.name, symbol)
+        return position is not None and not position.is_flat
+
+    # What the screen must not lose.
+
+    def _on_closed_candle(self, update: CandleUpdate) -> None:
+        feed = self.feeds[update.exchange]
+        if self.first_candle_after_s is None and feed.first_candle_s is not None:
+            self.first_candle_after_s = feed.first_candle_s - self.started_s
+        candle = self.charts[update.exchange].closed(update)
+        if candle is not None:
+            self.records.add(ClosedCandle(candle))
+
+    def _on_error(self, event: Error) -> None:
+        self._notice(event.severity.value, event.part, event.text, bot_id=event.bot_id)
+
+    def _on_order(self, order: Order) -> None:
+        self.records.add(OrderRecord(order))
+
+    def _on_fill(self, desk: AccountDesk, fill: Fill) -> None:
+        trips = desk.trades.round_trips
+        ended = trips[-1] if trips and trips[-1].closed_ms == fill.time_ms else None
+        result = ended.net_result if ended and ended.symbol == fill.symbol else None
+        self.records.add(FillRecord(fill, desk.oms.purpose_of(fill).value, result))
+
+    def _on_reject(self, event: Reject) -> None:
+        title = "Denied" if event.is_ours else "Rejected"
+        self._notice(
+            "warning" if event.is_ours else "danger",
+            title,
+            f"{event.symbol} {event.side} {event.quantity}: {event.text}",
+            symbol=event.symbol,
+            bot_id=event.bot_id,
+        )
+
+    def _on_round_trip(self, trip: RoundTrip) -> None:
+        self._notice(
+            "info",
+            "Trade closed",
+            f"{trip.symbol} {trip.quantity}, result {trip.net_result:+.2f}",
+            symbol=trip.symbol,
+            bot_id=trip.bot_id,
+        )
+
+    def _notice(
+        self, severity: str, title: str, text: str, *, symbol: str = "", bot_id: str = ""
+    ) -> None:
+        toast = severity != Severity.INFO.value
+        self.records.add(Notice(severity, title, text, symbol, bot_id, toast))
+
+
+def series_of(symbol: str, timeframe: str) -> tuple[str, Timeframe]:
+    """Raises Refused for a timeframe that does not exist."""
+    try:
+        return symbol, Timeframe(timeframe)
+    except ValueError:
+        raise Refused(f"There is no timeframe {timeframe!r}.") from None
