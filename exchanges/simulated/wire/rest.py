@@ -12,23 +12,29 @@ from urllib.parse import parse_qsl
 import msgspec
 from aiohttp import web
 
-from exchanges.simulated.wire.errors import BybitError, HttpRefused
+from exchanges.simulated.values import VenueReject
+from exchanges.simulated.wire.errors import BybitError, HttpRefused, refusal
+from exchanges.simulated.wire.parameters import Params
 from exchanges.simulated.wire.rate_windows import Allowance, RateWindows
 from exchanges.simulated.wire.signatures import authenticate_request
 
 log = logging.getLogger(__name__)
 
-Params = Mapping[str, Any]
-"""Query string or JSON body of one request."""
+
+class BatchResult(msgspec.Struct, frozen=True):
+    """`result` and `retExtInfo` of a request that holds several orders."""
+
+    result: dict[str, Any]
+    ext_info: dict[str, Any]
 
 
 class Route(msgspec.Struct, frozen=True):
     """`answer(api_key, params)` gives the envelope's `result`; `api_key` is "" on a public path.
 
-    It raises BybitError for a refusal in Bybit's words.
+    A refusal is a BybitError or the venue's own VenueReject.
     """
 
-    answer: Callable[[str, Params], dict[str, Any]]
+    answer: Callable[[str, Params], dict[str, Any] | BatchResult]
     is_private: bool = False
 
 
@@ -62,15 +68,15 @@ class RestApi:
         try:
             result = self._answer(request, body, route, headers)
             return _envelope(0, "OK", result, headers)
-        except BybitError as error:
-            return _envelope(error.code, error.text, {}, headers)
+        except (BybitError, VenueReject) as error:
+            return _envelope(*refusal(error), {}, headers)
         except Exception:  # one endpoint's fault is one client's 10016, never the server's end
             log.exception("%s %s failed", request.method, request.path)
             return _envelope(10016, "Server error.", {}, headers)
 
     def _answer(
         self, request: web.Request, body: bytes, route: Route, headers: dict[str, str]
-    ) -> dict[str, Any]:
+    ) -> dict[str, Any] | BatchResult:
         _, _, query = request.raw_path.partition("?")
         payload = body if request.method == "POST" else query.encode()
         api_key = ""
@@ -96,14 +102,15 @@ def limit_headers(allowance: Allowance, now_ms: int) -> dict[str, str]:
 
 
 def _envelope(
-    code: int, text: str, result: dict[str, Any], headers: Mapping[str, str]
+    code: int, text: str, answer: dict[str, Any] | BatchResult, headers: Mapping[str, str]
 ) -> web.Response:
+    batch = answer if isinstance(answer, BatchResult) else BatchResult(answer, {})
     body = msgspec.json.encode(
         {
             "retCode": code,
             "retMsg": text,
-            "result": result,
-            "retExtInfo": {},
+            "result": batch.result,
+            "retExtInfo": batch.ext_info,
             "time": real_time_ms(),
         }
     )

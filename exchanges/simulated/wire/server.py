@@ -7,13 +7,35 @@ stay in real time, so unmodified clients work at any speed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
-from exchanges.simulated.wire.rate_windows import RateLimits
+from aiohttp import web
 
-if TYPE_CHECKING:
-    from exchanges.simulated.venue import Venue
+from core.clock import SystemClock
+from exchanges.simulated.venue import Venue
+from exchanges.simulated.wire.account_endpoints import AccountEndpoints
+from exchanges.simulated.wire.market_endpoints import MarketEndpoints
+from exchanges.simulated.wire.order_endpoints import OrderEndpoints
+from exchanges.simulated.wire.private_stream import PrivateStream
+from exchanges.simulated.wire.public_stream import PublicStream
+from exchanges.simulated.wire.rate_windows import RateLimits, RateWindows
+from exchanges.simulated.wire.rest import RestApi
+from exchanges.simulated.wire.session import StreamSession
+from exchanges.simulated.wire.trade_stream import TradeStream
+
+log = logging.getLogger(__name__)
+
+_PUMP_INTERVAL_S = 0.05
+_PUMPS_A_CONFLATION = 2  # newest-wins data goes out every 100 ms at most
+_AFTER_FAULT_S = 1.0
+
+
+class _Stream(Protocol):
+    def on_request(self, session: StreamSession, request: dict[str, Any]) -> None: ...
 
 
 class DemoServer:
@@ -28,18 +50,57 @@ class DemoServer:
         *,
         keys: Mapping[str, str],
         limits: RateLimits | None = None,
-    ) -> None: ...
+    ) -> None:
+        self._venue = venue
+        windows = RateWindows(SystemClock(), limits or RateLimits())
+        routes = {
+            **MarketEndpoints(venue).routes(),
+            **OrderEndpoints(venue).routes(),
+            **AccountEndpoints(venue).routes(),
+        }
+        self._rest = RestApi(routes, keys=keys, windows=windows)
+        self._public = PublicStream(venue)
+        self._private = PrivateStream(venue, keys=keys)
+        self._trade = TradeStream(routes, keys=keys, windows=windows)
+        self._sessions: set[StreamSession] = set()
+        self._connections = itertools.count(1)
+        self._runner: web.AppRunner | None = None
+        self._pump: asyncio.Task[None] | None = None
+        self._port = 0
 
     async def start(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen (port 0: any free one) and start moving the market. Raises OSError if taken."""
+        application = web.Application(client_max_size=1 << 20)
+        application.router.add_get("/v5/public/linear", self._serve_public)
+        application.router.add_get("/v5/private", self._serve_private)
+        application.router.add_get("/v5/trade", self._serve_trade)
+        application.router.add_route("*", "/{path:.*}", self._rest.handle)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+        self._port = int(runner.addresses[0][1])
+        self._pump = asyncio.create_task(self._move_market(), name="demo exchange pump")
 
     async def stop(self) -> None:
         """Close every stream (code 1001), stop listening, stop the market's pump."""
+        if self._pump is not None:
+            self._pump.cancel()
+            await asyncio.gather(self._pump, return_exceptions=True)
+            self._pump = None
+        await asyncio.gather(*(session.close() for session in tuple(self._sessions)))
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
 
     @property
     def port(self) -> int:
-        """The port listened on."""
-        raise NotImplementedError
+        """The port listened on; 0 before `start`."""
+        return self._port
 
     @property
     def rest_url(self) -> str:
@@ -56,3 +117,38 @@ class DemoServer:
     @property
     def ws_trade_url(self) -> str:
         return f"ws://127.0.0.1:{self.port}/v5/trade"
+
+    async def _move_market(self) -> None:
+        for count in itertools.count():
+            pause_s = _PUMP_INTERVAL_S
+            try:
+                self._venue.advance()
+                self._public.publish(conflated=count % _PUMPS_A_CONFLATION == 0)
+            except Exception:  # clients still get answers; the log says what stands still
+                log.exception("the market did not move")
+                pause_s = _AFTER_FAULT_S
+            await asyncio.sleep(pause_s)
+
+    async def _serve_public(self, request: web.Request) -> web.WebSocketResponse:
+        return await self._serve(request, self._public, self._public.leave)
+
+    async def _serve_private(self, request: web.Request) -> web.WebSocketResponse:
+        return await self._serve(request, self._private, self._private.leave)
+
+    async def _serve_trade(self, request: web.Request) -> web.WebSocketResponse:
+        return await self._serve(request, self._trade, None)
+
+    async def _serve(
+        self,
+        request: web.Request,
+        stream: _Stream,
+        leave: Callable[[StreamSession], None] | None,
+    ) -> web.WebSocketResponse:
+        session = StreamSession(request, f"demo-{next(self._connections)}")
+        self._sessions.add(session)
+        try:
+            return await session.serve(lambda message: stream.on_request(session, message))
+        finally:
+            self._sessions.discard(session)
+            if leave is not None:
+                leave(session)

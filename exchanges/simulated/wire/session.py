@@ -61,6 +61,10 @@ class StreamSession:
         self._waiting.append(frame)
         self._wake.set()
 
+    def push_message(self, message: dict[str, Any]) -> None:
+        """Encode one message for this client alone, and queue it."""
+        self.push(encode(message))
+
     def later(self, action: Callable[[], None]) -> None:
         """Run `action` after the answer delay, in the order asked, unless closed by then."""
 
@@ -70,10 +74,9 @@ class StreamSession:
 
         asyncio.get_running_loop().call_later(ACK_DELAY_S, run)
 
-    def answer(self, message: Any) -> None:
+    def answer(self, message: dict[str, Any]) -> None:
         """Send an answer to a request after the answer delay."""
-        frame = encode(message)
-        self.later(lambda: self.push(frame))
+        self.later(lambda: self.push_message(message))
 
     async def serve(self, on_request: Callable[[dict[str, Any]], None]) -> web.WebSocketResponse:
         """Read requests until the client leaves; a request that is no JSON object is ignored."""
@@ -118,6 +121,12 @@ class StreamSession:
         self._waiting.clear()
         if self._request.transport is not None:
             self._request.transport.abort()
+
+
+def request_topics(request: dict[str, Any]) -> list[str]:
+    """The `args` of a subscribe or unsubscribe request."""
+    args = request.get("args")
+    return [str(topic) for topic in args] if isinstance(args, list) else []
 
 
 def _parse(text: str) -> dict[str, Any] | None:
