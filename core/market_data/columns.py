@@ -32,11 +32,21 @@ class Columns(NamedTuple):
 
     def select(self, rows: slice | npt.NDArray[np.bool_] | IntArray) -> Columns:
         """The chosen rows."""
-        return Columns(*(column[rows] for column in self))
+        times, *values = self
+        return Columns(times[rows], *(column[rows] for column in values))
 
     def followed_by(self, newer: Columns) -> Columns:
         """Both, one after the other."""
-        return Columns(*(np.concatenate(pair) for pair in zip(self, newer, strict=True)))
+        return Columns(
+            np.concatenate((self.open_time_ms, newer.open_time_ms)),
+            *(np.concatenate(pair) for pair in zip(self[1:], newer[1:], strict=True)),
+        )
+
+    def updated_by(self, newer: Columns) -> Columns:
+        """Union by open time, sorted; where both have a bar, `newer` wins."""
+        kept = self.select(~np.isin(self.open_time_ms, newer.open_time_ms))
+        union = kept.followed_by(newer)
+        return union.select(np.argsort(union.open_time_ms, kind="stable"))
 
 
 def columns_from_candles(candles: list[Candle]) -> Columns:
@@ -53,7 +63,7 @@ EMPTY = columns_from_candles([])
 
 
 class CandleRing:
-    """The newest `capacity` candles in fixed memory: a push costs O(1) and allocates nothing.
+    """The newest `capacity` candles in fixed memory: a new candle costs O(1) and allocates nothing.
 
     Rows lie in one piece (a window that slides through a slightly larger buffer and now and
     then moves back to its start), so readers get plain slices.
@@ -80,16 +90,22 @@ class CandleRing:
         """A view, valid until the next change."""
         return self._times[self._start : self._end]
 
-    def push(self, candle: Candle) -> None:
-        """Add a candle that is newer than all others."""
-        if self._end == len(self._times):
-            self._move_to_front()
-        self._write(self._end, candle)
-        self._end += 1
-        self._start = max(self._start, self._end - self._capacity)
+    def put(self, candle: Candle) -> None:
+        """Add the candle, or replace the one of the same open time. One that is older than all
+        of a full ring is left out."""
+        times = self.open_times_ms
+        if len(times) == 0 or candle.open_time_ms > times[-1]:
+            self._push(candle)
+            return
+        row = int(np.searchsorted(times, candle.open_time_ms))
+        if times[row] == candle.open_time_ms:
+            self._write(self._start + row, candle)
+        else:
+            self.update(columns_from_candles([candle]))
 
-    def replace_newest(self, candle: Candle) -> None:
-        self._write(self._end - 1, candle)
+    def update(self, newer: Columns) -> None:
+        """Put many at once, in any position."""
+        self.load(self.copy().updated_by(newer))
 
     def load(self, columns: Columns) -> None:
         """Hold exactly the newest of `columns`."""
@@ -102,6 +118,13 @@ class CandleRing:
     def copy(self) -> Columns:
         window = slice(self._start, self._end)
         return Columns(self._times[window].copy(), *(row[window].copy() for row in self._values))
+
+    def _push(self, candle: Candle) -> None:
+        if self._end == len(self._times):
+            self._move_to_front()
+        self._write(self._end, candle)
+        self._end += 1
+        self._start = max(self._start, self._end - self._capacity)
 
     def _write(self, position: int, candle: Candle) -> None:
         self._times[position] = candle.open_time_ms

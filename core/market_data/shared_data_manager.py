@@ -1,14 +1,28 @@
-"""The candles of one exchange, shared by all of its bots."""
+"""The candles of one exchange, shared by all of its bots: one manager a series, one store."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from core.clock import Clock
+from core.exchange_port import ExchangeError
 from core.market_data.bot_data_manager import AppendOutcome, BotDataManager, FetchCandles
-from core.models.candles import Candle, Timeframe
-from core.snapshots import DataSnapshot
+from core.market_data.candle_store import CandleStore, StoreFault
+from core.market_data.integrity import BadCandle
+from core.models.candles import Candle, SeriesKey, Timeframe
+from core.snapshots import DataSnapshot, SeriesSnapshot
+
+log = logging.getLogger(__name__)
+
+MAX_SYMBOLS = 100
+_LOADS_AT_ONCE = 8  # the rate limiter paces them; this bounds what waits in memory
 
 
 class SharedDataManager:
@@ -16,47 +30,179 @@ class SharedDataManager:
 
     def __init__(self, exchange: str, *, cache_dir: Path, clock: Clock) -> None:
         """Raises StoreFault."""
-        raise NotImplementedError
+        self.exchange = exchange.lower()
+        self._cache_dir = cache_dir
+        self._clock = clock
+        self._store = CandleStore(cache_dir)
+        self._lock = threading.RLock()
+        self._loaded: OrderedDict[SeriesKey, BotDataManager] = OrderedDict()  # oldest use first
+        # Also those freed but still held by a bot: a series never has two managers.
+        self._alive: WeakValueDictionary[SeriesKey, BotDataManager] = WeakValueDictionary()
+        self._last_save_ms: int | None = None
+        self._last_save_took_ms: float | None = None
+        self._last_save_symbols = 0
+        self._cache_bytes = self._measure_cache()
+
+    @property
+    def store(self) -> CandleStore:
+        """For whoever needs exact candles or a long history."""
+        return self._store
 
     def get_manager(self, symbol: str, timeframe: Timeframe = Timeframe.M15) -> BotDataManager:
-        """The one manager of this series; made on first use, empty until loaded."""
-        raise NotImplementedError
+        """The one manager of this series (`timeframe` is its base); made on first use, empty
+        until loaded. Raises ValueError for a base without fixed length."""
+        key = SeriesKey(self.exchange, symbol, timeframe)
+        with self._lock:
+            manager = self._alive.get(key)
+            if manager is None:
+                manager = BotDataManager(key, store=self._store, clock=self._clock)
+                self._alive[key] = manager
+            self._loaded[key] = manager
+            self._loaded.move_to_end(key)
+            return manager
 
     def append_candle_batch(
         self, candles: Mapping[str, Candle], timeframe: Timeframe = Timeframe.M15
     ) -> dict[str, AppendOutcome]:
         """Closed candles by symbol, in one durable transaction. A bad one is REFUSED and logged,
         its neighbours are kept. Raises StoreFault; then nothing changed."""
-        raise NotImplementedError
+        outcomes: dict[str, AppendOutcome] = {}
+        accepted: list[tuple[BotDataManager, Candle]] = []
+        with ExitStack() as locks:
+            for symbol in sorted(candles):  # one order of locking, so that two batches never wait
+                manager = self.get_manager(symbol, timeframe)  # for each other
+                locks.enter_context(manager.lock)
+                try:
+                    outcomes[symbol] = manager.classify(candles[symbol])
+                except BadCandle as fault:
+                    log.warning("Candle refused: %s", fault)
+                    outcomes[symbol] = AppendOutcome.REFUSED
+                if outcomes[symbol] in (AppendOutcome.NEW, AppendOutcome.CORRECTED):
+                    accepted.append((manager, candles[symbol]))
+            self._store.append((manager.key, candle) for manager, candle in accepted)
+            for manager, candle in accepted:
+                manager.remember(candle)
+        return outcomes
 
     async def load_historical_batch(
         self, symbols: Iterable[str], fetch: FetchCandles, timeframe: Timeframe = Timeframe.M15
     ) -> dict[str, bool]:
         """Load many symbols side by side; False (and a log line) where that failed."""
-        raise NotImplementedError
+        slots = asyncio.Semaphore(_LOADS_AT_ONCE)
+
+        async def load(symbol: str) -> bool:
+            async with slots:
+                try:
+                    await self.get_manager(symbol, timeframe).load_historical(fetch)
+                except (ExchangeError, StoreFault) as fault:
+                    log.warning("%s %s: history not loaded: %s", self.exchange, symbol, fault)
+                    return False
+                return True
+
+        names = list(dict.fromkeys(symbols))
+        results = await asyncio.gather(*map(load, names))
+        self._cache_bytes = await asyncio.to_thread(self._measure_cache)
+        return dict(zip(names, results, strict=True))
 
     def batch_save_parquet(self) -> int:
-        """Merge all hot rows to Parquet; returns the number of series (disk: use a thread)."""
-        raise NotImplementedError
+        """Merge all hot rows to Parquet; returns the number of series (disk: use a thread).
+        Raises StoreFault."""
+        started_s = self._clock.monotonic_s()
+        managers = self._managers()
+        for manager in managers:
+            manager.make_durable()
+        saved = self._store.merge()
+        for manager in managers:
+            manager.refresh_info()
+        self._cache_bytes = self._measure_cache()
+        self._last_save_ms = self._clock.time_ms()
+        self._last_save_took_ms = (self._clock.monotonic_s() - started_s) * 1000
+        self._last_save_symbols = saved
+        return saved
 
-    def cleanup_old_symbols(self, max_symbols: int = 100) -> int:
+    def cleanup_old_symbols(self, max_symbols: int = MAX_SYMBOLS) -> int:
         """Save, then free the least recently used managers above `max_symbols`; returns how many
-        (disk: use a thread). A manager that a bot still holds stays the one of its series."""
-        raise NotImplementedError
+        (disk: use a thread). A manager that a bot still holds stays the one of its series.
+        Raises StoreFault; then nothing is freed."""
+        if len(self._managers()) <= max_symbols:
+            return 0
+        self.batch_save_parquet()
+        with self._lock:
+            freed = max(0, len(self._loaded) - max_symbols)
+            for _ in range(freed):
+                self._loaded.popitem(last=False)
+            return freed
 
     def get_memory_usage(self) -> dict[str, int]:
         """symbols, candles, bytes."""
-        raise NotImplementedError
+        managers = self._managers()
+        return {
+            "symbols": len(managers),
+            "candles": sum(m.rows_in_memory for m in managers),
+            "bytes": sum(m.memory_bytes for m in managers),
+        }
 
     def get_stats(self) -> dict[str, object]:
-        """symbols_loaded, total_candles_managed, active_symbols, total_memory_candles,
-        last_batch_save (ms UTC market time, None before the first)."""
-        raise NotImplementedError
+        """symbols_loaded, total_candles_managed (in the store), active_symbols,
+        total_memory_candles, last_batch_save (ms UTC market time, None before the first)."""
+        managers = self._managers()
+        return {
+            "symbols_loaded": len(managers),
+            "total_candles_managed": sum(m.info.rows for m in managers),
+            "active_symbols": sorted({m.key.symbol for m in managers}),
+            "total_memory_candles": sum(m.rows_in_memory for m in managers),
+            "last_batch_save": self._last_save_ms,
+        }
 
     def snapshot(self) -> DataSnapshot:
         """For the screen; touches no disk."""
-        raise NotImplementedError
+        managers = self._managers()
+        gaps = [len(m.gaps()) for m in managers]
+        return DataSnapshot(
+            symbols_loaded=len(managers),
+            max_symbols=MAX_SYMBOLS,
+            candles_in_memory=sum(m.rows_in_memory for m in managers),
+            memory_bytes=sum(m.memory_bytes for m in managers),
+            candles_stored=sum(m.info.rows for m in managers),
+            last_save_ms=self._last_save_ms,
+            last_save_took_ms=self._last_save_took_ms,
+            last_save_symbols=self._last_save_symbols,
+            gaps_filled=sum(m.gaps_filled for m in managers),
+            gaps_open=sum(gaps),
+            backfills=sum(m.backfills for m in managers),
+            cache_bytes=self._cache_bytes,
+            series=[
+                SeriesSnapshot(
+                    exchange=m.key.exchange,
+                    symbol=m.key.symbol,
+                    timeframe=m.key.timeframe.value,
+                    rows=m.info.rows,
+                    first_ms=m.info.first_ms,
+                    last_ms=m.info.last_ms,
+                    gaps=gap_count,
+                    file_bytes=m.info.file_bytes,
+                )
+                for m, gap_count in zip(managers, gaps, strict=True)
+            ],
+        )
 
     def close(self) -> None:
-        """Save everything and close the files (disk: use a thread)."""
-        raise NotImplementedError
+        """Save everything and close the files (disk: use a thread). Raises StoreFault."""
+        try:
+            self.batch_save_parquet()
+        finally:
+            self._store.close()
+
+    def _managers(self) -> list[BotDataManager]:
+        with self._lock:
+            return list(self._loaded.values())
+
+    def _measure_cache(self) -> int:
+        """Bytes of the whole cache directory; a file may vanish while it is looked at."""
+        total = 0
+        for path in self._cache_dir.iterdir():
+            try:
+                total += path.stat().st_size
+            except FileNotFoundError:
+                continue
+        return total
