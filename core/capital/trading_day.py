@@ -1,0 +1,41 @@
+"""The trading day: from midnight to midnight in the trader's own time zone."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, tzinfo
+from decimal import Decimal
+
+import msgspec
+
+
+class TradingDay(msgspec.Struct, frozen=True):
+    """One day's result. `realized` is after fees and funding; `trades` counts closed positions."""
+
+    start_ms: int
+    start_equity: Decimal
+    end_equity: Decimal
+    realized: Decimal = Decimal(0)
+    trades: int = 0
+
+    @property
+    def result(self) -> Decimal:
+        return self.end_equity - self.start_equity
+
+
+def day_start_ms(time_ms: int, timezone: tzinfo) -> int:
+    """The midnight before `time_ms`, ms UTC."""
+    moment = datetime.fromtimestamp(time_ms // 1000, timezone)
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    return int(midnight.timestamp()) * 1000
+
+
+def next_day_start_ms(start_ms: int, timezone: tzinfo) -> int:
+    """The midnight after `start_ms`; days of 23 and 25 hours are days too."""
+    noon_after = datetime.fromtimestamp(start_ms // 1000, timezone) + timedelta(hours=36)
+    midnight = noon_after.replace(hour=0, minute=0, second=0, microsecond=0)
+    return int(midnight.timestamp()) * 1000
+
+
+def day_name(start_ms: int, timezone: tzinfo) -> str:
+    """`2026-11-20`."""
+    return datetime.fromtimestamp(start_ms // 1000, timezone).date().isoformat()
