@@ -5,22 +5,53 @@ It runs on its own so that an engine's death (kill -9 included) never touches it
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import logging
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 
-EXIT_OK = 0
-EXIT_ALREADY_RUNNING = 4
-EXIT_PORT_TAKEN = 5
+from app.options import (
+    EXIT_ALREADY_RUNNING,
+    EXIT_DATA_DIR,
+    EXIT_OK,
+    EXIT_PORT_TAKEN,
+    StartError,
+)
+from core.clock import ScaledClock
+from core.storage.durable import write_atomic
+from core.storage.instance_lock import AlreadyRunning, InstanceLock
+from exchanges.simulated.generated_market import GeneratedMarket
+from exchanges.simulated.market import Market
+from exchanges.simulated.replayed_market import ReplayedMarket
+from exchanges.simulated.store import BooksMismatch, VenueStore
+from exchanges.simulated.venue import Venue
+from exchanges.simulated.wire.server import DemoServer
+
+log = logging.getLogger(__name__)
+
+DEFAULT_SEED = 1
+_HOST = "127.0.0.1"
 
 
 class DemoExchangeOptions(msgspec.Struct, frozen=True):
-    """Options of the `demo-exchange` subcommand. `port` 0 is any free one, `for_seconds` real."""
+    """Options of the `demo-exchange` subcommand.
+
+    `port` 0 is any free one, `for_seconds` real seconds. `seed` None: the generated market's
+    default, or the start of the replayed files.
+    """
 
     data_dir: Path
     port: int = 0
-    seed: int = 1
+    seed: int | None = None
     speed: float = 1.0
     candles_dir: Path | None = None
     initial_balance: Decimal = Decimal(25_000)
@@ -42,11 +73,21 @@ class DemoExchangeRuntime(msgspec.Struct, frozen=True):
     rate: float
     market_anchor_ms: int
     unix_anchor_ms: int
-    seed: int
+    seed: int | None
     sources: dict[str, str]
 
     def __repr__(self) -> str:
         return f"DemoExchangeRuntime(pid={self.pid}, port={self.port}, rate={self.rate})"
+
+
+class _Keys(msgspec.Struct, frozen=True):
+    """The demo account's key pair; worth nothing outside this machine's demo exchange."""
+
+    api_key: str
+    api_secret: str
+
+    def __repr__(self) -> str:
+        return "_Keys(...)"
 
 
 def runtime_path(data_dir: Path) -> Path:
@@ -55,7 +96,8 @@ def runtime_path(data_dir: Path) -> Path:
 
 
 def read_runtime(data_dir: Path) -> DemoExchangeRuntime | None:
-    """The runtime file, or None when there is none. The process may still have died since."""
+    """The runtime file, or None when there is none. After a kill -9 it may outlive its process:
+    check `pid` and the port. Raises OSError, msgspec.DecodeError."""
     try:
         return msgspec.json.decode(runtime_path(data_dir).read_bytes(), type=DemoExchangeRuntime)
     except FileNotFoundError:
@@ -65,6 +107,141 @@ def read_runtime(data_dir: Path) -> DemoExchangeRuntime | None:
 def main(options: DemoExchangeOptions) -> int:
     """Run until SIGTERM, SIGINT or `for_seconds`; the exit code.
 
-    Prints one JSON line (the runtime without the secret) on stdout once it listens.
+    Prints one JSON line (the runtime without the secret) on stdout once it listens, or one
+    sentence on stderr when it cannot start.
     """
-    raise NotImplementedError(options)
+    lock = InstanceLock(options.data_dir / "run" / "demo_exchange.lock")
+    try:
+        _acquire(lock, options.data_dir)
+        try:
+            return asyncio.run(_run(options))
+        finally:
+            lock.release()
+    except StartError as error:
+        print(error.text, file=sys.stderr)
+        return error.exit_code
+
+
+def _acquire(lock: InstanceLock, data_dir: Path) -> None:
+    try:
+        lock.acquire()
+    except AlreadyRunning as other:
+        raise StartError(
+            f"A demo exchange already runs on {data_dir} (process {other.pid}): "
+            "use it, stop it, or choose another --data-dir.",
+            EXIT_ALREADY_RUNNING,
+        ) from None
+    except OSError as error:
+        raise _unwritable(data_dir, error) from None
+
+
+def _unwritable(data_dir: Path, error: OSError) -> StartError:
+    return StartError(f"Cannot write to {data_dir}: {error.strerror}.", EXIT_DATA_DIR)
+
+
+def _build_market(options: DemoExchangeOptions) -> tuple[Market, dict[str, str]]:
+    """The market and, for a replay, the file behind each symbol."""
+    if options.candles_dir is None:
+        seed = DEFAULT_SEED if options.seed is None else options.seed
+        return GeneratedMarket(seed), {}
+    try:
+        market = ReplayedMarket(options.candles_dir, options.seed)
+    except (OSError, ValueError) as error:
+        raise StartError(f"Cannot replay {options.candles_dir}: {error}") from None
+    for note in market.notes:
+        log.info("%s", note)
+    return market, market.sources
+
+
+def _keys(data_dir: Path) -> _Keys:
+    """The key pair of this data directory, made at the first start."""
+    path = data_dir / "storage" / "demo_exchange_keys.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Keys)
+    except FileNotFoundError:
+        keys = _Keys(api_key=f"demo-{secrets.token_hex(8)}", api_secret=secrets.token_hex(24))
+        write_atomic(path, msgspec.json.encode(keys), private=True)
+        return keys
+
+
+async def _run(options: DemoExchangeOptions) -> int:
+    stop = asyncio.Event()
+    _on_termination(asyncio.get_running_loop(), stop.set)
+    market, sources = _build_market(options)
+    try:
+        keys = _keys(options.data_dir)
+        store = VenueStore(options.data_dir / "storage" / "demo_exchange.sqlite")
+    except OSError as error:
+        raise _unwritable(options.data_dir, error) from None
+    market_anchor_ms = market.start_ms if store.resume_ms is None else store.resume_ms
+    unix_anchor_ms = time.time_ns() // 1_000_000
+    clock = ScaledClock(
+        market_anchor_ms=market_anchor_ms, unix_anchor_ms=unix_anchor_ms, rate=options.speed
+    )
+    try:
+        venue = Venue(
+            market=market, clock=clock, initial_balance=options.initial_balance, store=store
+        )
+    except BooksMismatch as error:
+        raise StartError(
+            f"{error} Use the same --seed or --candles, or a new --data-dir."
+        ) from None
+    try:
+        server = DemoServer(venue, keys={keys.api_key: keys.api_secret})
+        await _listen(server, options.port)
+        runtime = DemoExchangeRuntime(
+            pid=os.getpid(),
+            host=_HOST,
+            port=server.port,
+            api_key=keys.api_key,
+            api_secret=keys.api_secret,
+            rate=options.speed,
+            market_anchor_ms=market_anchor_ms,
+            unix_anchor_ms=unix_anchor_ms,
+            seed=options.seed,
+            sources=sources,
+        )
+        path = runtime_path(options.data_dir)
+        try:
+            write_atomic(path, msgspec.json.encode(runtime), private=True)
+            _announce(runtime)
+            await _wait(stop, options.for_seconds)
+        finally:
+            path.unlink(missing_ok=True)
+            await server.stop()
+    finally:
+        venue.close()
+    return EXIT_OK
+
+
+async def _listen(server: DemoServer, port: int) -> None:
+    try:
+        await server.start(host=_HOST, port=port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            text = f"Port {port} is taken by another program: choose another --port, or 0."
+        else:
+            text = f"Cannot listen on port {port}: {os.strerror(error.errno or 0)}."
+        raise StartError(text, EXIT_PORT_TAKEN) from None
+
+
+def _announce(runtime: DemoExchangeRuntime) -> None:
+    public = msgspec.to_builtins(runtime)
+    del public["api_secret"]
+    print(msgspec.json.encode(public).decode(), flush=True)
+
+
+async def _wait(stop: asyncio.Event, for_seconds: float | None) -> None:
+    try:
+        async with asyncio.timeout(for_seconds):
+            await stop.wait()
+    except TimeoutError:
+        log.info("stopping after %s seconds as asked", for_seconds)
+
+
+def _on_termination(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if sys.platform == "win32":  # its loop has no signal handlers of its own
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+        else:
+            loop.add_signal_handler(number, stop)
