@@ -44,7 +44,7 @@ class RateLimits(msgspec.Struct, frozen=True):
     requests_per_address: int = 600
     address_window_s: float = 5.0
     address_ban_s: float = 600.0
-    per_second: dict[str, int] = _PER_SECOND
+    per_second: dict[str, int] = msgspec.field(default_factory=lambda: dict(_PER_SECOND))
 
 
 class Allowance(msgspec.Struct, frozen=True):
