@@ -1,21 +1,50 @@
-"""The only part that talks to an exchange about orders."""
+"""The only part that talks to an exchange about orders.
+
+One request leaves per intent, and its outcome is one of four: accepted, rejected (definite),
+already there (adopted), or unknown. Unknown is asked about, for as long as it takes, and never
+sent again: only when the exchange can no longer admit the request, does not know it, and has no
+fill of it, is its absence proved, and the order ends as "not placed".
+"""
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from core.clock import Clock
 from core.event_bus import EventBus
-from core.exchange_port import TradingPort
+from core.events import Error, Reject, Severity
+from core.exchange_port import (
+    DuplicateOrder,
+    ExchangeError,
+    OutcomeUnknown,
+    RateLimited,
+    RequestRejected,
+    TradingPort,
+)
 from core.models.fills import Fill
-from core.models.orders import Denial, Order, OrderPurpose, OrderRequest
+from core.models.orders import Denial, Order, OrderPurpose, OrderRequest, OrderStatus
+from core.oms.intent_journal import IntentJournal, TrailStep
+from core.oms.order_registry import OrderRegistry
+from core.oms.order_state import may_be_absent, needs_answer
 from core.oms.state_manager import StateManager
 from core.supervision import Supervisor
 
+# Signed requests are admitted within their receive window only (5 s); the rest is clock error
+# and the lag of the exchange's own index.
+ABSENCE_PROOF_S = 20.0
+MAX_TRIES = 5
+MAX_HELD_BACK_S = 30.0  # a limiter that wants longer than this gets no stale order from us
+_BACKOFF_BASE_S = 0.5
+_BACKOFF_CAP_S = 10.0
+_FILL_OVERLAP_MS = 60_000
+
 
 class OrderManagementSystem:
+    """Lives on the engine's loop; journal writes are synchronous (about 0.5 ms each)."""
+
     def __init__(
         self,
         *,
@@ -28,24 +57,399 @@ class OrderManagementSystem:
         owner_of: Callable[[str, str], str],
         on_external: Callable[[str, str, str], None],
         rng: random.Random,
-        sleep: Callable[[float], Awaitable[None]] = ...,  # type: ignore[assignment]
-        absence_proof_s: float = 20.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        absence_proof_s: float = ABSENCE_PROOF_S,
     ) -> None:
-        """`owner_of(account, symbol)` -> bot id ("" if none); `on_external(account, symbol, text)`
-        is told of every order or fill that no bot of ours explains."""
-        raise NotImplementedError
+        """`ports` by account name. `owner_of(account, symbol)` -> the bot that owns the symbol
+        there, "" if none. `on_external(account, symbol, text)` is told once of every order, fill
+        or position that nothing of ours explains: pause the symbol, tell the trader.
+        `absence_proof_s`: real seconds after which an unknown request can no longer arrive;
+        infinite for an exchange that bounds it by nothing."""
+        self.journal = IntentJournal(database)
+        self._registry = OrderRegistry(
+            bus=bus,
+            clock=clock,
+            journal=self.journal,
+            accounts=ports,
+            owner_of=owner_of,
+            on_external=on_external,
+        )
+        self._bus = bus
+        self._clock = clock
+        self._ports = ports
+        self._supervisor = supervisor
+        self._state = state
+        self._rng = rng
+        self._sleep = sleep
+        self._absence_proof_s = absence_proof_s
+        self._in_flight: set[str] = set()
+        self._probing: set[str] = set()
+        self._withdrawn: set[str] = set()  # to be cancelled as soon as they are found
+        self._unknown_since_s: dict[str, float] = {}
+        self.last_latency_ms: float | None = None  # newest request to its answer, real time
 
-    def accept(self, request: OrderRequest) -> None: ...
-    def submit(self, request: OrderRequest, checks: Sequence[str] = ()) -> None: ...
-    def deny(self, request: OrderRequest, denial: Denial, checks: Sequence[str] = ()) -> None: ...
+    # --- our own orders ---------------------------------------------------------------------
+
+    def trades_on(self, account: str) -> bool:
+        """True when the account has a port."""
+        return account in self._ports
+
+    def accept(self, request: OrderRequest) -> None:
+        """Journal the intent, durably; nothing is sent. Raises sqlite3.IntegrityError for a
+        client id that is known, sqlite3.Error when the disk refuses."""
+        self._registry.open(request)
+
+    def submit(self, request: OrderRequest, checks: Sequence[TrailStep] = ()) -> None:
+        """Journal "sent" durably and send in a task of its own; one request per intent.
+
+        Accepts the request first where that was not done. `checks` join the order's trail.
+        Raises ValueError for an account without a port and for an intent that was submitted
+        before; sqlite3.Error when the disk refuses: then nothing leaves."""
+        if request.account not in self._ports:
+            raise ValueError(f"no exchange is connected for account {request.account!r}")
+        known = self._registry.order(request.client_order_id) or self._registry.open(request)
+        if known.status is not OrderStatus.INTENT:
+            raise ValueError(
+                f"order {known.client_order_id} was submitted before: it is {known.status.value}"
+            )
+        self._registry.conclude(request.client_order_id, OrderStatus.SENT, steps=checks)
+        self._in_flight.add(request.client_order_id)
+        self._supervisor.spawn(f"order {request.client_order_id}", self._send(request))
+
+    def deny(self, request: OrderRequest, denial: Denial, checks: Sequence[TrailStep] = ()) -> None:
+        """Our own no to an accepted intent: journalled, published as Order and Reject."""
+        self._registry.conclude(
+            request.client_order_id,
+            OrderStatus.DENIED,
+            denial.text,
+            code=denial.code,
+            steps=checks,
+        )
+        self._bus.publish(
+            Reject(
+                client_order_id=request.client_order_id,
+                account=request.account,
+                bot_id=request.bot_id,
+                symbol=request.symbol,
+                side=request.side,
+                quantity=request.quantity,
+                code=denial.code,
+                text=denial.text,
+                time_ms=self._clock.time_ms(),
+            )
+        )
+
+    def fills_not_in_capital(self) -> list[Fill]:
+        """What a crash kept from the capital ledger, in the order of booking."""
+        return [f for account in self._ports for f in self.journal.fills_not_in_capital(account)]
+
+    def unsettled_orders(self) -> list[Order]:
+        """Ended orders that the capital ledger has not been told of."""
+        return [order for account in self._ports for order in self.journal.unsettled(account)]
+
+    def deny_left_over(self) -> None:
+        """At start: intents that a crash kept from being sent end as denied."""
+        for account in self._ports:
+            for order in self._registry.ours(account):
+                if order.status is OrderStatus.INTENT:
+                    self._registry.conclude(
+                        order.client_order_id,
+                        OrderStatus.DENIED,
+                        "the engine stopped before the order was sent",
+                        code="not_sent",
+                    )
+
     async def cancel(
         self, account: str, symbol: str, client_order_id: str, exchange_order_id: str
-    ) -> None: ...
-    def on_order(self, order: Order) -> None: ...
-    def on_fill(self, fill: Fill) -> None: ...
-    def order(self, client_order_id: str) -> Order | None: ...
-    def working_orders(self, account: str | None = None) -> list[Order]: ...
-    def orders_of(self, bot_id: str, limit: int = 200) -> list[Order]: ...
-    def purpose_of(self, fill: Fill) -> OrderPurpose: ...
-    def is_protected(self, account: str, symbol: str) -> bool: ...
-    async def resolve_unknown(self, account: str) -> None: ...
+    ) -> None:
+        """Ask the exchange to cancel; the end itself comes as an `Order` event.
+
+        An order whose request is still on its way is cancelled as soon as it is found.
+        Raises RequestRejected when the order had ended otherwise (its true state is published
+        first) or is not the exchange's, OutcomeUnknown when no try was answered."""
+        order = self._registry.order(client_order_id) if client_order_id else None
+        if order is not None and needs_answer(order):
+            self._withdrawn.add(client_order_id)
+            if client_order_id in self._in_flight:
+                return
+        for attempt in range(MAX_TRIES):
+            delay_s = self._backoff_s(attempt)
+            try:
+                await self._ports[account].cancel_order(symbol, client_order_id, exchange_order_id)
+            except RateLimited as no:
+                delay_s = no.retry_after_s
+            except ExchangeError as fault:
+                is_refused = isinstance(fault, RequestRejected)
+                if is_refused and not client_order_id:
+                    raise
+                known = await self._try_ask(account, symbol, client_order_id)
+                if known is not None and known.status is OrderStatus.CANCELLED:
+                    return
+                if known is not None and known.status.is_terminal:
+                    raise RequestRejected(
+                        f"order {client_order_id} cannot be cancelled: it is {known.status.value}",
+                        fault.code,
+                    ) from fault
+                if known is None and is_refused and client_order_id in self._withdrawn:
+                    return
+            else:
+                return
+            await self._sleep(delay_s)
+        raise OutcomeUnknown(
+            f"cancelling {client_order_id or exchange_order_id} on {symbol} is not confirmed "
+            f"after {MAX_TRIES} tries"
+        )
+
+    # --- what the exchange says -------------------------------------------------------------
+
+    def on_order(self, order: Order) -> None:
+        """From the private stream or REST, in any order, any number of times."""
+        self._registry.hear(order)
+
+    def on_fill(self, fill: Fill) -> bool:
+        """From the private stream or REST; each trade id is booked and published once. False
+        when it was booked before."""
+        return self._registry.book(fill)
+
+    # --- questions --------------------------------------------------------------------------
+
+    def order(self, client_order_id: str) -> Order | None:
+        """Newest known state of an order of ours, ended ones included."""
+        return self._registry.order(client_order_id)
+
+    def working_orders(self, account: str | None = None) -> list[Order]:
+        """Every order that has not ended: ours, exchange-made stops, external ones."""
+        return self._registry.working(account)
+
+    def orders_of(self, bot_id: str, limit: int = 200) -> list[Order]:
+        """Newest first, ended ones included."""
+        return self.journal.orders_of(bot_id, limit)
+
+    def entry_request(self, account: str, symbol: str) -> OrderRequest | None:
+        """The newest entry of the symbol that was filled: what its position was meant to be,
+        with stop and take profit. None when no entry of ours made it."""
+        for order in self.journal.entries_of(account, symbol, limit=20):
+            if order.filled_quantity > 0:
+                return self.journal.request(order.client_order_id)
+        return None
+
+    def fills(self, since_ms: int = 0) -> list[Fill]:
+        """Every booked fill of our accounts from `since_ms` (exchange time), as it was booked."""
+        return [fill for account in self._ports for fill in self.journal.fills(account, since_ms)]
+
+    def purpose_of(self, fill: Fill) -> OrderPurpose:
+        """Why the fill's order existed; EXTERNAL when nothing of ours explains it (and for
+        funding, which has no order)."""
+        return self._registry.purpose_of(fill)
+
+    def is_protected(self, account: str, symbol: str) -> bool:
+        """True when a stop rests at the exchange for the whole position, or there is none."""
+        return self._state.is_protected(account, symbol)
+
+    def is_fully_booked(self, order: Order) -> bool:
+        """True when the booked fills cover all that the exchange says is filled."""
+        return self.journal.totals_of(order.client_order_id).quantity >= order.filled_quantity
+
+    def unresolved(self, account: str) -> list[Order]:
+        """Our orders whose fate is being asked for, and ended ones with fills to come."""
+        asked = [order for order in self._registry.ours(account) if needs_answer(order)]
+        ended = [
+            order for order in self.journal.unsettled(account) if not self.is_fully_booked(order)
+        ]
+        return asked + ended
+
+    # --- reconciliation's part --------------------------------------------------------------
+
+    async def resolve_unknown(self, account: str) -> None:
+        """Ask once for every order of ours whose fate is open; the asking goes on in the
+        background, with backoff, for those that the exchange did not answer for."""
+        for order in self._registry.ours(account):
+            client_order_id = order.client_order_id
+            if needs_answer(order) and client_order_id not in self._in_flight:
+                # after a restart the request may have left up to the moment of the crash
+                self._unknown_since_s.setdefault(client_order_id, self._clock.monotonic_s())
+                await self._probe_once(order)
+                self._keep_probing(client_order_id)
+
+    async def refresh_missing(self, account: str, open_ids: set[str], as_of_ms: int) -> None:
+        """Orders that we hold for working and the exchange's list of open ones (exchange order
+        ids, asked for at `as_of_ms` market time) does not hold."""
+        for order in self._registry.ours(account):
+            if order.exchange_order_id and order.exchange_order_id not in open_ids:
+                await self._ask(account, order.symbol, order.client_order_id)
+        self._registry.end_missing_foreign(account, open_ids, as_of_ms)
+
+    def tell_external(self, account: str, symbol: str, text: str) -> None:
+        """Pass on a finding that nothing of ours explains, once."""
+        self._registry.tell_external(account, symbol, text)
+
+    def forget_external(self, account: str, symbol: str) -> None:
+        """The symbol is explained again: the next finding is news."""
+        self._registry.forget_external(account, symbol)
+
+    # --- sending ----------------------------------------------------------------------------
+
+    async def _send(self, request: OrderRequest) -> None:
+        client_order_id = request.client_order_id
+        try:
+            await self._send_until_answered(request)
+        finally:
+            self._in_flight.discard(client_order_id)
+        self._keep_probing(client_order_id)
+        await self._cancel_if_withdrawn(client_order_id)
+
+    async def _send_until_answered(self, request: OrderRequest) -> None:
+        """A limiter's no is definite, so the same intent may go out again after its wait;
+        everything else is sent once."""
+        client_order_id = request.client_order_id
+        for attempt in range(1, MAX_TRIES + 1):
+            if client_order_id in self._withdrawn:
+                self._registry.conclude(
+                    client_order_id, OrderStatus.CANCELLED, "withdrawn before it was sent"
+                )
+                return
+            held_back = await self._send_once(request)
+            if held_back is None:
+                return
+            if attempt == MAX_TRIES or held_back.retry_after_s > MAX_HELD_BACK_S:
+                self._reject(client_order_id, held_back)
+                return
+            await self._sleep(held_back.retry_after_s)
+
+    async def _send_once(self, request: OrderRequest) -> RateLimited | None:
+        """One request; the limiter's no is handed back, every other outcome is noted here."""
+        client_order_id = request.client_order_id
+        asked_s = self._clock.monotonic_s()
+        try:
+            exchange_order_id = await self._ports[request.account].place_order(request)
+        except RateLimited as no:
+            return no
+        except RequestRejected as no:
+            self._reject(client_order_id, no)
+        except DuplicateOrder:
+            self._registry.acknowledge(client_order_id, "")
+        except ExchangeError as fault:
+            self._mark_unknown(client_order_id, fault.text)
+        except Exception as fault:  # noqa: BLE001 (whatever broke in an adapter, it may have left)
+            self._mark_unknown(client_order_id, f"{type(fault).__name__}: {fault}")
+            self._supervisor.report(f"order {client_order_id}", fault)
+        else:
+            self.last_latency_ms = (self._clock.monotonic_s() - asked_s) * 1000
+            self._registry.acknowledge(client_order_id, exchange_order_id)
+        return None
+
+    def _reject(self, client_order_id: str, no: ExchangeError) -> None:
+        self._registry.conclude(client_order_id, OrderStatus.REJECTED, no.text, code=no.code)
+
+    def _mark_unknown(self, client_order_id: str, text: str) -> None:
+        self._unknown_since_s[client_order_id] = self._clock.monotonic_s()
+        order = self._registry.conclude(client_order_id, OrderStatus.UNKNOWN, text)
+        if order.status is OrderStatus.UNKNOWN:
+            self._tell(
+                order,
+                f"nobody knows yet whether order {client_order_id} was placed ({text}): "
+                "asking the exchange",
+                Severity.WARNING,
+            )
+
+    # --- asking -----------------------------------------------------------------------------
+
+    def _keep_probing(self, client_order_id: str) -> None:
+        order = self._registry.order(client_order_id)
+        if order is None or not needs_answer(order) or client_order_id in self._probing:
+            return
+        self._probing.add(client_order_id)
+        self._supervisor.spawn(f"asking for {client_order_id}", self._probe(client_order_id))
+
+    async def _probe(self, client_order_id: str) -> None:
+        try:
+            attempt = 0
+            while (order := self._registry.order(client_order_id)) and needs_answer(order):
+                await self._sleep(self._backoff_s(attempt))
+                await self._probe_once(order)
+                attempt += 1
+        finally:
+            self._probing.discard(client_order_id)
+        self._unknown_since_s.pop(client_order_id, None)
+        await self._cancel_if_withdrawn(client_order_id)
+
+    async def _probe_once(self, order: Order) -> None:
+        client_order_id = order.client_order_id
+        # the question has to start after the last moment of arrival, so the time is taken first
+        waited_s = self._clock.monotonic_s() - self._unknown_since_s.get(
+            client_order_id, self._clock.monotonic_s()
+        )
+        try:
+            found = await self._ask(order.account, order.symbol, client_order_id)
+            if found is not None or waited_s < self._absence_proof_s:
+                return
+            await self._collect_fills(order)
+        except ExchangeError:
+            return  # a read that failed says nothing about the order
+        known = self._registry.order(client_order_id)
+        if known is not None and may_be_absent(known):
+            self._registry.conclude(
+                client_order_id,
+                OrderStatus.REJECTED,
+                "not placed: the exchange never received the order",
+                code="never_arrived",
+            )
+
+    async def _ask(self, account: str, symbol: str, client_order_id: str) -> Order | None:
+        """The order as the exchange shows it now, joined to what we know; None: not found now.
+        Raises Unavailable."""
+        word = await self._ports[account].fetch_order(symbol, client_order_id)
+        if word is None:
+            return None
+        self._registry.hear(word)
+        known = self._registry.order(client_order_id)
+        if known is not None and not self.is_fully_booked(known):
+            await self._collect_fills(known)
+        return self._registry.order(client_order_id)
+
+    async def _try_ask(self, account: str, symbol: str, client_order_id: str) -> Order | None:
+        """As `_ask`; None also when the exchange could not be read."""
+        if not client_order_id:
+            return None
+        try:
+            return await self._ask(account, symbol, client_order_id)
+        except ExchangeError:
+            return None
+
+    async def _collect_fills(self, order: Order) -> None:
+        """Book what the exchange lists for one order. Raises Unavailable."""
+        overlap_ms = int(_FILL_OVERLAP_MS * max(1.0, self._clock.rate))
+        for fill in await self._ports[order.account].fetch_fills(order.created_ms - overlap_ms):
+            if fill.client_order_id == order.client_order_id or (
+                order.exchange_order_id and fill.exchange_order_id == order.exchange_order_id
+            ):
+                self._registry.book(fill)
+
+    async def _cancel_if_withdrawn(self, client_order_id: str) -> None:
+        if client_order_id not in self._withdrawn:
+            return
+        self._withdrawn.discard(client_order_id)
+        order = self._registry.order(client_order_id)
+        if order is None or order.status.is_terminal:
+            return
+        try:
+            await self.cancel(order.account, order.symbol, client_order_id, order.exchange_order_id)
+        except RequestRejected:
+            pass  # it ended otherwise, and that state has been published
+        except ExchangeError as fault:
+            self._tell(order, fault.text, Severity.DANGER)
+
+    def _tell(self, order: Order, text: str, severity: Severity) -> None:
+        self._bus.publish(
+            Error(
+                part="order management",
+                text=text,
+                time_ms=self._clock.time_ms(),
+                severity=severity,
+                bot_id=order.bot_id,
+            )
+        )
+
+    def _backoff_s(self, attempt: int) -> float:
+        """Full jitter: clients that lost one exchange together do not come back together."""
+        return self._rng.uniform(0, min(_BACKOFF_CAP_S, _BACKOFF_BASE_S * 2 ** min(attempt, 10)))

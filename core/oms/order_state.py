@@ -89,7 +89,7 @@ def apply_conclusion(
         known,
         status=status,
         updated_ms=max(known.updated_ms, time_ms),
-        reason=reason or known.reason,
+        reason=(reason or known.reason) if status.is_terminal else known.reason,
         reject_code=code or known.reject_code,
     )
 

@@ -1,31 +1,59 @@
-"""Brings our books and the exchange's together; start and crash recovery are this same code."""
+"""Brings our books and the exchange's together; start and crash recovery are this same code.
+
+Exchange truth wins for quantities, the journal for ownership (rule 3). Run at start, after every
+reconnect of the private stream, after sleep and every 30-60 s: running it again changes nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
 
 import msgspec
 
 from core.clock import Clock
 from core.exchange_port import TradingPort
-from core.models.orders import Order
+from core.models.orders import Order, OrderPurpose
 from core.models.positions import Balance, Position
 from core.oms.order_management_system import OrderManagementSystem
 from core.oms.state_manager import StateManager
 
+# Executions may be listed later than they happened; real time, in market time by the clock's rate
+_FILL_OVERLAP_MS = 120_000
+_ROUNDS = 3  # a fill between two of our reads looks like a difference once, not three times
+_ROUND_PAUSE_S = 0.5
+
 
 class ReconcileReport(msgspec.Struct, frozen=True):
+    """What the exchange shows, and what remains open. Times in market time."""
+
     account: str
     as_of_ms: int
     balance: Balance
     positions: list[Position]
     open_orders: list[Order]
     fills_booked: int  # that the stream had not brought
-    unresolved: list[Order]  # ours, still being asked for in the background
-    external: dict[str, str]  # symbol -> one sentence
+    unresolved: list[Order]  # ours; the asking goes on in the background
+    external: dict[str, str]  # symbol -> one sentence; each was told by `on_external` too
+
+    @property
+    def is_clean(self) -> bool:
+        return not self.unresolved and not self.external
+
+
+class _Reading(msgspec.Struct, frozen=True):
+    as_of_ms: int
+    positions: list[Position]
+    balance: Balance
+    open_orders: list[Order]
+    fills_booked: int
 
 
 class Reconciler:
+    """One for all accounts; two runs on one account wait for each other."""
+
     def __init__(
         self,
         *,
@@ -33,11 +61,109 @@ class Reconciler:
         state: StateManager,
         ports: Mapping[str, TradingPort],
         clock: Clock,
-    ) -> None: ...
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._oms = oms
+        self._state = state
+        self._ports = ports
+        self._clock = clock
+        self._sleep = sleep
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def reconcile(self, account: str) -> ReconcileReport:
-        """Raises Unavailable (and changes nothing) when the exchange cannot be read."""
-        raise NotImplementedError
+        """Raises Unavailable (or another ExchangeError) when the exchange cannot be read: then
+        nothing has been concluded, least of all that the account is flat."""
+        async with self._locks[account]:
+            reading = await self._read(account)
+            fills_booked = reading.fills_booked
+            for round_number in range(1, _ROUNDS):
+                if not self._differences(account, reading.positions):
+                    break
+                await self._sleep(_ROUND_PAUSE_S * round_number)
+                reading = await self._read(account)
+                fills_booked += reading.fills_booked
+            unresolved = self._oms.unresolved(account)
+            external = self._external(account, reading.positions, unresolved)
+            self._oms.journal.set_reconciled(account, reading.as_of_ms)
+            return ReconcileReport(
+                account=account,
+                as_of_ms=reading.as_of_ms,
+                balance=reading.balance,
+                positions=reading.positions,
+                open_orders=self._oms.working_orders(account),
+                fills_booked=fills_booked,
+                unresolved=unresolved,
+                external=external,
+            )
 
     def accept_position(self, account: str, symbol: str) -> None:
-        """The trader has seen an EXTERNAL position and takes it over as it stands."""
+        """The trader has seen a position that the fills do not explain and takes it as it
+        stands: from now on it counts as known. Its owner is the bot of that symbol."""
+        position = self._state.position(account, symbol)
+        quantity = Decimal(0) if position is None else position.signed_quantity
+        self._oms.journal.set_net_quantity(account, symbol, quantity)
+        self._oms.forget_external(account, symbol)
+
+    async def _read(self, account: str) -> _Reading:
+        """One reading of everything, applied only when all of it was answered."""
+        port = self._ports[account]
+        as_of_ms = self._clock.time_ms()
+        # positions first, fills last: what happens between is a fill that the positions lack,
+        # which shows as a difference and is read again
+        positions = await port.fetch_positions()
+        balance = await port.fetch_balance()
+        open_orders = await port.fetch_open_orders()
+        fills = await port.fetch_fills(self._fills_since_ms(account, as_of_ms))
+        fills_booked = sum(self._oms.on_fill(fill) for fill in fills)
+        for order in open_orders:
+            self._oms.on_order(order)
+        self._state.replace_positions(account, positions, as_of_ms)
+        self._state.on_balance(balance)
+        open_ids = {order.exchange_order_id for order in open_orders}
+        await self._oms.refresh_missing(account, open_ids, as_of_ms)
+        await self._oms.resolve_unknown(account)
+        return _Reading(as_of_ms, positions, balance, open_orders, fills_booked)
+
+    def _fills_since_ms(self, account: str, as_of_ms: int) -> int:
+        """From the last successful run, not from the newest fill: the stream may have brought a
+        new fill after it lost older ones."""
+        baseline_ms, reconciled_ms = self._oms.journal.watermark(account, as_of_ms)
+        overlap_ms = int(_FILL_OVERLAP_MS * max(1.0, self._clock.rate))
+        return max(baseline_ms, reconciled_ms - overlap_ms)
+
+    def _differences(
+        self, account: str, positions: list[Position]
+    ) -> dict[str, tuple[Decimal, Decimal]]:
+        """Symbol -> (signed quantity of the exchange, of our fills) where the two differ."""
+        shown = {position.symbol: position.signed_quantity for position in positions}
+        booked = self._oms.journal.net_quantities(account)
+        return {
+            symbol: (shown.get(symbol, Decimal(0)), booked.get(symbol, Decimal(0)))
+            for symbol in sorted(shown.keys() | booked.keys())
+            if shown.get(symbol, Decimal(0)) != booked.get(symbol, Decimal(0))
+        }
+
+    def _external(
+        self, account: str, positions: list[Position], unresolved: list[Order]
+    ) -> dict[str, str]:
+        """What stays unexplained. A symbol with an order of ours that is still being asked for
+        waits: the difference may be that order."""
+        waiting = {order.symbol for order in unresolved}
+        found = {
+            symbol: (
+                f"{symbol}: the exchange shows a position of {shown:+}, "
+                f"the fills that we know make {booked:+}"
+            )
+            for symbol, (shown, booked) in self._differences(account, positions).items()
+            if symbol not in waiting
+        }
+        for symbol, text in found.items():
+            self._oms.tell_external(account, symbol, text)
+        for order in self._oms.working_orders(account):
+            if order.purpose is OrderPurpose.EXTERNAL:
+                found.setdefault(
+                    order.symbol,
+                    f"{order.symbol}: {order.side.value} order {order.exchange_order_id} "
+                    "was placed outside this program",
+                )
+        return found

@@ -6,24 +6,22 @@ for: what the stream has said since then stands.
 
 from __future__ import annotations
 
-import logging
 from decimal import Decimal
 
 import msgspec
 
 from core.clock import Clock
 from core.event_bus import EventBus
-from core.models.orders import Order, Side
+from core.models.orders import Order, OrderPurpose, Side
 from core.models.positions import Balance, Position
-
-log = logging.getLogger(__name__)
 
 
 class StateManager:
     """Synchronous and single-threaded, like the bus. Knows nothing about who owns what."""
 
     def __init__(self, bus: EventBus, clock: Clock) -> None:
-        """Follows `Order` events for the open orders; positions and balances are given to it."""
+        """Follows `Order` events for the open orders; positions and balances are given to it.
+        `clock` dates what nobody else can: how old a balance is."""
         self._clock = clock
         self._positions: dict[tuple[str, str], Position] = {}
         self._balances: dict[str, Balance] = {}
@@ -82,6 +80,11 @@ class StateManager:
         """None before the exchange's first word."""
         return self._balances.get(account)
 
+    def balance_age_ms(self, account: str) -> int | None:
+        """Market time since the exchange's last word on the balance; None before the first."""
+        balance = self._balances.get(account)
+        return None if balance is None else max(0, self._clock.time_ms() - balance.updated_ms)
+
     def open_orders(self, account: str | None = None) -> list[Order]:
         """Every order that has not ended, exchange-made stops included."""
         return [
@@ -106,9 +109,9 @@ class StateManager:
 
 def _stops(position: Position, order: Order) -> bool:
     """Reduce-only, against the position, triggered on its losing side."""
-    if not order.reduce_only or order.trigger_price is None:
+    if not order.reduce_only or order.trigger_price is None or order.side is position.side:
         return False
-    if order.side is position.side:
-        return False
+    if order.purpose in (OrderPurpose.STOP_LOSS, OrderPurpose.TAKE_PROFIT):
+        return order.purpose is OrderPurpose.STOP_LOSS
     price = position.mark_price or position.entry_price
     return order.trigger_price < price if position.side is Side.BUY else order.trigger_price > price

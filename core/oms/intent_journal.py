@@ -1,0 +1,319 @@
+"""The intent journal: what is on disk before a request leaves, and all that came of it.
+
+Rule 1 rests here. An order is written twice before it is sent: as an intent, and as sent. After
+a crash the first alone means "never left", the second "ask the exchange". Fills are kept by
+trade id, so each is booked once however often the exchange repeats it, and each carries whether
+the capital ledger has it, so a crash between the two books loses nothing.
+
+Every method is one transaction, durable when it returns; all raise sqlite3.Error when the disk
+refuses, and then nothing of the call has happened.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from core.models.fills import Fill, FillKind
+from core.models.orders import Order, OrderPurpose, OrderRequest
+from core.oms.order_state import FillTotals
+from core.storage.database import transaction
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS oms_orders (
+    client_order_id TEXT PRIMARY KEY,
+    account TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    bot_id TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    exchange_order_id TEXT NOT NULL,
+    is_terminal INTEGER NOT NULL,
+    is_settled INTEGER NOT NULL,
+    request TEXT NOT NULL,
+    state TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS oms_orders_by_exchange_id ON oms_orders (account, exchange_order_id);
+CREATE INDEX IF NOT EXISTS oms_orders_by_bot ON oms_orders (bot_id, created_ms);
+CREATE INDEX IF NOT EXISTS oms_orders_by_symbol ON oms_orders (account, symbol, created_ms);
+CREATE INDEX IF NOT EXISTS oms_orders_live ON oms_orders (account) WHERE is_terminal = 0;
+CREATE INDEX IF NOT EXISTS oms_orders_unsettled ON oms_orders (account) WHERE is_settled = 0;
+CREATE TABLE IF NOT EXISTS oms_fills (
+    id INTEGER PRIMARY KEY,
+    account TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    trade_id TEXT NOT NULL,
+    client_order_id TEXT NOT NULL,
+    time_ms INTEGER NOT NULL,
+    purpose TEXT NOT NULL,
+    is_in_capital INTEGER NOT NULL,
+    fill TEXT NOT NULL,
+    UNIQUE (account, symbol, trade_id)
+);
+CREATE INDEX IF NOT EXISTS oms_fills_by_order ON oms_fills (client_order_id);
+CREATE INDEX IF NOT EXISTS oms_fills_not_in_capital ON oms_fills (account)
+    WHERE is_in_capital = 0;
+CREATE TABLE IF NOT EXISTS oms_positions (
+    account TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    quantity TEXT NOT NULL,
+    PRIMARY KEY (account, symbol)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS oms_accounts (
+    account TEXT PRIMARY KEY,
+    baseline_ms INTEGER NOT NULL,
+    reconciled_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS oms_trail (
+    id INTEGER PRIMARY KEY,
+    client_order_id TEXT NOT NULL,
+    time_ms INTEGER NOT NULL,
+    step TEXT NOT NULL,
+    text TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS oms_trail_by_order ON oms_trail (client_order_id);
+"""
+
+
+class TrailStep(msgspec.Struct, frozen=True):
+    """One line of an order's causal trail: a check with its numbers, an answer, a state."""
+
+    time_ms: int
+    step: str  # intent, capital, risk, sent, answer, denied ...
+    text: str
+
+
+class IntentJournal:
+    """Tables `oms_*` of the connection given. One writer: the engine's loop."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        database.executescript(_SCHEMA)
+
+    # --- orders -----------------------------------------------------------------------------
+
+    def record(self, request: OrderRequest, order: Order, trail: TrailStep) -> None:
+        """The intent, whole. Raises sqlite3.IntegrityError for a client id that is known."""
+        with transaction(self._database):
+            self._database.execute(
+                "INSERT INTO oms_orders VALUES (?, ?, ?, ?, ?, ?, '', 0, 0, ?, ?)",
+                (
+                    request.client_order_id,
+                    request.account,
+                    request.symbol,
+                    request.bot_id,
+                    request.purpose.value,
+                    request.created_ms,
+                    _text(request),
+                    _text(order),
+                ),
+            )
+            self._add_trail(request.client_order_id, [trail])
+
+    def save(self, order: Order, trail: Sequence[TrailStep] = ()) -> None:
+        """The newest state of a recorded order, and how it came about."""
+        with transaction(self._database):
+            self._save(order)
+            self._add_trail(order.client_order_id, trail)
+
+    def mark_settled(self, client_order_id: str) -> None:
+        """The capital ledger has given back what this ended order had reserved."""
+        self._database.execute(
+            "UPDATE oms_orders SET is_settled = 1 WHERE client_order_id = ?", (client_order_id,)
+        )
+
+    def order(self, client_order_id: str) -> Order | None:
+        return _first(self._orders("client_order_id = ?", (client_order_id,)))
+
+    def order_by_exchange_id(self, account: str, exchange_order_id: str) -> Order | None:
+        return _first(
+            self._orders("account = ? AND exchange_order_id = ?", (account, exchange_order_id))
+        )
+
+    def request(self, client_order_id: str) -> OrderRequest | None:
+        row = self._database.execute(
+            "SELECT request FROM oms_orders WHERE client_order_id = ?", (client_order_id,)
+        ).fetchone()
+        return None if row is None else msgspec.json.decode(row[0], type=OrderRequest)
+
+    def unresolved(self, account: str) -> list[Order]:
+        """Orders that have not ended, oldest first: what a restart takes up again."""
+        return self._orders("account = ? AND is_terminal = 0 ORDER BY created_ms", (account,))
+
+    def unsettled(self, account: str) -> list[Order]:
+        """Ended orders whose reservation the capital ledger may still hold, oldest first."""
+        return self._orders(
+            "account = ? AND is_settled = 0 AND is_terminal = 1 ORDER BY created_ms", (account,)
+        )
+
+    def entries_of(self, account: str, symbol: str, limit: int) -> list[Order]:
+        """Entry orders of one symbol, newest first."""
+        return self._orders(
+            "account = ? AND symbol = ? AND purpose = ? ORDER BY created_ms DESC LIMIT ?",
+            (account, symbol, OrderPurpose.ENTRY.value, limit),
+        )
+
+    def orders_of(self, bot_id: str, limit: int) -> list[Order]:
+        """Newest first."""
+        return self._orders("bot_id = ? ORDER BY created_ms DESC LIMIT ?", (bot_id, limit))
+
+    def trail(self, client_order_id: str) -> list[TrailStep]:
+        """Everything that was noted on one order, in its order."""
+        rows = self._database.execute(
+            "SELECT time_ms, step, text FROM oms_trail WHERE client_order_id = ? ORDER BY id",
+            (client_order_id,),
+        )
+        return [TrailStep(*row) for row in rows]
+
+    # --- fills ------------------------------------------------------------------------------
+
+    def add_fill(self, fill: Fill, purpose: OrderPurpose, order: Order | None) -> None:
+        """Book a fill that is not known yet, with what it makes of its order (if ours) and of
+        the position. Raises sqlite3.IntegrityError for a trade id that is known."""
+        with transaction(self._database):
+            self._database.execute(
+                "INSERT INTO oms_fills (account, symbol, trade_id, client_order_id, time_ms, "
+                "purpose, is_in_capital, fill) VALUES (?, ?, ?, ?, ?, ?, 0, ?)",
+                (
+                    fill.account,
+                    fill.symbol,
+                    fill.trade_id,
+                    fill.client_order_id,
+                    fill.time_ms,
+                    purpose.value,
+                    _text(fill),
+                ),
+            )
+            if fill.kind is FillKind.TRADE:
+                change = fill.quantity * fill.side.sign
+                net = self.net_quantity(fill.account, fill.symbol) + change
+                self._set_net_quantity(fill.account, fill.symbol, net)
+            if order is not None:
+                self._save(order)
+
+    def knows_fill(self, fill: Fill) -> bool:
+        return self._fill_row(fill, "1") is not None
+
+    def purpose_of(self, fill: Fill) -> OrderPurpose | None:
+        """None for a fill that is not booked."""
+        row = self._fill_row(fill, "purpose")
+        return None if row is None else OrderPurpose(row[0])
+
+    def mark_in_capital(self, fill: Fill) -> None:
+        """The capital ledger has this fill."""
+        self._database.execute(
+            "UPDATE oms_fills SET is_in_capital = 1 "
+            "WHERE account = ? AND symbol = ? AND trade_id = ?",
+            (fill.account, fill.symbol, fill.trade_id),
+        )
+
+    def fills_not_in_capital(self, account: str) -> list[Fill]:
+        """In the order of their booking: what a crash kept from the capital ledger."""
+        return self._fills("account = ? AND is_in_capital = 0", (account,))
+
+    def fills(self, account: str, since_ms: int) -> list[Fill]:
+        """Every booked fill from `since_ms` (exchange time) on, in the order of their booking."""
+        return self._fills("account = ? AND time_ms >= ?", (account, since_ms))
+
+    def fills_of(self, client_order_id: str) -> list[Fill]:
+        """In the order of their booking."""
+        return self._fills("client_order_id = ?", (client_order_id,))
+
+    def totals_of(self, client_order_id: str) -> FillTotals:
+        """Sum of the fills booked for one order."""
+        totals = FillTotals()
+        for fill in self.fills_of(client_order_id):
+            totals = totals.plus(fill)
+        return totals
+
+    # --- positions and accounts -------------------------------------------------------------
+
+    def net_quantity(self, account: str, symbol: str) -> Decimal:
+        """Signed position that the booked fills add up to, in base."""
+        row = self._database.execute(
+            "SELECT quantity FROM oms_positions WHERE account = ? AND symbol = ?",
+            (account, symbol),
+        ).fetchone()
+        return Decimal(0) if row is None else Decimal(row[0])
+
+    def net_quantities(self, account: str) -> dict[str, Decimal]:
+        rows = self._database.execute(
+            "SELECT symbol, quantity FROM oms_positions WHERE account = ?", (account,)
+        )
+        return {symbol: Decimal(quantity) for symbol, quantity in rows}
+
+    def set_net_quantity(self, account: str, symbol: str, quantity: Decimal) -> None:
+        """Take over a position that the fills do not explain, as the exchange shows it."""
+        self._set_net_quantity(account, symbol, quantity)
+
+    def watermark(self, account: str, now_ms: int) -> tuple[int, int]:
+        """(baseline, last): fills before the baseline (the account's first reconcile, `now_ms`
+        if this is it) are not ours to book; up to `last` every fill is booked."""
+        self._database.execute(
+            "INSERT OR IGNORE INTO oms_accounts VALUES (?, ?, ?)", (account, now_ms, now_ms)
+        )
+        baseline_ms, reconciled_ms = self._database.execute(
+            "SELECT baseline_ms, reconciled_ms FROM oms_accounts WHERE account = ?", (account,)
+        ).fetchone()
+        return baseline_ms, reconciled_ms
+
+    def set_reconciled(self, account: str, time_ms: int) -> None:
+        """Every fill before `time_ms` (market time) is booked."""
+        self._database.execute(
+            "UPDATE oms_accounts SET reconciled_ms = ? WHERE account = ?", (time_ms, account)
+        )
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _save(self, order: Order) -> None:
+        self._database.execute(
+            "UPDATE oms_orders SET exchange_order_id = ?, is_terminal = ?, is_settled = 0, "
+            "state = ? WHERE client_order_id = ?",
+            (
+                order.exchange_order_id,
+                order.status.is_terminal,
+                _text(order),
+                order.client_order_id,
+            ),
+        )
+
+    def _add_trail(self, client_order_id: str, steps: Iterable[TrailStep]) -> None:
+        self._database.executemany(
+            "INSERT INTO oms_trail (client_order_id, time_ms, step, text) VALUES (?, ?, ?, ?)",
+            [(client_order_id, step.time_ms, step.step, step.text) for step in steps],
+        )
+
+    def _orders(self, where: str, values: tuple[object, ...]) -> list[Order]:
+        rows = self._database.execute(f"SELECT state FROM oms_orders WHERE {where}", values)
+        return [msgspec.json.decode(text, type=Order) for (text,) in rows]
+
+    def _fills(self, where: str, values: tuple[object, ...]) -> list[Fill]:
+        rows = self._database.execute(
+            f"SELECT fill FROM oms_fills WHERE {where} ORDER BY id", values
+        )
+        return [msgspec.json.decode(text, type=Fill) for (text,) in rows]
+
+    def _fill_row(self, fill: Fill, column: str) -> tuple[str] | None:
+        row: tuple[str] | None = self._database.execute(
+            f"SELECT {column} FROM oms_fills WHERE account = ? AND symbol = ? AND trade_id = ?",
+            (fill.account, fill.symbol, fill.trade_id),
+        ).fetchone()
+        return row
+
+    def _set_net_quantity(self, account: str, symbol: str, quantity: Decimal) -> None:
+        self._database.execute(
+            "INSERT INTO oms_positions VALUES (?, ?, ?) "
+            "ON CONFLICT (account, symbol) DO UPDATE SET quantity = excluded.quantity",
+            (account, symbol, str(quantity)),
+        )
+
+
+def _first(orders: list[Order]) -> Order | None:
+    return orders[0] if orders else None
+
+
+def _text(value: msgspec.Struct) -> str:
+    return msgspec.json.encode(value).decode()

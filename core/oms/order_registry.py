@@ -1,0 +1,325 @@
+"""Every order that we know, in one place: the journal on disk, the live ones in memory.
+
+Words and fills come here from the stream and from REST alike, are matched to their owner, joined
+to what is known (`order_state`), written down, and only then published, once. What no journal
+entry and no bot explains is EXTERNAL: reported, never adopted (rule 3).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from core.clock import Clock
+from core.event_bus import EventBus
+from core.events import Error, Reject, Severity
+from core.models.fills import Fill, FillKind
+from core.models.orders import Order, OrderPurpose, OrderRequest, OrderStatus
+from core.oms.client_order_id import is_ours
+from core.oms.intent_journal import IntentJournal, TrailStep
+from core.oms.order_state import (
+    apply_acknowledgement,
+    apply_conclusion,
+    apply_fills,
+    apply_word,
+    order_from_request,
+)
+
+_EXCHANGE_MADE = {
+    "stop_loss": OrderPurpose.STOP_LOSS,
+    "take_profit": OrderPurpose.TAKE_PROFIT,
+}
+_ENDED_KEPT = 1000  # ended foreign orders remembered, so that a late word cannot revive one
+
+
+class OrderRegistry:
+    """Synchronous and single-threaded. Methods that write raise sqlite3.Error when the disk
+    refuses; then nothing was changed and nothing published."""
+
+    def __init__(
+        self,
+        *,
+        bus: EventBus,
+        clock: Clock,
+        journal: IntentJournal,
+        accounts: Iterable[str],
+        owner_of: Callable[[str, str], str],
+        on_external: Callable[[str, str, str], None],
+    ) -> None:
+        self._bus = bus
+        self._clock = clock
+        self._journal = journal
+        self._owner_of = owner_of
+        self._on_external = on_external
+        self._live = {
+            order.client_order_id: order
+            for account in accounts
+            for order in journal.unresolved(account)
+        }
+        self._foreign: OrderedDict[tuple[str, str], Order] = OrderedDict()
+        self._external_told: dict[tuple[str, str], str] = {}
+
+    # --- our own orders ---------------------------------------------------------------------
+
+    def open(self, request: OrderRequest) -> Order:
+        """Write the intent down. Raises sqlite3.IntegrityError for a client id that is known."""
+        order = order_from_request(request)
+        self._journal.record(request, order, self._step("intent", request.reason))
+        self._live[order.client_order_id] = order
+        self._bus.publish(order)
+        return order
+
+    def conclude(
+        self,
+        client_order_id: str,
+        status: OrderStatus,
+        reason: str = "",
+        *,
+        code: str = "",
+        steps: Sequence[TrailStep] = (),
+    ) -> Order:
+        """Our own conclusion; the order as it is now, unchanged where the exchange knows more."""
+        before = self._known(client_order_id)
+        after = apply_conclusion(
+            before, status, time_ms=self._clock.time_ms(), reason=reason, code=code
+        )
+        self._store(before, after, [*steps, self._step(status.value, reason)])
+        return after
+
+    def acknowledge(self, client_order_id: str, exchange_order_id: str) -> Order:
+        """The exchange accepted the request (or has had it already: empty id)."""
+        before = self._known(client_order_id)
+        after = apply_acknowledgement(before, exchange_order_id)
+        self._store(before, after, [self._step("answer", f"accepted {exchange_order_id}".strip())])
+        return after
+
+    def order(self, client_order_id: str) -> Order | None:
+        """Newest known state of an order of ours; None for an id that never was."""
+        return self._live.get(client_order_id) or self._journal.order(client_order_id)
+
+    def working(self, account: str | None = None) -> list[Order]:
+        """Every order that has not ended: ours, exchange-made stops, external ones."""
+        foreign = [order for order in self._foreign.values() if not order.status.is_terminal]
+        return [o for o in (*self._live.values(), *foreign) if account in (None, o.account)]
+
+    def ours(self, account: str) -> list[Order]:
+        """Our orders that have not ended."""
+        return [order for order in self._live.values() if order.account == account]
+
+    # --- what the exchange says -------------------------------------------------------------
+
+    def hear(self, word: Order) -> None:
+        """The exchange's word on an order, whoever made it."""
+        known = self._find(word.account, word.client_order_id, word.exchange_order_id)
+        if known is None:
+            self._hear_foreign(word)
+            return
+        if _is_another(known, word.exchange_order_id):
+            self._tell_duplicate(known, word.exchange_order_id)
+            self._hear_foreign(word)
+            return
+        after = apply_word(known, word)
+        after = apply_fills(after, self._journal.totals_of(known.client_order_id))
+        self._store(known, after, [self._step("exchange", _progress(after))])
+
+    def book(self, fill: Fill) -> bool:
+        """Book one fill; False when its trade id was booked before."""
+        if self._journal.knows_fill(fill):
+            return False
+        order = None
+        if fill.kind is FillKind.TRADE:
+            order = self._find(fill.account, fill.client_order_id, fill.exchange_order_id)
+        if order is not None and _is_another(order, fill.exchange_order_id):
+            self._tell_duplicate(order, fill.exchange_order_id)
+            order = None
+        purpose = self._purpose(fill, order)
+        if order is None:
+            is_external = purpose is OrderPurpose.EXTERNAL and fill.kind is FillKind.TRADE
+            owner = "" if is_external else self._owner_of(fill.account, fill.symbol)
+            fill = msgspec.structs.replace(fill, bot_id=owner)
+            self._journal.add_fill(fill, purpose, None)
+            self._bus.publish(fill)
+            if is_external:
+                self.tell_external(
+                    fill.account,
+                    fill.symbol,
+                    f"{fill.symbol}: {fill.side.value} {fill.quantity} at {fill.price} "
+                    "was traded outside this program",
+                )
+            return True
+        fill = msgspec.structs.replace(
+            fill, bot_id=order.bot_id, client_order_id=order.client_order_id
+        )
+        totals = self._journal.totals_of(order.client_order_id).plus(fill)
+        after = apply_fills(order, totals)
+        if not after.exchange_order_id:
+            after = msgspec.structs.replace(after, exchange_order_id=fill.exchange_order_id)
+        self._journal.add_fill(fill, purpose, after)
+        self._remember(after)
+        self._bus.publish(fill)
+        if after != order:
+            self._bus.publish(after)
+        return True
+
+    def purpose_of(self, fill: Fill) -> OrderPurpose:
+        """Why the fill's order existed; EXTERNAL when nothing of ours explains it."""
+        booked = self._journal.purpose_of(fill)
+        if booked is not None:
+            return booked
+        return self._purpose(
+            fill, self._find(fill.account, fill.client_order_id, fill.exchange_order_id)
+        )
+
+    def end_missing_foreign(self, account: str, open_ids: set[str], as_of_ms: int) -> None:
+        """Foreign orders that the exchange's list of open orders, asked for at `as_of_ms`
+        (market time), no longer holds have ended. Ours are asked for one by one instead."""
+        for (owner, exchange_order_id), order in list(self._foreign.items()):
+            if (
+                owner == account
+                and exchange_order_id not in open_ids
+                and not order.status.is_terminal
+                and order.updated_ms < as_of_ms
+            ):
+                ended = msgspec.structs.replace(
+                    order,
+                    status=OrderStatus.CANCELLED,
+                    updated_ms=as_of_ms,
+                    reason="no longer among the exchange's open orders",
+                )
+                self._foreign[(owner, exchange_order_id)] = ended
+                self._bus.publish(ended)
+
+    # --- what nobody of ours explains -------------------------------------------------------
+
+    def tell_external(self, account: str, symbol: str, text: str) -> None:
+        """Tell the owner of the bots once per finding."""
+        if self._external_told.get((account, symbol)) != text:
+            self._external_told[(account, symbol)] = text
+            self._on_external(account, symbol, text)
+
+    def forget_external(self, account: str, symbol: str) -> None:
+        """The symbol is explained again: the next finding is news."""
+        self._external_told.pop((account, symbol), None)
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _known(self, client_order_id: str) -> Order:
+        order = self.order(client_order_id)
+        if order is None:
+            raise KeyError(f"order {client_order_id} is not in the journal")
+        return order
+
+    def _find(self, account: str, client_order_id: str, exchange_order_id: str) -> Order | None:
+        if client_order_id:
+            order = self.order(client_order_id)
+            if order is not None and order.account == account:
+                return order
+        if exchange_order_id:
+            return self._journal.order_by_exchange_id(account, exchange_order_id)
+        return None
+
+    def _tell_duplicate(self, known: Order, exchange_order_id: str) -> None:
+        self._bus.publish(
+            Error(
+                part="order management",
+                text=(
+                    f"two orders at the exchange carry the id {known.client_order_id}: "
+                    f"{known.exchange_order_id} is ours, {exchange_order_id} is not explained"
+                ),
+                time_ms=self._clock.time_ms(),
+                severity=Severity.DANGER,
+                bot_id=known.bot_id,
+            )
+        )
+
+    def _purpose(self, fill: Fill, order: Order | None) -> OrderPurpose:
+        if order is not None:
+            return order.purpose
+        if fill.exchange_purpose in _EXCHANGE_MADE:
+            return _EXCHANGE_MADE[fill.exchange_purpose]
+        foreign = self._foreign.get((fill.account, fill.exchange_order_id))
+        return OrderPurpose.EXTERNAL if foreign is None else foreign.purpose
+
+    def _hear_foreign(self, word: Order) -> None:
+        key = (word.account, word.exchange_order_id or word.client_order_id)
+        known = self._foreign.get(key)
+        is_stop = not word.client_order_id and word.purpose in _EXCHANGE_MADE.values()
+        after = (
+            apply_word(known, word)
+            if known is not None
+            else msgspec.structs.replace(
+                word,
+                purpose=word.purpose if is_stop else OrderPurpose.EXTERNAL,
+                bot_id=self._owner_of(word.account, word.symbol) if is_stop else "",
+            )
+        )
+        if after == known:
+            return
+        self._foreign[key] = after
+        self._foreign.move_to_end(key)
+        self._drop_old_foreign()
+        self._bus.publish(after)
+        if known is None and not is_stop and not after.status.is_terminal:
+            whose = (
+                "has the shape of our ids but is not in this journal"
+                if is_ours(word.client_order_id)
+                else "was placed outside this program"
+            )
+            self.tell_external(
+                word.account,
+                word.symbol,
+                f"{word.symbol}: {word.side.value} order {word.exchange_order_id} "
+                f"for {word.quantity} {whose}",
+            )
+
+    def _drop_old_foreign(self) -> None:
+        ended = [key for key, order in self._foreign.items() if order.status.is_terminal]
+        for key in ended[:-_ENDED_KEPT]:
+            del self._foreign[key]
+
+    def _store(self, before: Order, after: Order, steps: Sequence[TrailStep]) -> None:
+        if after == before:
+            return
+        self._journal.save(after, steps)
+        self._remember(after)
+        self._bus.publish(after)
+        if after.status is OrderStatus.REJECTED and before.status is not OrderStatus.REJECTED:
+            self._bus.publish(
+                Reject(
+                    client_order_id=after.client_order_id,
+                    account=after.account,
+                    bot_id=after.bot_id,
+                    symbol=after.symbol,
+                    side=after.side,
+                    quantity=after.quantity,
+                    code=after.reject_code,
+                    text=after.reason,
+                    time_ms=self._clock.time_ms(),
+                    is_ours=False,
+                )
+            )
+
+    def _remember(self, order: Order) -> None:
+        if order.status.is_terminal:
+            self._live.pop(order.client_order_id, None)
+        else:
+            self._live[order.client_order_id] = order
+
+    def _step(self, step: str, text: str) -> TrailStep:
+        return TrailStep(self._clock.time_ms(), step, text)
+
+
+def _is_another(known: Order, exchange_order_id: str) -> bool:
+    """True for a second order at the exchange that carries the client id of ours."""
+    return bool(
+        known.exchange_order_id
+        and exchange_order_id
+        and known.exchange_order_id != exchange_order_id
+    )
+
+
+def _progress(order: Order) -> str:
+    text = f"{order.status.value} {order.filled_quantity} of {order.quantity}"
+    return text if order.average_price is None else f"{text} at {order.average_price}"
