@@ -1,0 +1,209 @@
+"""Composes the engine's state into one `EngineSnapshot` for the screens. Reads, never changes."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+
+import psutil
+
+from core.account_desk import AccountDesk
+from core.bots.unified_bot import UnifiedBot
+from core.engine import Engine
+from core.market_feed import MarketFeed
+from core.metrics import percentile
+from core.models.candles import Timeframe
+from core.models.positions import Position
+from core.snapshots import (
+    AccountSnapshot,
+    BotSnapshot,
+    CapitalSnapshot,
+    ConnectionState,
+    DataSnapshot,
+    EngineSnapshot,
+    LiveCandle,
+    MachineSnapshot,
+    PositionSnapshot,
+    RiskSnapshot,
+    TickerRow,
+    TradingState,
+)
+
+DAY_MS = 86_400_000
+LATENCY_WINDOW = 2_000
+SLOW_EVERY = 10  # machine figures and percentiles change slowly: once in so many snapshots
+
+
+class SnapshotBuilder:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._seq = 0
+        self._process = psutil.Process(os.getpid())
+        self._machine = self._measure_machine()
+        self._percentiles: dict[str, tuple[float | None, float | None]] = {}
+
+    def build(self, charts: Iterable[tuple[str, Timeframe]]) -> EngineSnapshot:
+        """`charts`: what the screens are watching."""
+        engine = self._engine
+        if self._seq % SLOW_EVERY == 0:
+            self._machine = self._measure_machine()
+            for name, feed in engine.feeds.items():
+                recent = list(itertools.islice(reversed(feed.latencies_ms), LATENCY_WINDOW))
+                self._percentiles[name] = (percentile(recent, 0.5), percentile(recent, 0.99))
+        self._seq += 1
+        desks = [desk for desk in engine.desks.values() if desk.is_built]
+        return EngineSnapshot(
+            seq=self._seq,
+            state=engine.state,
+            state_text=engine.state_text,
+            market_time_ms=engine.clock.time_ms(),
+            clock_rate=engine.clock.rate,
+            connections=[self._connection(desk) for desk in engine.desks.values()],
+            accounts=[_account(desk) for desk in engine.desks.values()],
+            bots=[self._bot(bot) for bot in engine.bots.values()],
+            positions=[
+                self._position(desk, position)
+                for desk in desks
+                for position in desk.state.positions(desk.name)
+                if not position.is_flat
+            ],
+            working_orders=[order for desk in desks for order in desk.state.open_orders(desk.name)],
+            tickers=[row for feed in engine.feeds.values() for row in self._tickers(feed)],
+            live_candles=self._live_candles(charts),
+            capital=desks[0].capital.snapshot() if desks else None,
+            risk=desks[0].risk.snapshot() if desks else _no_risk_yet(engine),
+            limiters=[row for limiter in engine.limiters for row in limiter.snapshot()],
+            data=self._data(),
+            machine=self._machine,
+            unhandled_exceptions=engine.supervisor.unhandled_exceptions,
+        )
+
+    def _connection(self, desk: AccountDesk) -> ConnectionState:
+        feed = self._engine.feeds[desk.port.exchange]
+        p50, p99 = self._percentiles.get(desk.port.exchange, (None, None))
+        return ConnectionState(
+            exchange=desk.port.exchange,
+            public=feed.public_state.value,
+            private=desk.private_state.value,
+            detail=desk.state_text,
+            latency_p50_ms=p50,
+            latency_p99_ms=p99,
+            order_latency_ms=desk.oms.last_latency_ms if desk.is_built else None,
+            last_message_age_ms=feed.message_age_ms(),
+            reconnects=feed.reconnects + desk.private_reconnects,
+        )
+
+    def _bot(self, bot: UnifiedBot) -> BotSnapshot:
+        engine = self._engine
+        desk = engine.desks[bot.spec.account]
+        today_ms = engine.clock.time_ms() // DAY_MS * DAY_MS
+        trips = [t for t in desk.trades.round_trips if t.bot_id == bot.spec.bot_id]
+        return BotSnapshot(
+            bot_id=bot.spec.bot_id,
+            kind=bot.spec.kind,
+            account=bot.spec.account,
+            symbol=bot.spec.symbol,
+            timeframe=bot.spec.timeframe.value,
+            strategy=bot.spec.strategy,
+            state=bot.state,
+            state_text=bot.state_text,
+            since_ms=bot.since_ms,
+            realized_pnl=sum((t.net_result for t in trips), Decimal(0)),
+            trades_today=sum(t.closed_ms >= today_ms for t in trips),
+            last_signal=bot.last_signal,
+            candles_closed=bot.candles_closed,
+            indicators=bot.indicators,
+        )
+
+    def _position(self, desk: AccountDesk, position: Position) -> PositionSnapshot:
+        position = desk.valued(position)
+        trade = desk.trades.open_trades.get(position.symbol)
+        pnl = position.unrealized_pnl
+        risk = None
+        entry = desk.oms.entry_request(desk.name, position.symbol)
+        if entry is not None and entry.stop_loss is not None:
+            risk = abs(entry.reference_price - entry.stop_loss) * position.quantity
+        return PositionSnapshot(
+            position=position,
+            bot_id=self._engine.owner_of(desk.name, position.symbol),
+            opened_ms=trade.opened_ms if trade else None,
+            pnl_ratio=pnl / position.entry_notional if position.entry_notional else None,
+            r_multiple=pnl / risk if risk else None,
+            is_protected=desk.oms.is_protected(desk.name, position.symbol),
+        )
+
+    def _tickers(self, feed: MarketFeed) -> list[TickerRow]:
+        now_s = self._engine.clock.monotonic_s()
+        return [
+            TickerRow(ticker, int((now_s - feed.ticker_received_s[symbol]) * 1000))
+            for symbol, ticker in feed.tickers.items()
+        ]
+
+    def _live_candles(self, charts: Iterable[tuple[str, Timeframe]]) -> list[LiveCandle]:
+        found = (
+            service.live(symbol, timeframe)
+            for symbol, timeframe in charts
+            for service in self._engine.charts.values()
+        )
+        return [candle for candle in found if candle is not None]
+
+    def _data(self) -> DataSnapshot:
+        """One exchange's managers; with several, the figures are added up."""
+        parts = [feed.data.snapshot() for feed in self._engine.feeds.values()]
+        first = parts[0]
+        for other in parts[1:]:
+            first = DataSnapshot(
+                symbols_loaded=first.symbols_loaded + other.symbols_loaded,
+                max_symbols=first.max_symbols,
+                candles_in_memory=first.candles_in_memory + other.candles_in_memory,
+                memory_bytes=first.memory_bytes + other.memory_bytes,
+                candles_stored=first.candles_stored + other.candles_stored,
+                last_save_ms=max(
+                    filter(None, (first.last_save_ms, other.last_save_ms)), default=None
+                ),
+                last_save_took_ms=first.last_save_took_ms,
+                last_save_symbols=first.last_save_symbols + other.last_save_symbols,
+                gaps_filled=first.gaps_filled + other.gaps_filled,
+                gaps_open=first.gaps_open + other.gaps_open,
+                backfills=first.backfills + other.backfills,
+                cache_bytes=first.cache_bytes + other.cache_bytes,
+                series=first.series + other.series,
+            )
+        return first
+
+    def _measure_machine(self) -> MachineSnapshot:
+        engine = self._engine
+        disk = shutil.disk_usage(_existing(engine.data_dir))
+        return MachineSnapshot(
+            engine_cpu_ratio=self._process.cpu_percent() / 100,
+            engine_rss_mb=self._process.memory_info().rss / 1024**2,
+            disk_used_ratio=disk.used / disk.total,
+            loop_gap_max_ms=engine.probe.take_recent(),
+            uptime_s=engine.clock.monotonic_s() - engine.started_s,
+        )
+
+
+def _account(desk: AccountDesk) -> AccountSnapshot:
+    capital: CapitalSnapshot | None = desk.capital.snapshot() if desk.is_built else None
+    return AccountSnapshot(
+        name=desk.name,
+        exchange=desk.port.exchange,
+        mode=desk.mode,
+        currency=capital.currency if capital else "USDT",
+        wallet_balance=capital.total if capital else None,
+        equity=capital.equity if capital else None,
+        unrealized_pnl=capital.unrealized_pnl if capital else None,
+        ledger_error=desk.ledger_error,
+    )
+
+
+def _no_risk_yet(engine: Engine) -> RiskSnapshot:
+    return RiskSnapshot(TradingState.HALTED, engine.state_text, [])
+
+
+def _existing(folder: Path) -> Path:
+    return folder if folder.exists() else _existing(folder.parent)
