@@ -19,7 +19,7 @@ from app.options import StartError
 from core.bots.bot_spec import BotSpec
 from core.models.candles import Timeframe
 from core.snapshots import AccountMode
-from exchanges.exchange_manager import EXCHANGES
+from exchanges.exchange_manager import known_exchanges
 from strategies import strategy_type
 
 BOT_KINDS = ("UnifiedBot",)
@@ -58,7 +58,7 @@ class Config(msgspec.Struct, frozen=True):
 
     @property
     def world(self) -> str:
-        """"demo" or "real": never both, so that demo money never stands beside real money."""
+        """ "demo" or "real": never both, so that demo money never stands beside real money."""
         return _WORLD_OF_MODE[self.accounts[0].mode]
 
 
@@ -144,8 +144,9 @@ class _Checker:
 
     def _account(self, index: int, entry: dict[str, Any]) -> AccountConfig:
         account: AccountConfig = self._convert("accounts", index, entry, AccountConfig)
-        if account.exchange not in EXCHANGES:
-            text = f"unknown exchange {account.exchange!r}; {_suggest(account.exchange, EXCHANGES)}"
+        if account.exchange not in known_exchanges():
+            hint = _suggest(account.exchange, known_exchanges())
+            text = f"unknown exchange {account.exchange!r}; {hint}"
             raise self._fault("accounts", index, "exchange", text)
         if not Decimal(1) <= account.leverage <= Decimal(100):
             text = f"leverage is {account.leverage}; it must be from 1 to 100"
@@ -157,7 +158,7 @@ class _Checker:
             text = "key must be a reference: keyring:NAME, vault:NAME or env:NAME, never the key"
             raise self._fault("accounts", index, "key", text)
         if account.mode is AccountMode.LIVE and account.key is None:
-            text = "mode live needs a key reference: key = \"keyring:NAME\""
+            text = 'mode live needs a key reference: key = "keyring:NAME"'
             raise self._fault("accounts", index, "mode", text)
         for name in ("rest_url", "ws_public_url", "ws_private_url"):
             url = getattr(account, name)

@@ -13,6 +13,8 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
+import msgspec
+
 from core.capital.shared_capital_manager import SharedCapitalManager
 from core.clock import Clock
 from core.event_bus import EventBus
@@ -51,7 +53,8 @@ RETRY_FIRST_S, RETRY_MOST_S = 1.0, 30.0
 class AccountDesk:
     """Attributes after `start`: instruments, capital, risk, oms, state, trades.
 
-    `is_ready` is True while entries are allowed: reconciled, and the private stream is up.
+    `is_built` is True once those exist; `is_ready` while entries are allowed: reconciled, and the
+    private stream is up.
     """
 
     instruments: dict[str, Instrument]
@@ -108,7 +111,7 @@ class AccountDesk:
         self._sequence = itertools.count(1)
         self._unprotected_since_s: dict[str, float] = {}
         self._reconciling = asyncio.Lock()
-        self._built = False
+        self.is_built = False
 
     async def start(self) -> None:
         """Connect, read the exchange's truth, reconcile. Waits while the exchange cannot be
@@ -130,7 +133,7 @@ class AccountDesk:
     async def _connect(self) -> None:
         self.state_text = f"Connecting to {self.port.exchange}."
         self.instruments = {i.symbol: i for i in await self.port.fetch_instruments()}
-        if not self._built:
+        if not self.is_built:
             self._build(await self.port.fetch_balance())
         if self._feed.port is self.port:
             await self.port.start_market_data(self)
@@ -185,7 +188,7 @@ class AccountDesk:
         self.gate.settle()
         for fill in self.oms.fills():
             self.trades.on_fill(fill)
-        self._built = True
+        self.is_built = True
 
     async def reconcile(self) -> None:
         """Bring our books and the exchange's together; entries stay blocked until done."""
@@ -213,6 +216,15 @@ class AccountDesk:
         if symbol not in self._leverage_set:
             await self.port.set_leverage(symbol, self._leverage)
             self._leverage_set.add(symbol)
+
+    def valued(self, position: Position) -> Position:
+        """The position at the newest mark price; the exchange's own message may be older."""
+        ticker = self._feed.tickers.get(position.symbol)
+        if ticker is None:
+            return position
+        mark = ticker.mark_price or ticker.last_price
+        pnl = (mark - position.entry_price) * position.signed_quantity
+        return msgspec.structs.replace(position, mark_price=mark, unrealized_pnl=pnl)
 
     def close_position(self, symbol: str, reason: str) -> bool:
         """Ask the one road to end the position; False when there is none."""
@@ -285,7 +297,7 @@ class AccountDesk:
             return
         was_connected_before = self.private_detail != ""
         self.private_state, self.private_detail = state, detail or state.value
-        if state is StreamState.CONNECTED and self._built:
+        if state is StreamState.CONNECTED and self.is_built:
             if was_connected_before and not self.is_ready:
                 self.private_reconnects += 1
             self._supervisor.spawn(f"{self.name}: reconciliation", self._reconcile_or_report())

@@ -108,7 +108,8 @@ class Engine:
         for spec, was_running in self.registry.load():
             if spec.account not in self.desks:
                 continue  # its account is no longer configured; the bot is kept for its return
-            self._add_bot(spec)
+            if not self._bring_back(spec, must_exist=spec in specs):
+                continue
             is_live = self.desks[spec.account].mode is AccountMode.LIVE
             if was_running and is_live:
                 self._notice(
@@ -240,6 +241,18 @@ class Engine:
         return ""
 
     # Bots.
+
+    def _bring_back(self, spec: BotSpec, *, must_exist: bool) -> bool:
+        """A bot of the configuration that cannot exist is an error of the trader's, told at
+        once; one from our own list (a delisted symbol, say) must not keep the others down."""
+        try:
+            self._add_bot(spec)
+        except Refused as refusal:
+            if must_exist:
+                raise
+            self._notice("danger", "Bot not loaded", str(refusal), bot_id=spec.bot_id)
+            return False
+        return True
 
     def _add_bot(self, spec: BotSpec) -> None:
         desk = self.desks[spec.account]

@@ -56,7 +56,8 @@ class MarketFeed:
         self.backfills = 0
         self.candles_filled = 0
         self.on_closed_candle: list[Callable[[CandleUpdate], None]] = []
-        self._bus = bus
+        self.bus = bus
+        self.public_state = StreamState.CONNECTING
         self._supervisor = supervisor
         self._clock = clock
         self._managers: dict[_Series, BotDataManager] = {}
@@ -103,7 +104,7 @@ class MarketFeed:
         self._heard(latency_ms)
         self.tickers[ticker.symbol] = ticker
         self.ticker_received_s[ticker.symbol] = self._clock.monotonic_s()
-        self._bus.publish(
+        self.bus.publish(
             MarketData(self.port.exchange, ticker.symbol, ticker=ticker, latency_ms=latency_ms)
         )
 
@@ -134,6 +135,7 @@ class MarketFeed:
     def on_stream_state(self, kind: StreamKind, state: StreamState, detail: str) -> None:
         if kind is not StreamKind.PUBLIC:
             return
+        self.public_state = state
         if state is StreamState.CONNECTED:
             if self._was_connected:
                 self.reconnects += 1
@@ -155,7 +157,7 @@ class MarketFeed:
         self.candles_closed += 1
         if self.first_candle_s is None:
             self.first_candle_s = self._clock.monotonic_s()
-        self._bus.publish(
+        self.bus.publish(
             MarketData(self.port.exchange, update.symbol, candle=update, latency_ms=latency_ms)
         )
 
@@ -187,6 +189,6 @@ class MarketFeed:
         self.candles_filled += added
 
     def _report(self, text: str, severity: Severity) -> None:
-        self._bus.publish(
+        self.bus.publish(
             Error(part="market data", text=text, time_ms=self._clock.time_ms(), severity=severity)
         )

@@ -1,0 +1,179 @@
+"""The command line: `python run.py [COMMAND] [OPTIONS]`. Without a command, the screen."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import sys
+from pathlib import Path
+
+from app.options import EXIT_OK, ROOT, Options, StartError
+
+COMMANDS = {
+    "screen": "the workstation's window; starts an engine if none runs (the default)",
+    "engine": "trade without a screen",
+    "demo-exchange": "only the demo exchange, for your own scripts",
+    "doctor": "check this machine and say what to do",
+    "keys": "store an API key: keys set keyring:NAME (or vault:NAME)",
+    "bench": "measure: bench startup",
+    "test": "style, types, contracts and tests",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; its exit code."""
+    try:
+        return _run(arguments)
+    except StartError as fault:
+        print(f"TwinStar Quantum: {fault.text}", file=sys.stderr)
+        return fault.exit_code
+
+
+def _run(arguments: list[str]) -> int:
+    command = arguments[0] if arguments and arguments[0] in COMMANDS else "screen"
+    words = arguments[1:] if arguments and arguments[0] == command else arguments
+    if command in ("test", "bench"):
+        return _tool(command, words)
+    parsed = _parser(command).parse_args(words)
+    options = _options(parsed)
+    if command == "keys":
+        return _keys(parsed, options)
+    programs = {
+        "screen": _screen,
+        "engine": _engine,
+        "demo-exchange": _demo_exchange,
+        "doctor": _doctor,
+    }
+    return programs[command](options)
+
+
+def _tool(command: str, words: list[str]) -> int:
+    if command == "test":
+        from app.check import main as check
+
+        return check(words)
+    from app.bench import main as bench
+
+    return bench(words)
+
+
+def _engine(options: Options) -> int:
+    from app.engine_main import main as engine
+
+    return engine(options)
+
+
+def _doctor(options: Options) -> int:
+    from app.doctor import main as doctor
+
+    return doctor(options)
+
+
+def _parser(command: str) -> argparse.ArgumentParser:
+    listing = "\n".join(f"  {name:14} {text}" for name, text in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="run.py" if command == "screen" else f"run.py {command}",
+        description=COMMANDS[command],
+        epilog=f"commands:\n{listing}" if command == "screen" else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--data-dir", type=Path, help="where everything is kept (default: data/)")
+    add("--config", type=Path, help="accounts and bots, TOML (default: the demo)")
+    add("--demo", action="store_true", help="the demo world (the default without --config)")
+    add("--for", dest="for_seconds", type=_positive, metavar="SECONDS", help="end by itself")
+    add("--report", type=Path, metavar="FILE.json", help="write figures at the end")
+    add("--screenshots", type=Path, metavar="DIR", help="with --for: pictures at the end")
+    add("--autostart", action="store_true", help="start every bot")
+    add("--seed", type=int, help="demo: another market")
+    add("--speed", type=_positive, help="demo: market seconds per second")
+    add("--candles", type=Path, metavar="DIR", help="demo: replay Parquet files")
+    add("--port", type=_port, default=0, help="demo-exchange: a fixed port")
+    if command == "keys":
+        add("action", choices=["set"])
+        add("reference", help="keyring:NAME or vault:NAME")
+    return parser
+
+
+def _options(parsed: argparse.Namespace) -> Options:
+    is_demo = parsed.config is None or parsed.demo
+    default_dir = ROOT / "data" / "demo" if is_demo else ROOT / "data"
+    return Options(
+        data_dir=(parsed.data_dir or default_dir).absolute(),
+        config=_absolute(parsed.config),
+        demo=parsed.demo,
+        for_seconds=parsed.for_seconds,
+        report=_absolute(parsed.report),
+        screenshots=_absolute(parsed.screenshots),
+        autostart=parsed.autostart,
+        seed=parsed.seed,
+        speed=parsed.speed,
+        candles=_absolute(parsed.candles),
+        port=parsed.port,
+    )
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.absolute()
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65_535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port (0 to 65535)")
+    return value
+
+
+def _screen(options: Options) -> int:
+    from app.screen_main import ScreenOptions, run_screen
+
+    return run_screen(
+        ScreenOptions(
+            data_dir=options.data_dir,
+            config=options.config,
+            demo=options.demo,
+            for_seconds=options.for_seconds,
+            screenshots=options.screenshots,
+            report=options.report,
+            autostart=options.autostart,
+            seed=options.seed,
+            speed=options.speed,
+            candles=options.candles,
+        )
+    )
+
+
+def _demo_exchange(options: Options) -> int:
+    from app.demo_exchange_main import DemoExchangeOptions
+    from app.demo_exchange_main import main as demo_exchange
+
+    return demo_exchange(
+        DemoExchangeOptions(
+            data_dir=options.data_dir,
+            port=options.port,
+            seed=1 if options.seed is None else options.seed,
+            speed=options.speed or 1.0,
+            candles_dir=options.candles,
+            for_seconds=options.for_seconds,
+        )
+    )
+
+
+def _keys(parsed: argparse.Namespace, options: Options) -> int:
+    from app.keys import store_key
+
+    api_key = getpass.getpass("API key: ").strip()
+    api_secret = getpass.getpass("API secret: ").strip()
+    if not api_key or not api_secret:
+        raise StartError("both the key and the secret are needed; nothing was stored")
+    vault_file = options.data_dir / "storage" / "vault.json"
+    store_key(parsed.reference, api_key, api_secret, vault_file)
+    print(f"Stored as {parsed.reference}. It will not be shown again.")
+    return EXIT_OK

@@ -1,0 +1,117 @@
+"""Commands of the link, translated into calls of the engine; every refusal is a sentence."""
+
+from __future__ import annotations
+
+import os
+
+from core.bots.bot_spec import BotSpec
+from core.commands import (
+    AddBot,
+    Attach,
+    CancelOrder,
+    ClosePosition,
+    Command,
+    CommandResult,
+    GetCandles,
+    KillSwitch,
+    PauseBot,
+    RemoveBot,
+    Request,
+    ResumeTrading,
+    StartBot,
+    StopBot,
+    StopEngine,
+    WatchChart,
+)
+from core.engine import Engine, Refused, series_of
+from core.exchange_port import ExchangeError
+from core.models.candles import Timeframe
+from core.risk.risk_manager import ResumeRefused
+from core.snapshot_builder import SnapshotBuilder
+from core.snapshots import PROTOCOL_VERSION, Attached
+from strategies import STRATEGIES
+
+Charts = list[tuple[str, Timeframe]]
+
+
+class CommandHandler:
+    def __init__(self, engine: Engine, builder: SnapshotBuilder) -> None:
+        self._engine = engine
+        self._builder = builder
+
+    def attached(self, backlog: int, charts: Charts) -> Attached:
+        """The answer to a screen that has shown the token."""
+        desks = [desk for desk in self._engine.desks.values() if desk.is_built]
+        return Attached(
+            protocol_version=PROTOCOL_VERSION,
+            engine_pid=os.getpid(),
+            data_dir=str(self._engine.data_dir),
+            instruments=[i for desk in desks for i in desk.instruments.values()],
+            strategies=list(STRATEGIES),
+            backlog=self._engine.records.backlog(backlog),
+            snapshot=self._builder.build(charts),
+        )
+
+    async def handle(self, request: Request) -> tuple[CommandResult, Charts | None]:
+        """The answer, and the screen's new list of charts if the command was about that."""
+        charts: Charts | None = None
+        try:
+            if isinstance(request.command, GetCandles):
+                return await self._candles(request.request_id, request.command), None
+            if isinstance(request.command, WatchChart):
+                charts = [series_of(*chart) for chart in request.command.charts]
+            text = await self._do(request.command)
+        except (Refused, ResumeRefused) as refusal:
+            return CommandResult(request.request_id, ok=False, text=str(refusal)), None
+        except ExchangeError as fault:
+            return CommandResult(request.request_id, ok=False, text=fault.text), None
+        return CommandResult(request.request_id, ok=True, text=text), charts
+
+    async def _candles(self, request_id: int, command: GetCandles) -> CommandResult:
+        symbol, timeframe = series_of(command.symbol, command.timeframe)
+        service = next(iter(self._engine.charts.values()))
+        block = await service.block(symbol, timeframe, count=command.count, end_ms=command.end_ms)
+        return CommandResult(request_id, ok=True, block=block)
+
+    async def _do(self, command: Command) -> str:  # noqa: PLR0911 (one line a command)
+        engine = self._engine
+        match command:
+            case StartBot():
+                return await engine.start_bot(command.bot_id, confirm_live=command.confirm_live)
+            case PauseBot():
+                return engine.pause_bot(command.bot_id)
+            case StopBot():
+                return await engine.stop_bot(command.bot_id, close_position=command.close_position)
+            case AddBot():
+                return engine.add_bot(_spec(command))
+            case RemoveBot():
+                return engine.remove_bot(command.bot_id)
+            case ClosePosition():
+                return engine.close_position(command.account, command.symbol)
+            case CancelOrder():
+                return await engine.cancel_order(
+                    command.account,
+                    command.symbol,
+                    command.client_order_id,
+                    command.exchange_order_id,
+                )
+            case KillSwitch():
+                return engine.kill()
+            case ResumeTrading():
+                return engine.resume()
+            case StopEngine():
+                return "The engine is stopping. Positions and their stops stay."
+            case Attach() | GetCandles() | WatchChart():
+                return ""
+
+
+def _spec(command: AddBot) -> BotSpec:
+    symbol, timeframe = series_of(command.symbol, command.timeframe)
+    return BotSpec(
+        bot_id=f"{symbol.lower()}-{timeframe}",
+        kind=command.kind,
+        account=command.account,
+        symbol=symbol,
+        timeframe=timeframe,
+        strategy=command.strategy,
+    )

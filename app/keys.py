@@ -1,0 +1,124 @@
+"""Where API keys live: never in a file in clear text, a log, a repr or a screenshot.
+
+A reference says which of three places: `keyring:NAME` the system's own key ring, `vault:NAME` an
+encrypted file (AES-256-GCM, key by Argon2id from a passphrase), `env:NAME` the two variables
+NAME_API_KEY and NAME_API_SECRET.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from pathlib import Path
+
+import keyring
+import keyring.errors
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+from app.options import StartError
+from core.storage.durable import write_atomic
+from exchanges.credentials import Credentials
+
+SERVICE = "twinstar-quantum"
+PASSPHRASE_VARIABLE = "TWINSTAR_VAULT_PASSPHRASE"
+_KIB = 1024
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    api_key: str
+    api_secret: str
+
+
+class _VaultFile(msgspec.Struct, frozen=True):
+    salt: str
+    nonce: str
+    sealed: str
+
+
+def read_key(reference: str, vault_file: Path) -> Credentials:
+    """The key that `reference` names. Raises StartError with what to do; never with the key."""
+    place, _, name = reference.partition(":")
+    if place == "env":
+        return _from_environment(name)
+    entry = _from_keyring(name) if place == "keyring" else Vault(vault_file).entries().get(name)
+    if entry is None:
+        raise StartError(f"no key {reference}; store it with: python run.py keys set {reference}")
+    return Credentials(entry.api_key, entry.api_secret)
+
+
+def store_key(reference: str, api_key: str, api_secret: str, vault_file: Path) -> None:
+    """Keep a key where `reference` says. Raises StartError."""
+    place, _, name = reference.partition(":")
+    entry = _Entry(api_key, api_secret)
+    if place == "vault":
+        Vault(vault_file).put(name, entry)
+    elif place == "keyring":
+        try:
+            keyring.set_password(SERVICE, name, msgspec.json.encode(entry).decode())
+        except keyring.errors.KeyringError as fault:
+            raise StartError(
+                f"the system's key ring cannot be used ({type(fault).__name__}); use vault:{name}"
+            ) from None
+    else:
+        raise StartError("a key can be stored as keyring:NAME or vault:NAME")
+
+
+def _from_environment(name: str) -> Credentials:
+    api_key, api_secret = (
+        os.environ.get(f"{name}_{part}", "") for part in ("API_KEY", "API_SECRET")
+    )
+    if not api_key or not api_secret:
+        raise StartError(f"set the variables {name}_API_KEY and {name}_API_SECRET")
+    return Credentials(api_key, api_secret)
+
+
+def _from_keyring(name: str) -> _Entry | None:
+    try:
+        text = keyring.get_password(SERVICE, name)
+    except keyring.errors.KeyringError as fault:
+        raise StartError(
+            f"the system's key ring cannot be read ({type(fault).__name__}); use vault:{name}"
+        ) from None
+    return msgspec.json.decode(text, type=_Entry) if text else None
+
+
+class Vault:
+    """One encrypted file; the passphrase comes from a variable, never from a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def entries(self) -> dict[str, _Entry]:
+        """Empty when the file is not there. Raises StartError for a wrong passphrase."""
+        if not self._path.exists():
+            return {}
+        try:
+            file = msgspec.json.decode(self._path.read_bytes(), type=_VaultFile)
+            salt, nonce, sealed = (
+                base64.b64decode(part) for part in (file.salt, file.nonce, file.sealed)
+            )
+            text = AESGCM(self._key(salt)).decrypt(nonce, sealed, None)
+        except (msgspec.DecodeError, ValueError):
+            raise StartError(f"{self._path} is damaged; restore it or remove it") from None
+        except InvalidTag:
+            raise StartError(f"the vault's passphrase ({PASSPHRASE_VARIABLE}) is wrong") from None
+        return msgspec.json.decode(text, type=dict[str, _Entry])
+
+    def put(self, name: str, entry: _Entry) -> None:
+        entries = self.entries() | {name: entry}
+        salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
+        sealed = AESGCM(self._key(salt)).encrypt(nonce, msgspec.json.encode(entries), None)
+        file = _VaultFile(*(base64.b64encode(part).decode() for part in (salt, nonce, sealed)))
+        write_atomic(self._path, msgspec.json.encode(file), private=True)
+
+    @staticmethod
+    def _key(salt: bytes) -> bytes:
+        passphrase = os.environ.get(PASSPHRASE_VARIABLE, "")
+        if not passphrase:
+            raise StartError(f"set the vault's passphrase in the variable {PASSPHRASE_VARIABLE}")
+        derive = Argon2id(salt=salt, length=32, iterations=3, lanes=4, memory_cost=64 * _KIB)
+        return derive.derive(passphrase.encode())

@@ -1,0 +1,142 @@
+"""Builds an engine from a configuration: the one place where concrete parts meet.
+
+Everything is passed in; nothing looks anything up by itself. Tests call the same function.
+"""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+
+import msgspec
+from core.portfolio.fixed_percent import FixedPercent
+
+from app.config import AccountConfig, Config
+from app.demo_exchange_main import DemoExchangeRuntime
+from app.keys import read_key
+from app.options import Options, StartError
+from core.account_desk import AccountDesk
+from core.bot_registry import BotRegistry
+from core.bots.bot_spec import BotSpec
+from core.clock import Clock, ScaledClock, SystemClock
+from core.engine import Engine
+from core.event_bus import EventBus
+from core.limits.api_rate_limiter import MultiExchangeRateLimiter
+from core.market_data.shared_data_manager import SharedDataManager
+from core.market_feed import MarketFeed
+from core.risk.risk_manager import RiskLimits
+from core.snapshots import AccountMode
+from core.storage.database import open_database
+from core.strategy import Strategy
+from core.supervision import Supervisor
+from exchanges.credentials import Credentials
+from exchanges.exchange_manager import AccountSpec, ExchangeManager
+from strategies import strategy_type
+
+
+def build_engine(config: Config, options: Options, demo: DemoExchangeRuntime | None) -> Engine:
+    """`demo` is where the demo exchange listens, None in the real world. Raises StartError."""
+    clock = _clock(demo)
+    rng = random.Random()  # jitter of retries only: nothing that has to be repeatable
+    bus = EventBus(clock)
+    supervisor = Supervisor(bus, clock)
+    limiters = MultiExchangeRateLimiter(clock)
+    manager = ExchangeManager(rng)
+    storage = options.data_dir / "storage"
+    feeds: dict[str, MarketFeed] = {}
+    desks: dict[str, AccountDesk] = {}
+    engine: Engine  # bound below; the desks reach it only when they run
+    for account in config.accounts:
+        port = manager.add(_account_spec(account, options, clock, limiters, demo))
+        if port.exchange not in feeds:
+            data = SharedDataManager(
+                port.exchange, cache_dir=options.data_dir / "cache", clock=clock
+            )
+            feeds[port.exchange] = MarketFeed(
+                port, data=data, bus=bus, supervisor=supervisor, clock=clock
+            )
+        desks[account.name] = AccountDesk(
+            mode=account.mode,
+            port=port,
+            feed=feeds[port.exchange],
+            bus=EventBus(clock),
+            clock=clock,
+            supervisor=supervisor,
+            database=open_database(storage / f"account_{account.name}.sqlite"),
+            rng=rng,
+            risk_limits=RiskLimits(),
+            sizing=FixedPercent(Decimal("0.10")),
+            leverage=account.leverage,
+            owner_of=lambda name, symbol: engine.owner_of(name, symbol),  # noqa: PLW0108 (bound late)
+            on_external=lambda symbol, text, name=account.name: engine.pause_external(
+                name, symbol, text
+            ),
+            on_kill=lambda reason, name=account.name: engine.stop_bots_of(name, reason),
+        )
+    engine = Engine(
+        clock=clock,
+        bus=bus,
+        supervisor=supervisor,
+        desks=desks,
+        feeds=feeds,
+        registry=BotRegistry(open_database(storage / "engine.sqlite")),
+        limiters=limiters,
+        make_strategy=make_strategy,
+        data_dir=options.data_dir,
+    )
+    return engine
+
+
+def make_strategy(spec: BotSpec) -> Strategy:
+    """Raises ValueError for an unknown name or parameters that do not fit."""
+    kind = strategy_type(spec.strategy)
+    try:
+        return kind(msgspec.convert(spec.parameters, kind.parameters_type))
+    except msgspec.ValidationError as fault:
+        raise ValueError(f"{spec.bot_id}: {fault}") from None
+
+
+def _clock(demo: DemoExchangeRuntime | None) -> Clock:
+    if demo is None:
+        return SystemClock()
+    return ScaledClock(
+        market_anchor_ms=demo.market_anchor_ms,
+        unix_anchor_ms=demo.unix_anchor_ms,
+        rate=demo.rate,
+    )
+
+
+def _account_spec(
+    account: AccountConfig,
+    options: Options,
+    clock: Clock,
+    limiters: MultiExchangeRateLimiter,
+    demo: DemoExchangeRuntime | None,
+) -> AccountSpec:
+    credentials: Credentials | None = None
+    urls = {
+        name: getattr(account, name) or ""
+        for name in ("rest_url", "ws_public_url", "ws_private_url")
+    }
+    if demo is not None:
+        credentials = Credentials(demo.api_key, demo.api_secret)
+        host = f"{demo.host}:{demo.port}"
+        urls = {
+            "rest_url": f"http://{host}",
+            "ws_public_url": f"ws://{host}/v5/public/linear",
+            "ws_private_url": f"ws://{host}/v5/private",
+        }
+    elif account.key is not None:
+        credentials = read_key(account.key, options.data_dir / "storage" / "vault.json")
+    if account.mode is AccountMode.LIVE and credentials is None:
+        raise StartError(f"account {account.name!r} trades live and has no key")
+    return AccountSpec(
+        name=account.name,
+        exchange=account.exchange,
+        mode=account.mode,
+        clock=clock,
+        limiter=limiters.limiter(account.exchange),
+        credentials=credentials,
+        paper_store=options.data_dir / "storage" / f"paper_{account.name}.sqlite",
+        **urls,
+    )
