@@ -46,7 +46,7 @@ class BybitRest:
             ACCOUNT: ThreadPoolExecutor(4, "bybit-account"),
             ORDER: ThreadPoolExecutor(4, "bybit-order"),
         }
-        self.http = HTTP(
+        self.http = _Http(
             api_key=credentials.api_key if credentials else None,
             api_secret=credentials.api_secret if credentials else None,
             timeout=timeout_s,
@@ -132,6 +132,13 @@ class BybitRest:
         for threads in self._threads.values():
             threads.shutdown(wait=False, cancel_futures=True)
         self.http.client.close()
+
+
+class _Http(HTTP):  # type: ignore[misc]
+    """pybit's client; as a dataclass it would print key and secret in its repr."""
+
+    def __repr__(self) -> str:
+        return f"pybit client of {self.endpoint}"
 
 
 def _cause(fault: Exception) -> str:
