@@ -79,6 +79,7 @@ class SharedCapitalManager:
             raise ValueError(f"initial capital {initial_capital} is below zero")
         self.exchange = exchange
         self.currency = currency
+        self.cap_ratio = cap_ratio
         self.fault = ""
         self._clock = clock
         self._timezone = timezone

@@ -1,34 +1,42 @@
-"""The last gate of every order (spec M4)."""
+"""The last gate of every order (spec M4): asks the rules, holds the kill switch.
+
+Three states. ACTIVE: all orders. REDUCING: exits only, for a reason that passes (cool-down, a
+ledger that does not add up). HALTED: the kill switch; exits still pass, and only an explicit
+resume ends it, over any number of restarts.
+"""
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+from collections import deque
 from collections.abc import Callable
-from decimal import Decimal
 
 import msgspec
 
 from core.capital.shared_capital_manager import SharedCapitalManager
 from core.clock import Clock
 from core.event_bus import EventBus
+from core.events import Error, Severity
 from core.models.orders import Denial, OrderRequest
-from core.snapshots import RiskSnapshot
+from core.risk.risk_state import RiskStateStore
+from core.risk.rule import RiskFacts, RiskLimits, Rule
+from core.risk.rules import RULES
+from core.snapshots import RiskSnapshot, TradingState
+
+__all__ = ["ResumeRefused", "RiskLimits", "RiskManager"]
+
+log = logging.getLogger(__name__)
+_PART = "risk"
+_MINUTE_S = 60.0
 
 
 class ResumeRefused(Exception):
-    """Trading cannot be resumed yet; the text says until when."""
-
-
-class RiskLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    max_daily_loss: Decimal = Decimal("0.03")
-    max_position_share: Decimal = Decimal("0.20")
-    max_order_multiple: Decimal = Decimal(10)
-    max_orders_per_minute: int = 10
-    max_drawdown: Decimal = Decimal("0.15")
+    """Trading cannot be resumed yet; the text says why and until when."""
 
 
 class RiskManager:
-    """Signatures first; filled in next."""
+    """Used on the engine's loop only. State lives in `database`."""
 
     def __init__(
         self,
@@ -41,24 +49,165 @@ class RiskManager:
         on_liquidate: Callable[[str], None],
         on_kill: Callable[[str], None],
     ) -> None:
-        raise NotImplementedError
+        """`on_kill(reason)` has to stop bots and cancel working orders, `on_liquidate(reason)`
+        to close every position; both must bear being called again, for a kill found on disk is
+        carried out once more. Raises sqlite3.Error, msgspec.ValidationError."""
+        self.limits = limits
+        self._bus = bus
+        self._clock = clock
+        self._capital = capital
+        self._on_liquidate = on_liquidate
+        self._on_kill = on_kill
+        self._store = RiskStateStore(database)
+        self._state = self._store.load()
+        self._has_killed = False  # in this run of the program
+        self._has_liquidated = False
+        self._order_times_s: deque[float] = deque()
+        self._cool_until_s = float("-inf")
 
     def check(self, request: OrderRequest) -> Denial | None:
-        raise NotImplementedError
-
-    def trip(self, reason: str) -> None:
-        raise NotImplementedError
-
-    def resume(self) -> None:
-        """Raises ResumeRefused with a sentence."""
-        raise NotImplementedError
+        """May this order be sent? Exits always may. An order let through counts for the rate
+        and, if an entry, for the average size."""
+        if not request.increases_risk:
+            self._order_times_s.append(self._clock.monotonic_s())
+            return None
+        denial = self._denial(request)
+        if denial is None:
+            self._order_times_s.append(self._clock.monotonic_s())
+            newest = [*self._state.recent_notionals, request.notional]
+            self._change(recent_notionals=newest[-self.limits.order_average_of :])
+        return denial
 
     def evaluate(self) -> None:
-        raise NotImplementedError
+        """Ask the rules about the account as a whole. Cheap: call it at each change of equity."""
+        if self._state.halted_since_ms is not None and not self._has_killed:
+            self._has_killed = True
+            self._on_kill(self._state.reason)
+        facts = self._facts()
+        for rule in RULES:
+            reason = rule.breach(facts)
+            if reason:
+                self._on_breach(rule, reason, facts.capital.day_start_ms)
+        if self._state.is_liquidating and not self._has_liquidated:
+            self._has_liquidated = True
+            self._on_liquidate(self._state.reason)
+
+    def trip(self, reason: str) -> None:
+        """Pull the kill switch. Harmless when it is pulled already."""
+        self._halt("kill_switch", reason, {})
+
+    def resume(self) -> None:
+        """End the kill switch: the trader's explicit word. After a liquidation drawdown counts
+        anew from today's equity. Raises ResumeRefused on the day whose loss broke the limit."""
+        figures = self._capital.figures()
+        locked_day_ms = self._state.locked_day_ms
+        if locked_day_ms is not None and figures.day_start_ms <= locked_day_ms:
+            raise ResumeRefused("Today's loss limit is broken; trading can be resumed tomorrow.")
+        if self._state.is_liquidating:
+            self._capital.reset_peak()
+        self._change(
+            halted_since_ms=None,
+            code="",
+            reason="",
+            locked_day_ms=None,
+            is_liquidating=False,
+            answers=[],
+        )
+        self._has_killed = self._has_liquidated = False
 
     def record_kill_answer(self, text: str) -> None:
-        """ "Bybit: 3 of 3 cancelled": shown beside the kill switch."""
-        raise NotImplementedError
+        """What became of the kill ("Bybit: 3 of 3 cancelled"), shown beside it."""
+        self._change(answers=[*self._state.answers, text])
 
     def snapshot(self) -> RiskSnapshot:
-        raise NotImplementedError
+        facts = self._facts()
+        state, reason = self._trading_state()
+        bars = (rule.bar(facts) for rule in RULES)
+        return RiskSnapshot(
+            state=state,
+            reason=reason,
+            limits=[bar for bar in bars if bar is not None],
+            kill_switch_since_ms=self._state.halted_since_ms,
+            kill_switch_answers=self._state.answers,
+        )
+
+    def _denial(self, request: OrderRequest) -> Denial | None:
+        self.evaluate()
+        state, reason = self._trading_state()
+        if state is TradingState.HALTED:
+            return Denial(self._state.code, f"trading is halted: {reason}")
+        if state is TradingState.REDUCING:
+            return Denial("reducing", f"exits only: {reason}")
+        facts = self._facts(request)
+        for rule in RULES:
+            denial = rule.deny(request, facts)
+            if denial is not None:
+                self._on_denial(rule, request, denial)
+                return denial
+        return None
+
+    def _on_denial(self, rule: Rule, request: OrderRequest, denial: Denial) -> None:
+        if rule.pauses:
+            self._cool_until_s = self._clock.monotonic_s() + self.limits.cool_down_s
+        if rule.alerts:
+            text = f"{request.symbol}: {denial.text}"
+            self._publish(text, Severity.WARNING, request.bot_id)
+
+    def _on_breach(self, rule: Rule, reason: str, day_start_ms: int) -> None:
+        changes: dict[str, object] = {}
+        if rule.holds_for_the_day and self._state.locked_day_ms != day_start_ms:
+            changes["locked_day_ms"] = day_start_ms
+        if rule.closes_everything and not self._state.is_liquidating:
+            changes.update(is_liquidating=True, code=rule.name, reason=reason)
+        self._halt(rule.name, reason, changes)
+
+    def _halt(self, code: str, reason: str, changes: dict[str, object]) -> None:
+        """One durable change, then the deed."""
+        if self._state.halted_since_ms is not None:
+            if changes:
+                self._change(**changes)
+            return
+        halted = {"halted_since_ms": self._clock.time_ms(), "code": code, "reason": reason}
+        self._change(**halted, **{k: v for k, v in changes.items() if k not in halted})
+        self._publish(reason, Severity.DANGER)
+        self._has_killed = True
+        self._on_kill(reason)
+
+    def _trading_state(self) -> tuple[TradingState, str]:
+        if self._state.halted_since_ms is not None:
+            return TradingState.HALTED, self._state.reason
+        if not self._capital.is_sound:
+            return TradingState.REDUCING, f"The capital ledger is at fault: {self._capital.fault}."
+        left_s = self._cool_until_s - self._clock.monotonic_s()
+        if left_s > 0:
+            return TradingState.REDUCING, f"Too many orders; entries go on in {left_s:.0f} s."
+        return TradingState.ACTIVE, ""
+
+    def _facts(self, request: OrderRequest | None = None) -> RiskFacts:
+        now_s = self._clock.monotonic_s()
+        while self._order_times_s and self._order_times_s[0] <= now_s - _MINUTE_S:
+            self._order_times_s.popleft()
+        facts = RiskFacts(
+            limits=self.limits,
+            capital=self._capital.figures(),
+            cap_ratio=self._capital.cap_ratio,
+            recent_notionals=self._state.recent_notionals,
+            orders_last_minute=len(self._order_times_s),
+        )
+        if request is None:
+            return facts
+        held = self._capital.committed_to(request.symbol, except_order=request.client_order_id)
+        return msgspec.structs.replace(facts, held_by_symbol=held)
+
+    def _change(self, **changes: object) -> None:
+        """Durable first. When the disk refuses, the change holds in memory all the same: a kill
+        switch must work on a full disk too (the ledger then refuses entries by itself)."""
+        self._state = msgspec.structs.replace(self._state, **changes)
+        try:
+            self._store.save(self._state)
+        except sqlite3.Error as error:
+            log.error("risk state could not be written: %s", error)
+            self._publish(f"The risk state could not be written: {error}.", Severity.DANGER)
+
+    def _publish(self, text: str, severity: Severity, bot_id: str = "") -> None:
+        self._bus.publish(Error(_PART, text, self._clock.time_ms(), severity, bot_id))

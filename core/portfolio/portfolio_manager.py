@@ -1,0 +1,166 @@
+"""Turns a signal into an order: which way, how much, with which stop (spec M3).
+
+A strategy only says where it wants to be. Here that wish meets the position and the money:
+flat and a direction opens, the opposite direction or 0 closes, the same direction does nothing.
+A reversal is two signals: the first one closes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+from core.capital.shared_capital_manager import SharedCapitalManager
+from core.clock import Clock
+from core.event_bus import EventBus
+from core.events import Reject, Signal
+from core.models.instruments import Instrument
+from core.models.orders import Order, OrderPurpose, OrderRequest, OrderType, Side
+from core.models.positions import Position
+from core.portfolio.sizing import SizingMethod, below_minimum, size
+
+_PART = "portfolio"
+
+
+class PortfolioManager:
+    """Subscribes Signal; publishes OrderRequest, or Reject (ours) with the numbers.
+
+    While an order of it for a symbol is on its way, further signals for that symbol do nothing:
+    the position they would be judged by is about to change.
+    """
+
+    def __init__(
+        self,
+        *,
+        bus: EventBus,
+        clock: Clock,
+        capital: SharedCapitalManager,
+        instruments: Mapping[str, Instrument],
+        position_of: Callable[[str, str], Position | None],
+        sizing: SizingMethod,
+        make_client_order_id: Callable[[Signal, OrderPurpose], str],
+    ) -> None:
+        """`position_of(account, symbol)` is the newest known position, None or flat if none."""
+        self._bus = bus
+        self._clock = clock
+        self._capital = capital
+        self._instruments = instruments
+        self._position_of = position_of
+        self._sizing = sizing
+        self._make_client_order_id = make_client_order_id
+        self._on_their_way: dict[tuple[str, str], str] = {}  # (account, symbol) -> order id
+        bus.subscribe(Signal, self._on_signal, part=_PART)
+        bus.subscribe(Order, self._on_order, part=_PART)
+        bus.subscribe(Reject, self._on_reject, part=_PART)
+
+    def _on_signal(self, signal: Signal) -> None:
+        if (signal.account, signal.symbol) in self._on_their_way:
+            return
+        position = self._position_of(signal.account, signal.symbol)
+        if position is None or position.is_flat:
+            if signal.direction != 0:
+                self._enter(signal)
+        elif signal.direction * position.side.sign <= 0:
+            self._exit(signal, position)
+
+    def _enter(self, signal: Signal) -> None:
+        instrument = self._instruments.get(signal.symbol)
+        if instrument is None or not instrument.is_trading:
+            self._reject(signal, Decimal(0), "not_trading", f"{signal.symbol} is not traded now")
+            return
+        price = signal.reference_price
+        target = self._sizing.target_notional(signal, self._capital.figures().equity)
+        quantity = size(target, price, instrument)
+        problem = below_minimum(quantity, price, instrument)
+        if problem:
+            text = f"{self._sizing.name} allows {target:,.2f} {instrument.quote}: {problem}"
+            self._reject(signal, quantity, "below_minimum", text)
+            return
+        stop_loss = _away(signal, signal.stop_distance, instrument, against=True)
+        take_profit = _away(signal, signal.take_profit_distance, instrument, against=False)
+        if stop_loss is not None and stop_loss <= 0:
+            text = f"a stop {signal.stop_distance} away from {price} would be below zero"
+            self._reject(signal, quantity, "no_valid_stop", text)
+            return
+        self._request(
+            OrderRequest(
+                client_order_id=self._make_client_order_id(signal, OrderPurpose.ENTRY),
+                account=signal.account,
+                bot_id=signal.bot_id,
+                strategy=signal.strategy,
+                symbol=signal.symbol,
+                side=_side(signal),
+                order_type=OrderType.MARKET,
+                quantity=quantity,
+                reference_price=price,
+                purpose=OrderPurpose.ENTRY,
+                created_ms=signal.time_ms,
+                stop_loss=stop_loss,
+                take_profit=take_profit if take_profit is None or take_profit > 0 else None,
+                reason=signal.reason,
+            )
+        )
+
+    def _exit(self, signal: Signal, position: Position) -> None:
+        self._request(
+            OrderRequest(
+                client_order_id=self._make_client_order_id(signal, OrderPurpose.EXIT),
+                account=signal.account,
+                bot_id=signal.bot_id,
+                strategy=signal.strategy,
+                symbol=signal.symbol,
+                side=position.side.opposite,
+                order_type=OrderType.MARKET,
+                quantity=position.quantity,
+                reference_price=signal.reference_price,
+                purpose=OrderPurpose.EXIT,
+                created_ms=signal.time_ms,
+                reduce_only=True,
+                reason=signal.reason,
+            )
+        )
+
+    def _request(self, request: OrderRequest) -> None:
+        self._on_their_way[request.account, request.symbol] = request.client_order_id
+        self._bus.publish(request)
+
+    def _reject(self, signal: Signal, quantity: Decimal, code: str, text: str) -> None:
+        self._bus.publish(
+            Reject(
+                client_order_id=self._make_client_order_id(signal, OrderPurpose.ENTRY),
+                account=signal.account,
+                bot_id=signal.bot_id,
+                symbol=signal.symbol,
+                side=_side(signal),
+                quantity=quantity,
+                code=code,
+                text=text,
+                time_ms=self._clock.time_ms(),
+            )
+        )
+
+    def _on_order(self, order: Order) -> None:
+        if order.status.is_terminal:
+            self._arrived(order.account, order.symbol, order.client_order_id)
+
+    def _on_reject(self, reject: Reject) -> None:
+        self._arrived(reject.account, reject.symbol, reject.client_order_id)
+
+    def _arrived(self, account: str, symbol: str, client_order_id: str) -> None:
+        if self._on_their_way.get((account, symbol)) == client_order_id:
+            del self._on_their_way[account, symbol]
+
+
+def _side(signal: Signal) -> Side:
+    return Side.BUY if signal.direction > 0 else Side.SELL
+
+
+def _away(
+    signal: Signal, distance: Decimal | None, instrument: Instrument, *, against: bool
+) -> Decimal | None:
+    """The price `distance` from the reference, on the tick and at least one tick away."""
+    if distance is None:
+        return None
+    distance = max(instrument.round_price(distance), instrument.tick_size)
+    direction = -signal.direction if against else signal.direction
+    return instrument.round_price(signal.reference_price + direction * distance)

@@ -1,0 +1,48 @@
+"""What risk must not forget: a restart never clears a kill (one row, one transaction)."""
+
+from __future__ import annotations
+
+import sqlite3
+from decimal import Decimal
+
+import msgspec
+
+from core.storage.database import transaction
+
+
+class RiskState(msgspec.Struct, frozen=True):
+    """`halted_since_ms` None: trading is allowed. `locked_day_ms` is the start of the trading
+    day whose loss broke the limit. `is_liquidating`: everything is being closed."""
+
+    halted_since_ms: int | None = None
+    code: str = ""  # of the rule, or "kill_switch" when the trader or the engine pulled it
+    reason: str = ""
+    locked_day_ms: int | None = None
+    is_liquidating: bool = False
+    answers: list[str] = []
+    recent_notionals: list[Decimal] = []
+
+
+class RiskStateStore:
+    def __init__(self, database: sqlite3.Connection) -> None:
+        """Raises sqlite3.Error when the database cannot be used."""
+        self._database = database
+        with transaction(database):
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS risk_state"
+                " (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL) STRICT"
+            )
+
+    def load(self) -> RiskState:
+        """Raises msgspec.ValidationError for a state nobody here wrote: never start with the
+        kill switch forgotten."""
+        row = self._database.execute("SELECT state FROM risk_state").fetchone()
+        return msgspec.json.decode(row[0], type=RiskState) if row else RiskState()
+
+    def save(self, state: RiskState) -> None:
+        """Raises sqlite3.Error."""
+        with transaction(self._database):
+            self._database.execute(
+                "INSERT OR REPLACE INTO risk_state VALUES (1, ?)",
+                (msgspec.json.encode(state).decode(),),
+            )

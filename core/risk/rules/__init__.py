@@ -1,0 +1,20 @@
+"""The rules in the order they are asked and shown; a new one is a file and a line here."""
+
+from __future__ import annotations
+
+from core.risk.rule import Rule
+from core.risk.rules.capital_in_use import CapitalInUseRule
+from core.risk.rules.daily_loss import DailyLossRule
+from core.risk.rules.drawdown import DrawdownRule
+from core.risk.rules.largest_position import LargestPositionRule
+from core.risk.rules.order_size import OrderSizeRule
+from core.risk.rules.orders_per_minute import OrdersPerMinuteRule
+
+RULES: tuple[Rule, ...] = (
+    DailyLossRule(),
+    LargestPositionRule(),
+    OrderSizeRule(),
+    OrdersPerMinuteRule(),
+    DrawdownRule(),
+    CapitalInUseRule(),
+)
