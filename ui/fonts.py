@@ -36,7 +36,8 @@ def load() -> bool:
 
 
 @functools.cache
-def _cached(px: int, weight: int) -> QFont:
+def shared(px: int, weight: int = REGULAR) -> QFont:
+    """As `font`, but one object for all callers: for painters, not to be changed."""
     load()
     made = QFont(FAMILY)
     made.setPixelSize(px)
@@ -48,13 +49,13 @@ def _cached(px: int, weight: int) -> QFont:
 
 def font(px: int, weight: int = REGULAR) -> QFont:
     """A new QFont (yours to change) of `px` pixels; `weight` 400, 500 or 600."""
-    return QFont(_cached(px, weight))
+    return QFont(shared(px, weight))
 
 
 @functools.cache
 def metrics(px: int, weight: int = REGULAR) -> QFontMetricsF:
     """Shared metrics of `font(px, weight)`."""
-    return QFontMetricsF(_cached(px, weight))
+    return QFontMetricsF(shared(px, weight))
 
 
 def baseline(centre_y: float, px: int, weight: int = REGULAR) -> int:

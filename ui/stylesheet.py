@@ -39,7 +39,8 @@ def _filled(selector: str, ground: str, text: str, t: Tokens) -> str:
 {selector} {{ background: {ground}; color: {text}; border-color: {ground}; font-weight: 600; }}
 {selector}:hover {{ background: {hover}; border-color: {hover}; }}
 {selector}:pressed {{ background: {press}; border-color: {press}; }}
-{selector}:disabled {{ background: {faded}; color: {mix(faded, text, 0.4)}; border-color: {faded}; }}
+{selector}:disabled {{ background: {faded}; color: {mix(faded, text, 0.4)};
+  border-color: {faded}; }}
 """
 
 

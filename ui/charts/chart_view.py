@@ -5,11 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from PyQt6.QtCore import pyqtSignal
-from PyQt6.QtWidgets import QWidget
+from PyQt6.QtCore import QSize, QTimer, pyqtSignal
+from PyQt6.QtGui import QHideEvent, QResizeEvent, QShowEvent
+from PyQt6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from core.models.orders import Order
 from core.snapshots import CandleBlock, FillRecord, LiveCandle, PositionSnapshot
+from ui import formatting, i18n, icons, theme
+from ui.charts import autoscale, levels, readout, trades
+from ui.charts.axes import AXIS_WIDTH, BandItem, GridItem
+from ui.charts.candle_items import (
+    CandlesItem,
+    GapsItem,
+    HistogramItem,
+    LiveCandleItem,
+    VolumeItem,
+)
+from ui.charts.canvas import MACD, PRICE, RSI, ChartCanvas
+from ui.charts.overlays import (
+    LastPriceItem,
+    LegendItem,
+    LevelsItem,
+    MarksItem,
+    StalePill,
+    ZonesItem,
+)
+from ui.charts.pane import LineItem
+from ui.charts.primitives import Tag
+from ui.charts.scales import time_ticks
+from ui.charts.series import CandleSeries
+from ui.charts.state_plate import StatePlate
+
+_FRAME_MS = 33
+_COUNTDOWN_MS = 500
+_HISTORY_MARGIN = 20  # slots left of the view when older bars are asked for
+_LATEST_SIZE = 28
 
 
 class CandleChart(QWidget):
@@ -19,54 +49,411 @@ class CandleChart(QWidget):
     are wanted by `prepend_history`. Emitted once per oldest bar.
     """
 
-    history_wanted = pyqtSignal(int)
+    history_wanted = pyqtSignal("qint64")
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.canvas = ChartCanvas()
+        self._series = CandleSeries()
+        self._symbol, self._timeframe, self._base = "", "1m", ""
+        self._decimals, self._tick = 2, Decimal("0.01")
+        self._market_time_ms: Callable[[], int] | None = None
+        self._pending: LiveCandle | None = None
+        self._fills: list[FillRecord] = []
+        self._orders: list[Order] = []
+        self._position: PositionSnapshot | None = None
+        self._is_stale = False
+        self._is_percent = False
+        self._is_whole = False  # the oldest bar that exists is loaded
+        self._asked_before_ms: int | None = None
+        self._make_items()
+        self._plate = StatePlate(self)
+        self._latest = QPushButton(self)
+        self._latest.setFixedSize(_LATEST_SIZE, _LATEST_SIZE)
+        self._latest.setIconSize(QSize(14, 14))
+        self._latest.clicked.connect(self.go_to_latest)
+        self._latest.hide()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.canvas)
+        self.setFocusProxy(self.canvas)
+        self._frame_timer = QTimer(self)
+        self._frame_timer.setSingleShot(True)
+        self._frame_timer.setInterval(_FRAME_MS)
+        self._frame_timer.timeout.connect(self.flush)
+        self._countdown_timer = QTimer(self)
+        self._countdown_timer.setInterval(_COUNTDOWN_MS)
+        self._countdown_timer.timeout.connect(self._update_last_tag)
+        self.canvas.view_changed.connect(self._refresh)
+        self.canvas.cursor_moved.connect(self._move_cursor)
+        self.canvas.scale_key.connect(self._toggle_scale)
+        self.canvas.reset_requested.connect(self.reset_view)
+        theme.changed.connect(self._apply_theme)
+        i18n.language.changed.connect(self._apply_theme)
+        self._apply_theme()
+
+    def _make_items(self) -> None:
+        series = self._series
+        price, rsi, macd = self.canvas.panes
+        self._grids = [
+            GridItem(price, series),
+            GridItem(rsi, series, (70.0, 30.0)),
+            GridItem(macd, series),
+        ]
+        self._candles = CandlesItem(price, series)
+        self._live = LiveCandleItem(price, series)
+        self._volume = VolumeItem(price, series)
+        self._histogram = HistogramItem(macd, series)
+        self._zones = ZonesItem(price, series)
+        self._levels = LevelsItem(price, series)
+        self._marks = MarksItem(price, series)
+        self._last_line = LastPriceItem(price, series)
+        self._stale_pill = StalePill(price, series)
+        self._legends = [LegendItem(price, series, 16), LegendItem(rsi, series, 13)]
+        self._legends.append(LegendItem(macd, series, 13))
+        self._lines = [
+            LineItem(price, series, "ema_20", "sand"),
+            LineItem(price, series, "ema_60", "t3"),
+            LineItem(rsi, series, "rsi_14", "accent", 1.5),
+            LineItem(macd, series, "macd", "t2"),
+            LineItem(macd, series, "macd_signal", "sand"),
+        ]
+        price.add([self._grids[PRICE], GapsItem(price, series), self._zones, self._volume])
+        price.add([*self._lines[:2], self._candles, self._live, self._last_line, self._marks])
+        price.add([self._levels, self._legends[PRICE], self._stale_pill])
+        rsi.add([BandItem(rsi, series, 30, 70), self._grids[RSI], GapsItem(rsi, series)])
+        rsi.add([self._lines[2], self._legends[RSI]])
+        macd.add([self._grids[MACD], GapsItem(macd, series), self._histogram])
+        macd.add([*self._lines[3:], self._legends[MACD]])
+
+    # Data
 
     def set_instrument(
         self, price_decimals: int, tick_size: Decimal, symbol: str, timeframe: str, base: str
     ) -> None:
         """Which series is shown; another symbol or timeframe clears the chart."""
+        is_other = (symbol, timeframe) != (self._symbol, self._timeframe)
+        self._decimals, self._tick, self._base = price_decimals, tick_size, base
+        self._symbol, self._timeframe = symbol, timeframe
+        if is_other:
+            self._pending = None
+            self._series.clear(timeframe)
+            self._fills, self._orders, self._position = [], [], None
+            self.canvas.reset_scales()
+            self._is_percent = False
+            self._after_load()
+        else:
+            self._refresh()
 
     def set_history(self, block: CandleBlock) -> None:
-        """Replaces all bars; the view shows the newest 130."""
+        """Replaces all bars and shows the newest 130; blocks of another series are ignored.
+
+        Raises ValueError when a column is missing or cut short.
+        """
+        if self._is_ours(block.symbol, block.timeframe):
+            self._series.load(block)
+            self._is_whole = block.is_end_of_history
+            if self._series.size:
+                self._plate.clear()
+            self._after_load()
 
     def prepend_history(self, block: CandleBlock) -> None:
-        """Adds older bars; the view does not move."""
+        """Adds older bars; the view does not move. Raises ValueError as `set_history`."""
+        if not self._is_ours(block.symbol, block.timeframe):
+            return
+        moved = self._series.prepend(block)
+        self._is_whole = block.is_end_of_history or moved == 0
+        self.canvas.viewport_model.shift(moved)
+        self._refresh()
+
+    def _is_ours(self, symbol: str, timeframe: str) -> bool:
+        return symbol == self._symbol and timeframe == self._timeframe
+
+    def _after_load(self) -> None:
+        self._asked_before_ms = None
+        self.canvas.viewport_model.reset(self._series.last_slot)
+        self._read_trades()
+        self._refresh()
 
     def update_live(self, candle: LiveCandle) -> None:
         """The forming bar; drawn at most 30 times a second. Other series are ignored."""
+        if not self._is_ours(candle.symbol, candle.timeframe) or self._series.size == 0:
+            return
+        if self._pending is not None and candle.open_time_ms > self._pending.open_time_ms:
+            self.flush()
+        self._pending = candle
+        if not self._frame_timer.isActive():
+            self._frame_timer.start()
 
     def append_closed(self, candle: LiveCandle) -> None:
         """A final bar: replaces the forming one of the same open time or is added."""
-
-    def set_fills(self, fills: Sequence[FillRecord]) -> None:
-        """All fills to mark (any order); those of other symbols are ignored."""
-
-    def set_position(self, position: PositionSnapshot | None) -> None:
-        """Entry, stop and target lines; None or a flat or foreign position removes them."""
-
-    def set_working_orders(self, orders: Sequence[Order]) -> None:
-        """Lines of working orders; terminal ones and other symbols are ignored."""
-
-    def set_stale(self, seconds: float | None, text: str = "") -> None:
-        """Greys the prices and shows `text` in the yellow pill; None: prices are fresh."""
-
-    def set_market_clock(self, market_time_ms: Callable[[], int]) -> None:
-        """The exchange's clock (ms UTC) for the bar's countdown."""
-
-    def set_loading(self, text: str, ratio: float | None = None) -> None:
-        """Placeholders with `text` and a bar at `ratio` 0..1, after 150 ms; ended by history."""
-
-    def set_message(self, title: str, hint: str = "") -> None:
-        """Instead of bars: what is missing and what to do; ended by history."""
-
-    def go_to_latest(self) -> None:
-        """Newest bar with its empty room on the right, auto scale on."""
-
-    def reset_view(self) -> None:
-        """As after `set_history`: 130 bars, auto scale, linear prices."""
-
-    def set_marks_visible(self, visible: bool) -> None:
-        """Shows or hides fills and working orders (the toolbar's eye)."""
+        if not self._is_ours(candle.symbol, candle.timeframe):
+            return
+        pending = self._pending
+        if pending is not None and pending.open_time_ms <= candle.open_time_ms:
+            self._pending = None
+        self._take(candle)
 
     def flush(self) -> None:
         """Draws a waiting tick now; otherwise within 33 ms."""
+        self._frame_timer.stop()
+        candle, self._pending = self._pending, None
+        if candle is not None:
+            self._take(candle)
+
+    def _take(self, candle: LiveCandle) -> None:
+        model = self.canvas.viewport_model
+        before = self._series.last_slot
+        self._live.moved()
+        if not self._series.upsert(candle):
+            return
+        if before < 0:
+            self._plate.clear()
+            self._after_load()
+            return
+        is_new = self._series.last_slot > before
+        is_newest = candle.open_time_ms == int(self._series.times[-1])
+        if is_new:
+            model.grow(self._series.last_slot)
+        if is_new or not is_newest or self._rescale():
+            self._refresh()
+            return
+        for item in (*self._lines, self._histogram, self._volume):
+            item.refresh_from(self._series.last_slot)
+        self._live.update()
+        self._update_last()
+        if self.canvas.cursor is None:
+            self._update_legends()
+
+    # Trades, position, orders
+
+    def set_fills(self, fills: Sequence[FillRecord]) -> None:
+        """All fills to mark (any order); those of other symbols are ignored."""
+        self._fills = list(fills)
+        self._read_trades()
+        self._marks.update()
+
+    def _read_trades(self) -> None:
+        self._marks.marks, self._marks.connectors = trades.marks_and_connectors(
+            self._fills, self._symbol
+        )
+
+    def set_position(self, position: PositionSnapshot | None) -> None:
+        """Entry, stop and target lines; None or a flat or foreign position removes them."""
+        if position is not None and (
+            position.position.is_flat or position.position.symbol != self._symbol
+        ):
+            position = None
+        if position != self._position:
+            self._position = position
+            self._read_levels()
+
+    def set_working_orders(self, orders: Sequence[Order]) -> None:
+        """Lines of working orders; terminal ones and other symbols are ignored."""
+        if list(orders) != self._orders:
+            self._orders = list(orders)
+            self._read_levels()
+
+    def _read_levels(self) -> None:
+        shown: list[levels.Level] = []
+        zones: list[levels.Zone] = []
+        if self._position is not None:
+            quantity = formatting.quantity(self._position.position.quantity)
+            shown, zones = levels.position_levels(self._position, quantity)
+        shown += levels.order_levels(self._orders, self._symbol, self._position)
+        self._levels.levels, self._zones.zones = shown, zones
+        self._refresh()
+
+    def set_marks_visible(self, visible: bool) -> None:
+        """Shows or hides fills and lines of orders (the toolbar's eye)."""
+        for item in (self._marks, self._levels, self._zones):
+            item.setVisible(visible)
+        self._update_last_tag()
+
+    # States
+
+    def set_stale(self, seconds: float | None, text: str = "") -> None:
+        """Greys the prices and shows `text` in the yellow pill; None: prices are fresh.
+
+        Without `text` the pill counts `seconds` since the last price.
+        """
+        if seconds is not None and not text:
+            text = i18n.tr("No price for {seconds} s", seconds=int(seconds))
+        self._stale_pill.set_text(text if seconds is not None else "")
+        if self._is_stale == (seconds is not None):
+            return
+        self._is_stale = seconds is not None
+        for item in (self._candles, self._live, self._volume, self._histogram):
+            item.is_stale = self._is_stale
+        self._refresh()
+
+    def set_market_clock(self, market_time_ms: Callable[[], int]) -> None:
+        """The exchange's clock (ms UTC) for the bar's countdown."""
+        self._market_time_ms = market_time_ms
+
+    def set_loading(self, text: str, ratio: float | None = None) -> None:
+        """Placeholders with `text` and a bar at `ratio` 0..1, after 150 ms; ended by history."""
+        self._plate.show_loading(text, ratio)
+
+    def set_message(self, title: str, hint: str = "") -> None:
+        """Instead of bars: what is missing and what to do; ended by history."""
+        self._plate.show_message(title, hint)
+
+    # View
+
+    def go_to_latest(self) -> None:
+        """Newest bar with its empty room on the right, same zoom."""
+        self.canvas.viewport_model.go_to_latest()
+        self._refresh()
+
+    def reset_view(self) -> None:
+        """As after `set_history`: 130 bars, auto scale, linear prices."""
+        self._is_percent = False
+        self.canvas.reset_scales()
+        self.canvas.viewport_model.reset(self._series.last_slot)
+        self._refresh()
+
+    def _toggle_scale(self, key: str) -> None:
+        pane = self.canvas.panes[PRICE]
+        if key == "A":
+            pane.is_auto = not pane.is_auto
+        elif key == "L":
+            pane.set_log(not pane.is_log)
+        else:
+            self._is_percent = not self._is_percent
+        self._refresh()
+
+    def _rescale(self) -> bool:
+        """Fits the panes that are on auto to the bars in view; True when a range changed."""
+        before = [pane.scaled for pane in self.canvas.panes]
+        prices = [level.price for level in self._levels.levels if level.hue != "t2"]
+        autoscale.fit(self.canvas.panes, self._series, prices, float(self._tick))
+        first, last = self._series.rows(*self.canvas.panes[PRICE].slots)
+        volume = self._series.column("volume")[first:last]
+        most = float(volume.max()) if volume.size else 0.0
+        is_same = most == self._volume.most and before == [p.scaled for p in self.canvas.panes]
+        self._volume.most = most
+        return not is_same
+
+    def _refresh(self) -> None:
+        """The whole chart after the view, the data or the theme changed."""
+        canvas, model = self.canvas, self.canvas.viewport_model
+        for pane in canvas.panes:
+            pane.set_slots(model.left, model.right)
+        self._live.moved()
+        self._last_line.moved()
+        self._rescale()
+        pane = canvas.panes[PRICE]
+        ticks = time_ticks(self._series, model.left, model.right, pane.slot_px)
+        canvas.time_axis.labels = [(pane.x_of(t.slot), t.label, t.is_major) for t in ticks]
+        first, _ = self._series.rows(model.left, model.right)
+        base = None
+        if self._is_percent and first < self._series.size:
+            base = float(self._series.column("close")[first])
+        for index, axis in enumerate(canvas.price_axes):
+            self._grids[index].ticks = ticks
+            values, axis.labels = readout.axis_labels(
+                canvas.panes[index], index, self._decimals, base
+            )
+            self._grids[index].values = values
+        keys = {"A": pane.is_auto, "L": pane.is_log, "%": self._is_percent}
+        canvas.corner.active = frozenset(key for key, is_on in keys.items() if is_on)
+        self._latest.setVisible(self._series.size > 0 and not model.sees_last)
+        self._update_last()
+        self._move_cursor()
+        canvas.repaint_all()
+        self._ask_for_history()
+
+    def _ask_for_history(self) -> None:
+        if self._series.size == 0 or self._is_whole:
+            return
+        oldest_ms = int(self._series.times[0])
+        left = self.canvas.viewport_model.left
+        if left < _HISTORY_MARGIN and oldest_ms != self._asked_before_ms:
+            self._asked_before_ms = oldest_ms
+            self.history_wanted.emit(oldest_ms)
+
+    # Readouts
+
+    def _update_last(self) -> None:
+        if self._series.size == 0:
+            self._last_line.set_price(None, "t3")
+        else:
+            self._last_line.set_price(float(self._series.column("close")[-1]), self._last_hue)
+        self._update_last_tag()
+
+    @property
+    def _last_hue(self) -> str:
+        if self._is_stale:
+            return "t3"
+        opened, closed = (self._series.column(name)[-1] for name in ("open", "close"))
+        return "up" if closed >= opened else "down"
+
+    def _update_last_tag(self) -> None:
+        pane, axis = self.canvas.panes[PRICE], self.canvas.price_axes[PRICE]
+        tags = []
+        if self._levels.isVisible():
+            tags = [
+                Tag(pane.y_of(level.price), self._price(level.price), level.hue, False)
+                for level in self._levels.levels
+            ]
+        if self._series.size:
+            close = float(self._series.column("close")[-1])
+            hue = self._last_hue
+            fill = "tag" if hue == "t3" else f"{hue}_fill"
+            tags.append(Tag(pane.y_of(close), self._price(close), fill, True, self._countdown()))
+        if tags != axis.tags:
+            axis.tags = tags
+            axis.update()
+
+    def _countdown(self) -> str:
+        if self._market_time_ms is None or self._is_stale:
+            return ""
+        closes_ms = int(self._series.times[-1]) + self._series.duration_ms
+        left_ms = closes_ms - self._market_time_ms()
+        return formatting.countdown(min(left_ms, self._series.duration_ms))
+
+    def _price(self, value: float) -> str:
+        return formatting.price(value, self._decimals)
+
+    def _update_legends(self) -> None:
+        row = self._series.size - 1
+        if self.canvas.cursor is not None:
+            slot = self.canvas.panes[PRICE].slot_at(self.canvas.cursor.x())
+            at_cursor = self._series.row_at(slot)
+            row = at_cursor if at_cursor is not None else row
+        has_averages = self.canvas.plot_width >= 1000
+        parts = readout.legends(self._series, row, self._decimals, with_averages=has_averages)
+        for legend, part in zip(self._legends, parts, strict=True):
+            legend.set_parts(part)
+
+    def _move_cursor(self) -> None:
+        readout.move_crosshair(self.canvas, self._series, self._decimals)
+        self._update_legends()
+
+    def legend_texts(self) -> list[str]:
+        """What the legends of the three panes say now."""
+        return [legend.legend.text for legend in self._legends]
+
+    # Qt
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._plate.setGeometry(self.rect())
+        pane_bottom = self.canvas.panes[PRICE].geometry().bottom()
+        self._latest.move(self.width() - AXIS_WIDTH - 44, round(pane_bottom) - 44)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        super().showEvent(event)
+        self._countdown_timer.start()
+
+    def hideEvent(self, event: QHideEvent | None) -> None:
+        super().hideEvent(event)
+        self._countdown_timer.stop()
+
+    def _apply_theme(self) -> None:
+        self._latest.setIcon(icons.icon("chevrons-right", "t1", 14))
+        self._latest.setToolTip(i18n.tr("Go to the newest bar"))
+        self._latest.setAccessibleName(i18n.tr("Go to the newest bar"))
+        self.canvas.apply_theme()
+        self._read_levels()

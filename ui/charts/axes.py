@@ -1,0 +1,239 @@
+"""Grid, axes and the lines between panes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PyQt6.QtCore import QRectF
+from PyQt6.QtGui import QPainter
+from PyQt6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
+
+from ui import fonts, theme
+from ui.charts import primitives
+from ui.charts.pane import Pane, PaneItem
+from ui.charts.primitives import TAG_HEIGHT, RectBatch, Tag
+from ui.charts.scales import TimeTick
+from ui.charts.series import CandleSeries
+
+AXIS_WIDTH = 76
+TIME_AXIS_HEIGHT = 26
+_LABEL_INSET = 10
+_TAG_INSET = 4
+_LABEL_CLEARANCE_PX = 17
+
+
+class SceneItem(QGraphicsItem):
+    """Base of what is drawn beside the panes: a rectangle of the scene, in its own pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rect = QRectF(0, 0, 1, 1)
+
+    def place(self, rect: QRectF) -> None:
+        self.prepareGeometryChange()
+        self.setPos(rect.topLeft())
+        self._rect = QRectF(0, 0, rect.width(), rect.height())
+
+    def boundingRect(self) -> QRectF:
+        return self._rect
+
+    def paint(
+        self,
+        painter: QPainter | None,
+        _option: QStyleOptionGraphicsItem | None,
+        _widget: QWidget | None = None,
+    ) -> None:
+        if painter is not None and self._rect.width() > 0 and self._rect.height() > 0:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+            self.draw(painter)
+
+    def draw(self, painter: QPainter) -> None:
+        raise NotImplementedError
+
+
+class GridItem(PaneItem):
+    """Horizontal at every round value, vertical at the labelled times; one draw call."""
+
+    z = 1.0
+
+    def __init__(self, pane: Pane, series: CandleSeries, dashed: tuple[float, ...] = ()) -> None:
+        super().__init__(pane, series)
+        self.values: list[float] = []
+        self.ticks: list[TimeTick] = []
+        self.dashed = dashed
+        self._batch = RectBatch()
+
+    def draw(self, painter: QPainter) -> None:
+        width, height = self._rect.width(), self._rect.height()
+        across = [round(self.pane.y_of(v)) for v in self.values if v not in self.dashed]
+        down = [int(self.pane.x_of(tick.slot)) for tick in self.ticks]
+        x = np.array([0] * len(across) + down, np.float64)
+        y = np.array(across + [0] * len(down), np.float64)
+        is_across = np.arange(x.size) < len(across)
+        self._batch.fill(
+            painter,
+            theme.color("grid"),
+            x=x,
+            y=y,
+            width=np.where(is_across, width, 1.0),
+            height=np.where(is_across, 1.0, height),
+        )
+        for value in self.dashed:
+            level = round(self.pane.y_of(value))
+            color = theme.color("line2")
+            primitives.hline(painter, color, left=0, right=width, y=level, style="dashed")
+
+
+class BandItem(PaneItem):
+    """The tinted band of an oscillator, 30 to 70."""
+
+    z = 0.0
+
+    def __init__(self, pane: Pane, series: CandleSeries, low: float, high: float) -> None:
+        super().__init__(pane, series)
+        self._low, self._high = low, high
+
+    def draw(self, painter: QPainter) -> None:
+        top, bottom = self.pane.y_of(self._high), self.pane.y_of(self._low)
+        painter.fillRect(
+            QRectF(0, round(top), self._rect.width(), round(bottom - top)),
+            theme.color("accent", 0.05),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AxisLabel:
+    """`y` in px of the pane."""
+
+    y: float
+    text: str
+
+
+class PriceAxis(SceneItem):
+    """Labels and tags of one pane; a label too near to a tag gives way to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.labels: list[AxisLabel] = []
+        self.tags: list[Tag] = []
+        self.cursor_tag: Tag | None = None
+
+    def draw(self, painter: QPainter) -> None:
+        height = self._rect.height()
+        tags = _spread([t for t in self.tags if 0 <= t.y <= height])
+        shown = tags if self.cursor_tag is None else [*tags, self.cursor_tag]
+        for label in self.labels:
+            if not 8 <= label.y <= height - 6 or any(_hides(tag, label.y) for tag in shown):
+                continue
+            ink = theme.color("t2")
+            primitives.draw_text(
+                painter, _LABEL_INSET, label.y, label.text, ink, weight=fonts.REGULAR
+            )
+        for tag in shown:
+            width = max(
+                AXIS_WIDTH - 2 * _TAG_INSET - 1,
+                primitives.text_width(tag.text, weight=fonts.SEMIBOLD) + 12,
+            )
+            primitives.draw_tag(painter, _TAG_INSET, width, tag.y, tag)
+
+
+def _hides(tag: Tag, y: float) -> bool:
+    return tag.y - _LABEL_CLEARANCE_PX < y < tag.y + _LABEL_CLEARANCE_PX + tag.height - TAG_HEIGHT
+
+
+def _spread(tags: list[Tag]) -> list[Tag]:
+    """Moves outlined tags that would cover another one; filled ones (last price) stay."""
+    placed = [t for t in tags if t.is_filled]
+    for tag in sorted((t for t in tags if not t.is_filled), key=lambda t: t.y):
+        y = tag.y
+        for other in placed:
+            top, bottom = other.y - TAG_HEIGHT, other.y + other.height
+            if top < y < bottom:
+                y = top if y - top <= bottom - y else bottom
+        placed.append(Tag(y, tag.text, tag.hue, tag.is_filled, tag.detail))
+    return placed
+
+
+class TimeAxis(SceneItem):
+    """Times under the panes and the crosshair's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.labels: list[tuple[float, str, bool]] = []
+        self.cursor_label: tuple[float, str] | None = None
+
+    def draw(self, painter: QPainter) -> None:
+        middle = self._rect.height() / 2
+        blocked: tuple[float, float] | None = None
+        cursor_width = 0.0
+        if self.cursor_label is not None:
+            cursor_width = round(primitives.text_width(self.cursor_label[1]) + 20)
+            left = min(max(0.0, self.cursor_label[0] - cursor_width / 2), self._rect.width())
+            blocked = (round(left), round(left) + cursor_width)
+        for x, text, is_major in self.labels:
+            weight = fonts.SEMIBOLD if is_major else fonts.REGULAR
+            width = primitives.text_width(text, weight=weight)
+            left = x - width / 2
+            if left < 0 or left + width > self._rect.width():
+                continue
+            if blocked is not None and left + width > blocked[0] - 4 and left < blocked[1] + 4:
+                continue
+            ink = theme.color("t1" if is_major else "t2")
+            primitives.draw_text(painter, left, middle, text, ink, weight=weight)
+        if self.cursor_label is not None and blocked is not None:
+            plate = QRectF(blocked[0], round(middle - TAG_HEIGHT / 2), cursor_width, TAG_HEIGHT)
+            primitives.rounded(painter, plate, 3, theme.color("tag"), None)
+            primitives.draw_text(
+                painter, plate.left() + 10, middle, self.cursor_label[1], theme.color("#FFFFFF")
+            )
+
+
+class FrameItem(SceneItem):
+    """Hairlines: under every pane, and left of the price axis."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[float] = []
+        self.axis_x = 0.0
+
+    def draw(self, painter: QPainter) -> None:
+        color = theme.color("line")
+        for y in self.rows:
+            painter.fillRect(QRectF(0, round(y), self._rect.width(), 1), color)
+        bottom = self.rows[-1] if self.rows else self._rect.height()
+        painter.fillRect(QRectF(round(self.axis_x), 0, 1, bottom), color)
+
+
+class ScaleCorner(SceneItem):
+    """A (auto), L (log), % in the corner of the two axes."""
+
+    KEYS = ("A", "L", "%")
+    _CELL = 22.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.active: frozenset[str] = frozenset()
+
+    def key_at(self, x: float) -> str | None:
+        """Which key is at `x` (px of this item)."""
+        index = int((x - 4) // self._CELL)
+        return self.KEYS[index] if 0 <= index < len(self.KEYS) and x >= 4 else None
+
+    def draw(self, painter: QPainter) -> None:
+        middle = self._rect.height() / 2
+        for index, key in enumerate(self.KEYS):
+            cell = QRectF(4 + index * self._CELL, round(middle - 9), self._CELL - 2, 18)
+            is_on = key in self.active
+            if is_on:
+                primitives.rounded(painter, cell, 3, theme.color("e2"), None)
+            weight = fonts.SEMIBOLD if is_on else fonts.REGULAR
+            width = primitives.text_width(key, weight=weight)
+            primitives.draw_text(
+                painter,
+                cell.center().x() - width / 2,
+                middle,
+                key,
+                theme.color("t1" if is_on else "t3"),
+                weight=weight,
+            )

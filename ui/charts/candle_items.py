@@ -1,0 +1,205 @@
+"""Candles, volume, MACD histogram and the holes in the data: all as batched pixel rectangles."""
+
+from __future__ import annotations
+
+import numpy as np
+from PyQt6.QtCore import QRectF, Qt
+from PyQt6.QtGui import QColor, QPainter
+
+from ui import formatting, i18n, theme
+from ui.charts import primitives
+from ui.charts.pane import Pane, PaneItem
+from ui.charts.primitives import RectBatch, whole
+from ui.charts.scales import body_px
+from ui.charts.series import Bars, CandleSeries, Floats
+
+_VOLUME_SHARE = 0.13
+_VOLUME_OPACITY = 0.28
+_SHRINKING_OPACITY = 0.37
+_STALE_OPACITY = 0.4
+_HIGH_LOW_BELOW_PX = 3.0
+
+
+class _BarItem(PaneItem):
+    """Common to all bar-shaped items: hue by direction, grey when the prices are stale."""
+
+    def __init__(self, pane: Pane, series: CandleSeries) -> None:
+        super().__init__(pane, series)
+        self.is_stale = False
+        self._batch = RectBatch()
+
+    def hue(self, *, up: bool, alpha: float = 1.0) -> QColor:
+        if self.is_stale:
+            return theme.color("t3", _STALE_OPACITY * alpha)
+        return theme.color("up" if up else "down", alpha)
+
+    def centres(self, slot: Floats) -> Floats:
+        """The pixel column of each bar's middle."""
+        return np.floor(np.clip(self.pane.x_px(slot), -100_000.0, 100_000.0))
+
+
+class CandlesItem(_BarItem):
+    """All candles but the live one, which is an item of its own."""
+
+    z = 15.0
+
+    def draw(self, painter: QPainter) -> None:
+        first, last = self.exposed_rows()
+        group = self.pane.group
+        newest = self.series.last_slot // group * group
+        stop = self.series.rows(newest, newest)[0]
+        self.draw_bars(painter, self.series.bars(first, min(last, stop), group))
+
+    def draw_bars(self, painter: QPainter, bars: Bars) -> None:
+        if bars.slot.size == 0:
+            return
+        x = self.centres(bars.slot)
+        high, low = whole(self.pane.y_px(bars.high)), whole(self.pane.y_px(bars.low))
+        rises = bars.close >= bars.open
+        lengths = np.maximum(1.0, low - high + 1)
+        slot_px = self.pane.slot_px
+        for up, chosen in ((True, rises), (False, ~rises)):
+            self._batch.fill(
+                painter,
+                self.hue(up=up),
+                x=x[chosen],
+                y=high[chosen],
+                width=1,
+                height=lengths[chosen],
+            )
+        if slot_px < _HIGH_LOW_BELOW_PX:
+            return
+        width = body_px(slot_px)
+        top = whole(self.pane.y_px(np.maximum(bars.open, bars.close)))
+        bottom = whole(self.pane.y_px(np.minimum(bars.open, bars.close)))
+        heights = np.maximum(1.0, bottom - top + 1)
+        left = x - width // 2
+        for up, chosen in ((True, rises), (False, ~rises)):
+            self._batch.fill(
+                painter,
+                self.hue(up=up),
+                x=left[chosen],
+                y=top[chosen],
+                width=width,
+                height=heights[chosen],
+            )
+
+
+class LiveCandleItem(CandlesItem):
+    """The forming bar (or the newest group), so that a tick repaints a few pixels only."""
+
+    z = 16.0
+
+    def boundingRect(self) -> QRectF:
+        """A thin column at the newest bar, for Qt's culling."""
+        x = self.pane.x_of(float(self.series.last_slot))
+        reach = max(4.0, self.pane.slot_px * self.pane.group + 2)
+        return QRectF(x - reach, 0, 2 * reach, self._rect.height())
+
+    def moved(self) -> None:
+        """Call before the newest slot or the view changes."""
+        self.prepareGeometryChange()
+
+    def draw(self, painter: QPainter) -> None:
+        if self.series.size == 0:
+            return
+        group = self.pane.group
+        newest = self.series.last_slot // group * group
+        first, last = self.series.rows(newest, newest + group - 1)
+        self.draw_bars(painter, self.series.bars(first, last, group))
+
+
+class VolumeItem(_BarItem):
+    """Volume at the bottom of the price pane; `most` is the largest in view."""
+
+    z = 5.0
+    most = 0.0
+
+    def draw(self, painter: QPainter) -> None:
+        if self.most <= 0:
+            return
+        first, last = self.exposed_rows()
+        bars = self.series.bars(first, last, self.pane.group)
+        if bars.slot.size == 0:
+            return
+        full = self.pane.height_px * _VOLUME_SHARE
+        heights = np.rint(np.minimum(bars.volume / self.most, 1.0) * full)
+        width = body_px(self.pane.slot_px)
+        x = self.centres(bars.slot) - width // 2
+        y = self.pane.height_px - heights
+        rises = bars.close >= bars.open
+        for up, chosen in ((True, rises), (False, ~rises)):
+            self._batch.fill(
+                painter,
+                self.hue(up=up, alpha=_VOLUME_OPACITY),
+                x=x[chosen],
+                y=y[chosen],
+                width=width,
+                height=heights[chosen],
+            )
+
+
+class HistogramItem(_BarItem):
+    """MACD histogram: bright while it grows away from zero, pale while it shrinks."""
+
+    z = 10.0
+
+    def draw(self, painter: QPainter) -> None:
+        first, last = self.exposed_rows()
+        slots, values = self.series.line("macd_histogram", first, last, self.pane.group)
+        known = np.isfinite(values)
+        slots, values = slots[known], values[known]
+        if slots.size == 0:
+            return
+        before = np.concatenate((values[:1], values[:-1]))
+        grows = np.where(values >= 0, values >= before, values <= before)
+        zero = round(self.pane.y_of(0.0))
+        ends = whole(self.pane.y_px(values))
+        top = np.minimum(ends, zero)
+        heights = np.maximum(1.0, np.abs(ends - zero))
+        width = body_px(self.pane.slot_px)
+        x = self.centres(slots) - width // 2
+        for up in (True, False):
+            for bright in (True, False):
+                chosen = ((values >= 0) == up) & (grows == bright)
+                alpha = 0.85 if bright else _SHRINKING_OPACITY
+                self._batch.fill(
+                    painter,
+                    self.hue(up=up, alpha=alpha),
+                    x=x[chosen],
+                    y=top[chosen],
+                    width=width,
+                    height=heights[chosen],
+                )
+
+
+class GapsItem(PaneItem):
+    """Missing candles: hatched blocks with their count, in every pane's full height."""
+
+    z = 3.0
+
+    def draw(self, painter: QPainter) -> None:
+        left, right = self.pane.slots
+        for gap in self.series.gaps:
+            if gap.first_slot > right or gap.first_slot + gap.width < left:
+                continue
+            x = round(self.pane.x_of(gap.first_slot - 0.5))
+            width = max(1, round(self.pane.x_of(gap.first_slot + gap.width - 0.5)) - x)
+            block = QRectF(x, 0, width, self._rect.height())
+            painter.fillRect(block, theme.color("e2"))
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(theme.color("line2"))
+            hatch = painter.brush()
+            hatch.setStyle(Qt.BrushStyle.BDiagPattern)
+            painter.fillRect(block, hatch)
+            self._count(painter, gap.missing, x + width / 2, width)
+
+    def _count(self, painter: QPainter, missing: int, centre_x: float, width: float) -> None:
+        text = i18n.tr("{count} missing", count=formatting.number(missing, 0))
+        wide = primitives.text_width(text)
+        if wide > width + 60:
+            return
+        y = self._rect.height() / 2
+        plate = QRectF(round(centre_x - wide / 2 - 6), round(y - 9), round(wide + 12), 18)
+        primitives.rounded(painter, plate, 3, theme.color("e2"), None)
+        primitives.draw_text(painter, plate.left() + 6, y, text, theme.color("t2"))

@@ -1,0 +1,113 @@
+"""Horizontal levels as the chart draws them: position, its stop and target, working orders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from core.models.orders import Order, OrderPurpose, Side
+from core.snapshots import PositionSnapshot
+from ui import formatting
+from ui.charts.primitives import LineStyle
+from ui.i18n import tr
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A line with a pill on the left and a tag on the price axis.
+
+    `from_ms` is where it becomes full strength (the entry), None: everywhere.
+    """
+
+    price: float
+    hue: str
+    style: LineStyle
+    name: str
+    text: str
+    text_hue: str
+    from_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """The tint between the entry and one of its exits."""
+
+    entry: float
+    exit: float
+    hue: str
+    from_ms: int | None
+
+
+def position_levels(
+    snapshot: PositionSnapshot, quantity_text: str
+) -> tuple[list[Level], list[Zone]]:
+    """Entry, stop and target of one open position."""
+    position = snapshot.position
+    side = tr("Long") if position.side is Side.BUY else tr("Short")
+    pnl = position.unrealized_pnl
+    parts = [formatting.signed(pnl)]
+    if snapshot.pnl_ratio is not None:
+        parts.append(formatting.percent(snapshot.pnl_ratio))
+    if snapshot.r_multiple is not None:
+        parts.append(f"{formatting.signed(snapshot.r_multiple, 1)} R")
+    entry = float(position.entry_price)
+    levels = [
+        Level(
+            entry,
+            "t1",
+            "solid",
+            f"{side} {quantity_text}",
+            " · ".join(parts),
+            "t1" if pnl == 0 else "up" if pnl > 0 else "down",
+            snapshot.opened_ms,
+        )
+    ]
+    zones = []
+    for name, price, hue in (
+        (tr("TP"), position.take_profit, "up"),
+        (tr("SL"), position.stop_loss, "down"),
+    ):
+        if price is None or price <= 0 or not price.is_finite():
+            continue
+        text = _exit_text(snapshot, price)
+        levels.append(Level(float(price), hue, "dashed", name, text, "t1", snapshot.opened_ms))
+        zones.append(Zone(entry, float(price), hue, snapshot.opened_ms))
+    return levels, zones
+
+
+def _exit_text(snapshot: PositionSnapshot, price: Decimal) -> str:
+    """What reaching `price` would bring: money, % and multiples of the risk."""
+    position = snapshot.position
+    gain = (price - position.entry_price) * position.side.sign
+    parts = [formatting.signed(gain * position.quantity)]
+    if position.entry_price > 0:
+        parts.append(formatting.percent(gain / position.entry_price))
+    if position.stop_loss is not None:
+        risk = (position.entry_price - position.stop_loss) * position.side.sign
+        if risk > 0:
+            parts.append(f"{formatting.number(gain / risk, 1)} R")
+    return " · ".join(parts)
+
+
+def order_levels(
+    orders: Sequence[Order], symbol: str, position: PositionSnapshot | None
+) -> list[Level]:
+    """Working orders of `symbol`; a stop or target that the position already shows is left out."""
+    held: set[Decimal | None] = set()
+    if position is not None:
+        held = {position.position.stop_loss, position.position.take_profit}
+    levels = []
+    for order in orders:
+        price = order.trigger_price if order.trigger_price is not None else order.price
+        if order.symbol != symbol or order.status.is_terminal or price is None or price <= 0:
+            continue
+        is_exit = order.purpose in (OrderPurpose.STOP_LOSS, OrderPurpose.TAKE_PROFIT)
+        if is_exit and price in held:
+            continue
+        left = order.quantity - order.filled_quantity
+        side = tr("Buy") if order.side is Side.BUY else tr("Sell")
+        hue = "up" if order.side is Side.BUY else "down"
+        text = formatting.quantity(left) if left > 0 else ""
+        levels.append(Level(float(price), "t2", "dashed", side, text, hue))
+    return levels

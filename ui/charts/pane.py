@@ -1,0 +1,209 @@
+"""A pane is a pyqtgraph ViewBox that holds the ranges; what is drawn in it works in pixels.
+
+Items hang below the ViewBox itself and not below its scaled child group: candles have to stand
+on whole pixels and keep 1 px wicks at every zoom, which a scaled painter cannot do. They map
+their numpy columns with `x_px` and `y_px` and draw only what the exposed rectangle needs.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyqtgraph as pg
+from PyQt6.QtCore import QRectF
+from PyQt6.QtGui import QPainter
+from PyQt6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
+
+from ui import theme
+from ui.charts import primitives
+from ui.charts.scales import group_size
+from ui.charts.series import CandleSeries, Floats
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Pane(pg.ViewBox):  # type: ignore[misc]
+    """One pane: x in slots, y in its own unit (or its log10), both kept finite and not empty."""
+
+    def __init__(self) -> None:
+        super().__init__(enableMouse=False, enableMenu=False, defaultPadding=0)
+        self.disableAutoRange()
+        self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemIsFocusable, False)
+        self.is_log = False
+        self.is_auto = True
+        self.items: list[PaneItem] = []
+        self._left, self._right = 0.0, 1.0
+        self._low, self._high = 0.0, 1.0
+
+    @property
+    def width_px(self) -> float:
+        return float(self.rect().width())
+
+    @property
+    def height_px(self) -> float:
+        return float(self.rect().height())
+
+    @property
+    def slot_px(self) -> float:
+        return self.width_px / (self._right - self._left)
+
+    @property
+    def group(self) -> int:
+        """Slots that share one drawn bar."""
+        return group_size(self.slot_px)
+
+    @property
+    def slots(self) -> tuple[float, float]:
+        return self._left, self._right
+
+    @property
+    def values(self) -> tuple[float, float]:
+        """Lowest and highest value in view, in the pane's unit."""
+        return self._unscaled(self._low), self._unscaled(self._high)
+
+    def add(self, items: Sequence[PaneItem]) -> None:
+        for item in items:
+            item.setParentItem(self)
+            self.items.append(item)
+
+    def place(self, rect: QRectF) -> None:
+        self.setGeometry(rect)
+        for item in self.items:
+            item.resize(self.rect())
+
+    def set_slots(self, left: float, right: float) -> None:
+        self._left, self._right = left, right
+        self.setXRange(left, right, padding=0)
+
+    def set_values(self, low: float, high: float) -> None:
+        """Shows `low`..`high` (the pane's unit); what cannot be shown is widened or ignored."""
+        self.set_scaled(self._scaled(low), self._scaled(high))
+
+    @property
+    def scaled(self) -> tuple[float, float]:
+        """The y range as it is on the axis: log10 of the values when `is_log`."""
+        return self._low, self._high
+
+    def set_scaled(self, low: float, high: float) -> None:
+        if not (math.isfinite(low) and math.isfinite(high)) or high < low:
+            return
+        least = max(abs(low), abs(high)) * 1e-12 or 1e-12
+        if high - low < least:
+            low, high = low - least, high + least
+        self._low, self._high = low, high
+        self.setYRange(low, high, padding=0)
+
+    def set_log(self, is_log: bool) -> None:
+        """Switches between linear and log10; what was in view stays about there."""
+        low, high = self.values
+        self.is_log = is_log
+        self.set_values(max(low, high * 1e-6) if is_log else low, high)
+
+    def _scaled(self, value: float) -> float:
+        if not self.is_log:
+            return value
+        return math.log10(value) if value > 0 else -12.0
+
+    def _unscaled(self, value: float) -> float:
+        return float(10.0 ** min(value, 300.0)) if self.is_log else value
+
+    def x_px(self, slot: Floats) -> Floats:
+        """Centre of each slot, px from the pane's left."""
+        return (slot - self._left) * self.slot_px
+
+    def slot_at(self, x_px: float) -> float:
+        return self._left + x_px / max(self.slot_px, 1e-9)
+
+    def y_px(self, value: Floats) -> Floats:
+        """px from the pane's top; NaN stays NaN."""
+        if self.is_log:
+            value = np.log10(np.maximum(value, 1e-12))
+        return (self._high - value) * (self.height_px / (self._high - self._low))
+
+    def x_of(self, slot: float) -> float:
+        return (slot - self._left) * self.slot_px
+
+    def y_of(self, value: float) -> float:
+        """As `y_px`, for one value; clipped far outside the pane."""
+        y = (self._high - self._scaled(value)) * (self.height_px / (self._high - self._low))
+        return min(max(y, -100_000.0), 100_000.0)
+
+    def value_at(self, y_px: float) -> float:
+        height = max(self.height_px, 1.0)
+        return self._unscaled(self._high - y_px / height * (self._high - self._low))
+
+
+class PaneItem(QGraphicsItem):
+    """Base of everything drawn in a pane: as large as the pane, painted in its pixels."""
+
+    z = 0.0
+
+    def __init__(self, pane: Pane, series: CandleSeries) -> None:
+        super().__init__()
+        self.pane = pane
+        self.series = series
+        self._rect = QRectF(0, 0, 1, 1)
+        self._exposed = self._rect
+        self.setZValue(self.z)
+        self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemUsesExtendedStyleOption)
+
+    def resize(self, rect: QRectF) -> None:
+        self.prepareGeometryChange()
+        self._rect = QRectF(rect)
+
+    def boundingRect(self) -> QRectF:
+        return self._rect
+
+    def paint(
+        self,
+        painter: QPainter | None,
+        option: QStyleOptionGraphicsItem | None,
+        _widget: QWidget | None = None,
+    ) -> None:
+        if painter is None or option is None or self._rect.width() < 2 or self._rect.height() < 2:
+            return
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        self._exposed = option.exposedRect
+        self.draw(painter)
+
+    def draw(self, painter: QPainter) -> None:
+        """Draws in pane pixels; `exposed_rows` says which bars are needed."""
+        raise NotImplementedError
+
+    def exposed_rows(self) -> tuple[int, int]:
+        """Rows under what has to be repainted, whole groups, with a neighbour at each side."""
+        exposed, group = self._exposed, self.pane.group
+        first = math.floor(self.pane.slot_at(exposed.left()) / group - 1) * group
+        last = math.ceil(self.pane.slot_at(exposed.right()) / group + 2) * group - 1
+        start, stop = self.series.rows(first, last)
+        return max(0, start - 1), min(self.series.size, stop + 1)
+
+    def refresh_from(self, slot: float) -> None:
+        """Repaints from `slot` to the right edge only: what a live tick can change."""
+        x = max(0.0, self.pane.x_of(slot - 1.5 * self.pane.group) - 2)
+        if x < self._rect.width():
+            self.update(QRectF(x, 0, self._rect.width() - x, self._rect.height()))
+
+
+class LineItem(PaneItem):
+    """One indicator as a line."""
+
+    z = 20.0
+
+    def __init__(
+        self, pane: Pane, series: CandleSeries, name: str, hue: str, width: float = 1.0
+    ) -> None:
+        super().__init__(pane, series)
+        self.name = name
+        self.hue = hue
+        self.width = width
+
+    def draw(self, painter: QPainter) -> None:
+        first, last = self.exposed_rows()
+        slots, values = self.series.line(self.name, first, last, self.pane.group)
+        x = np.floor(self.pane.x_px(slots)) + 0.5
+        y = np.clip(self.pane.y_px(values), -100_000.0, 100_000.0)
+        primitives.polyline(painter, x, y, theme.color(self.hue), self.width)

@@ -1,0 +1,256 @@
+"""The chart's own copy of one candle series: numpy columns that grow at both ends.
+
+x on the chart is a slot number, not a time: float seconds lose precision, and weekends of a
+market that never closes do not exist. A bar's slot is its position, except that missing candles
+take up to `GAP_SLOTS` slots of their own, so that a hole in the data is seen and never joined.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.models.candles import Timeframe
+from core.snapshots import CandleBlock, LiveCandle
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+GAP_SLOTS = 12
+PRICES = ("open", "high", "low", "close")
+INDICATORS = ("ema_20", "ema_60", "rsi_14", "atr_14", "macd", "macd_signal", "macd_histogram")
+_NAMES = (*PRICES, "volume", *INDICATORS)
+_INDEX = {name: index for index, name in enumerate(_NAMES)}
+_SPARE = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """`missing` candles drawn as `width` slots from `first_slot` on."""
+
+    first_slot: int
+    width: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """A window of the series, one entry per drawn bar; several candles each when zoomed far out.
+
+    `slot` is the centre of the bar, in slots.
+    """
+
+    slot: Floats
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume: Floats
+
+
+class CandleSeries:
+    """Rows in time order. Rows whose prices are not finite are left out: they show as a gap."""
+
+    def __init__(self, timeframe: str = "1m") -> None:
+        self.clear(timeframe)
+
+    def clear(self, timeframe: str) -> None:
+        """Empty, for bars of `timeframe`. Raises ValueError for an unknown one."""
+        self.duration_ms = Timeframe(timeframe).duration_ms
+        self.size = 0
+        self.gaps: list[Gap] = []
+        self._times: Ints = np.empty(0, np.int64)
+        self._slots: Ints = np.empty(0, np.int64)
+        self._data: Floats = np.empty((len(_NAMES), 0))
+
+    @property
+    def times(self) -> Ints:
+        """Open times, ms UTC."""
+        return self._times[: self.size]
+
+    @property
+    def slots(self) -> Ints:
+        return self._slots[: self.size]
+
+    @property
+    def last_slot(self) -> int:
+        """Slot of the newest bar; -1 when empty."""
+        return int(self._slots[self.size - 1]) if self.size else -1
+
+    def column(self, name: str) -> Floats:
+        """A view; indicators are NaN where the engine has no value."""
+        return self._data[_INDEX[name], : self.size]
+
+    def load(self, block: CandleBlock) -> None:
+        """Replaces everything. Raises ValueError when a column is missing or cut short."""
+        self._adopt(*_read(block))
+
+    def prepend(self, block: CandleBlock) -> int:
+        """Adds the rows of `block` that are older than ours; how many slots everything moved.
+
+        Raises ValueError as `load` does.
+        """
+        times, data = _read(block)
+        if self.size:
+            keep = times < self._times[0]
+            times, data = times[keep], data[:, keep]
+        if times.size == 0:
+            return 0
+        old_first_time = int(self._times[0]) if self.size else None
+        self._adopt(
+            np.concatenate((times, self.times)),
+            np.concatenate((data, self._data[:, : self.size]), axis=1),
+        )
+        if old_first_time is None:
+            return 0
+        return int(self._slots[int(np.searchsorted(self.times, old_first_time))])
+
+    def upsert(self, candle: LiveCandle) -> bool:
+        """Writes one bar: replaces its open time's row or appends; False when it was ignored.
+
+        Ignored are prices that are not finite and a bar older than the newest that we never had.
+        """
+        prices = (candle.open, candle.high, candle.low, candle.close)
+        if not np.isfinite(prices).all():
+            return False
+        time_ms = candle.open_time_ms
+        row = self.size - 1
+        if self.size == 0 or time_ms > self._times[row]:
+            row = self._append(time_ms)
+        elif time_ms < self._times[row]:
+            row = int(np.searchsorted(self.times, time_ms))
+            if self._times[row] != time_ms:
+                return False
+        values = [*prices, candle.volume if np.isfinite(candle.volume) else 0.0]
+        values += [candle.indicators.get(name, np.nan) for name in INDICATORS]
+        self._data[:, row] = values
+        return True
+
+    def _append(self, time_ms: int) -> int:
+        if self.size == self._times.size:
+            self._reserve(max(_SPARE, self.size // 4))
+        row = self.size
+        step = 1
+        if row:
+            step = self._step(int(self._times[row - 1]), time_ms, int(self._slots[row - 1]))
+        self._times[row] = time_ms
+        self._slots[row] = (self._slots[row - 1] + step) if row else 0
+        self.size += 1
+        return row
+
+    def _step(self, before_ms: int, after_ms: int, before_slot: int) -> int:
+        missing = max(0, round((after_ms - before_ms) / self.duration_ms) - 1)
+        if missing:
+            self.gaps.append(Gap(before_slot + 1, min(missing, GAP_SLOTS), missing))
+        return 1 + min(missing, GAP_SLOTS)
+
+    def _reserve(self, spare: int) -> None:
+        self._times = np.concatenate((self.times, np.zeros(spare, np.int64)))
+        self._slots = np.concatenate((self.slots, np.zeros(spare, np.int64)))
+        self._data = np.concatenate(
+            (self._data[:, : self.size], np.full((len(_NAMES), spare), np.nan)), axis=1
+        )
+
+    def _adopt(self, times: Ints, data: Floats) -> None:
+        self.size = times.size
+        missing = np.maximum(0, np.rint(np.diff(times) / self.duration_ms).astype(np.int64) - 1)
+        width = np.minimum(missing, GAP_SLOTS)
+        slots = np.zeros(times.size, np.int64)
+        np.cumsum(width + 1, out=slots[1:])
+        holes = np.flatnonzero(missing)
+        self.gaps = [Gap(int(slots[i]) + 1, int(width[i]), int(missing[i])) for i in holes]
+        self._times, self._slots, self._data = times, slots, data
+        self._reserve(_SPARE)
+
+    def rows(self, first_slot: float, last_slot: float) -> tuple[int, int]:
+        """Half-open row range of the bars that touch the slots `first_slot`..`last_slot`."""
+        slots = self.slots
+        first = int(np.searchsorted(slots, first_slot - 0.5, "left"))
+        last = int(np.searchsorted(slots, last_slot + 0.5, "right"))
+        return first, max(first, last)
+
+    def row_at(self, slot: float) -> int | None:
+        """Row of the bar at `slot`, rounded; None beside the bars or in a gap."""
+        wanted = round(slot)
+        row = int(np.searchsorted(self.slots, wanted))
+        return row if row < self.size and self._slots[row] == wanted else None
+
+    def slot_of_time(self, time_ms: int) -> int | None:
+        """Slot of the bar that contains `time_ms`; None before the first bar."""
+        row = int(np.searchsorted(self.times, time_ms, "right")) - 1
+        return int(self._slots[row]) if row >= 0 else None
+
+    def time_of_slot(self, slot: int) -> int | None:
+        """Open time (ms UTC) of a slot, counted on past the newest bar; None before the first."""
+        row = int(np.searchsorted(self.slots, slot, "right")) - 1
+        if row < 0:
+            return None
+        return int(self._times[row]) + (slot - int(self._slots[row])) * self.duration_ms
+
+    def bars(self, first: int, last: int, group: int) -> Bars:
+        """Rows `first`..`last`, `group` slots in one bar.
+
+        Groups are aligned to absolute slots, so that panning does not make them flicker.
+        """
+        window = slice(first, last)
+        o, h, low, c, v = (self._data[i, window] for i in range(5))
+        slots = self._slots[window]
+        if group <= 1 or slots.size == 0:
+            return Bars(slots.astype(np.float64), o, h, low, c, v)
+        bucket = slots // group
+        starts = np.flatnonzero(np.concatenate(([True], bucket[1:] != bucket[:-1])))
+        ends = np.concatenate((starts[1:], [slots.size])) - 1
+        return Bars(
+            bucket[starts].astype(np.float64) * group + (group - 1) / 2,
+            o[starts],
+            np.maximum.reduceat(h, starts),
+            np.minimum.reduceat(low, starts),
+            c[ends],
+            np.maximum.reduceat(v, starts),
+        )
+
+    def line(self, name: str, first: int, last: int, group: int) -> tuple[Floats, Floats]:
+        """(slots, values) of one indicator; NaN entries, also at every gap, break the line."""
+        window = slice(first, last)
+        slots = self._slots[window]
+        values = self._data[_INDEX[name], window]
+        if slots.size == 0:
+            return slots.astype(np.float64), values
+        if group > 1:
+            bucket = slots // group
+            ends = np.flatnonzero(np.concatenate((bucket[1:] != bucket[:-1], [True])))
+            return slots[ends].astype(np.float64), values[ends]
+        breaks = np.flatnonzero(np.diff(slots) > 1) + 1
+        if breaks.size == 0:
+            return slots.astype(np.float64), values
+        return (
+            np.insert(slots.astype(np.float64), breaks, slots[breaks - 1] + 1.0),
+            np.insert(values, breaks, np.nan),
+        )
+
+
+def _read(block: CandleBlock) -> tuple[Ints, Floats]:
+    """Columns of a block, sorted, without duplicates (the last wins) and without broken rows."""
+    times = _column(block, "open_time_ms", np.dtype("<i8")).astype(np.int64)
+    data = np.full((len(_NAMES), times.size), np.nan)
+    for name in _NAMES:
+        if name in block.columns or name not in INDICATORS:
+            data[_INDEX[name]] = _column(block, name, np.dtype("<f8"))
+    volume = data[_INDEX["volume"]]
+    volume[~np.isfinite(volume)] = 0.0
+    keep = np.isfinite(data[:4]).all(axis=0)
+    if times.size > 1 and not (np.diff(times) > 0).all():
+        order = np.argsort(times, kind="stable")
+        times, data, keep = times[order], data[:, order], keep[order]
+        keep[:-1] &= times[1:] != times[:-1]
+    return times[keep], data[:, keep]
+
+
+def _column(block: CandleBlock, name: str, kind: np.dtype[np.generic]) -> NDArray[np.generic]:
+    raw = block.columns.get(name)
+    if raw is None or len(raw) != block.rows * kind.itemsize:
+        held = "is missing" if raw is None else f"has {len(raw)} bytes"
+        raise ValueError(f"chart history: column {name!r} of {block.rows} rows {held}")
+    return np.frombuffer(raw, kind)
