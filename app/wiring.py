@@ -9,7 +9,6 @@ import random
 from decimal import Decimal
 
 import msgspec
-from core.portfolio.fixed_percent import FixedPercent
 
 from app.config import AccountConfig, Config
 from app.demo_exchange_main import DemoExchangeRuntime
@@ -24,6 +23,7 @@ from core.event_bus import EventBus
 from core.limits.api_rate_limiter import MultiExchangeRateLimiter
 from core.market_data.shared_data_manager import SharedDataManager
 from core.market_feed import MarketFeed
+from core.portfolio.fixed_percent import FixedPercent
 from core.risk.risk_manager import RiskLimits
 from core.snapshots import AccountMode
 from core.storage.database import open_database
@@ -45,7 +45,7 @@ def build_engine(config: Config, options: Options, demo: DemoExchangeRuntime | N
     storage = options.data_dir / "storage"
     feeds: dict[str, MarketFeed] = {}
     desks: dict[str, AccountDesk] = {}
-    engine: Engine  # bound below; the desks reach it only when they run
+    engine: Engine  # bound below: the desks reach it, late, only when they run
     for account in config.accounts:
         port = manager.add(_account_spec(account, options, clock, limiters, demo))
         if port.exchange not in feeds:
@@ -67,11 +67,9 @@ def build_engine(config: Config, options: Options, demo: DemoExchangeRuntime | N
             risk_limits=RiskLimits(),
             sizing=FixedPercent(Decimal("0.10")),
             leverage=account.leverage,
-            owner_of=lambda name, symbol: engine.owner_of(name, symbol),  # noqa: PLW0108 (bound late)
-            on_external=lambda symbol, text, name=account.name: engine.pause_external(
-                name, symbol, text
-            ),
-            on_kill=lambda reason, name=account.name: engine.stop_bots_of(name, reason),
+            owner_of=lambda name, symbol: engine.owner_of(name, symbol),  # noqa: PLW0108
+            on_external=lambda *told: engine.pause_external(*told),  # noqa: PLW0108
+            on_kill=lambda *told: engine.stop_bots_of(*told),  # noqa: PLW0108
         )
     engine = Engine(
         clock=clock,

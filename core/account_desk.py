@@ -78,11 +78,11 @@ class AccountDesk:
         sizing: SizingMethod,
         leverage: Decimal,
         owner_of: Callable[[str, str], str],
-        on_external: Callable[[str, str], None],
-        on_kill: Callable[[str], None],
+        on_external: Callable[[str, str, str], None],
+        on_kill: Callable[[str, str], None],
     ) -> None:
-        """`on_external(symbol, text)`: something no bot explains. `on_kill(reason)`: stop the
-        bots of this account; orders are this desk's own business."""
+        """`on_external(account, symbol, text)`: something no bot explains. `on_kill(account,
+        reason)`: stop its bots; the orders are this desk's own business."""
         self.name = port.account
         self.mode = mode
         self.port = port
@@ -165,7 +165,7 @@ class AccountDesk:
             supervisor=self._supervisor,
             state=self.state,
             owner_of=self._owner_of,
-            on_external=lambda _account, symbol, text: self._on_external(symbol, text),
+            on_external=self._on_external,
             rng=self._rng,
         )
         self.portfolio = PortfolioManager(
@@ -196,7 +196,7 @@ class AccountDesk:
             report = await self._reconciler.reconcile(self.name)
             self.ledger_error = self.capital.synchronise(report.balance, report.positions)
             for symbol, text in report.external.items():
-                self._on_external(symbol, text)
+                self._on_external(self.name, symbol, text)
             if self.ledger_error != 0:
                 self._report(
                     f"our ledger is {self.ledger_error:+} {report.balance.currency} away from "
@@ -372,7 +372,7 @@ class AccountDesk:
                 listener(ended)
 
     def _kill(self, reason: str) -> None:
-        self._on_kill(reason)
+        self._on_kill(self.name, reason)
         self._supervisor.spawn(f"{self.name}: kill switch", self._cancel_after_kill())
 
     async def _cancel_after_kill(self) -> None:

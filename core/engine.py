@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -86,11 +87,11 @@ class Engine:
         for desk in desks.values():
             desk.bus.subscribe(Error, self._on_error, part="records")
             desk.bus.subscribe(Order, self._on_order, part="records")
-            desk.bus.subscribe(Fill, lambda fill, d=desk: self._on_fill(d, fill), part="records")
+            desk.bus.subscribe(Fill, functools.partial(self._on_fill, desk), part="records")
             desk.bus.subscribe(Reject, self._on_reject, part="records")
             desk.on_round_trip.append(self._on_round_trip)
-            feed_bus = self._feed_of(desk)
-            feed_bus.bus.subscribe(MarketData, desk.bus.publish, part=f"{desk.name}: market data")
+            feed = self._feed_of(desk)
+            feed.bus.subscribe(MarketData, desk.bus.publish, part=f"{desk.name}: market data")
 
     async def start(self, specs: list[BotSpec], *, autostart: bool = False) -> None:
         """Reconcile every account, then bring the bots back: those told to start, and those that

@@ -1,0 +1,1 @@
+"""Measurements, one file each, registered in `app/bench.py`."""

@@ -1,0 +1,175 @@
+"""`python run.py doctor`: looks at everything the workstation leans on and says what to do.
+
+Each check is one line: a word (ok, note, fault), what was found, and the remedy where there is
+one. The exit code is 0 unless something would keep the program from trading.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import keyring
+import keyring.backends.fail
+import msgspec
+import requests
+
+from app.bootstrap import Obstacle, check_machine, check_qt_libraries
+from app.config import Config, default_config, load_config
+from app.demo_exchange_main import read_runtime
+from app.options import EXIT_FAULT, EXIT_OK, Options, StartError
+from core.snapshots import AccountMode
+from core.storage.instance_lock import AlreadyRunning, InstanceLock
+
+KEYRING_TIMEOUT_S = 5.0
+HTTP_TIMEOUT_S = 5.0
+CLOCK_WARN_MS = 500
+BYBIT_URL = "https://api.bybit.com"
+LIBRARIES = ("PyQt6", "pyqtgraph", "qasync", "ccxt", "pybit", "picows", "pyarrow", "TA-Lib")
+
+
+class Finding(msgspec.Struct, frozen=True):
+    word: str  # ok, note, fault
+    subject: str
+    text: str
+
+
+def main(options: Options) -> int:
+    """Print every finding; the exit code."""
+    worst = EXIT_OK
+    for finding in examine(options):
+        print(f"{finding.word:5}  {finding.subject:12}  {finding.text}")
+        if finding.word == "fault":
+            worst = EXIT_FAULT
+    print(
+        "Everything that trading needs is there." if worst == EXIT_OK else "See the faults above."
+    )
+    return worst
+
+
+def examine(options: Options) -> Iterator[Finding]:
+    """Every check in turn; a check that breaks is a fault of its own, the others go on."""
+    config = default_config()
+    if options.config is not None:
+        try:
+            config = load_config(options.config)
+            yield Finding("ok", "config", f"{options.config} is sound")
+        except StartError as fault:
+            yield Finding("fault", "config", fault.text)
+    checks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
+        ("python", _python),
+        ("libraries", _libraries),
+        ("screen", _screen),
+        ("data", lambda: _data_dir(options.data_dir)),
+        ("keyring", lambda: _keyring(config)),
+        ("exchange", lambda: _exchanges(config, options.data_dir)),
+    ]
+    for subject, check in checks:
+        try:
+            yield from check()
+        except Exception as fault:  # noqa: BLE001 (a broken check is a finding, not the end)
+            yield Finding("fault", subject, f"{type(fault).__name__}: {fault}")
+
+
+def _python() -> Iterator[Finding]:
+    version = sys.version.split()[0]
+    try:
+        check_machine()
+        yield Finding("ok", "python", f"Python {version} on {sys.platform}")
+    except Obstacle as obstacle:
+        yield Finding("fault", "python", f"Python {version}: {obstacle}")
+
+
+def _libraries() -> Iterator[Finding]:
+    found = [f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES]
+    yield Finding("ok", "libraries", ", ".join(found))
+
+
+def _screen() -> Iterator[Finding]:
+    try:
+        check_qt_libraries(needs_display=True)
+        yield Finding("ok", "screen", os.environ.get("QT_QPA_PLATFORM") or "a display is there")
+    except Obstacle as obstacle:
+        yield Finding("note", "screen", str(obstacle))
+
+
+def _data_dir(data_dir: Path) -> Iterator[Finding]:
+    existing = data_dir
+    while not existing.exists():
+        existing = existing.parent
+    if not os.access(existing, os.W_OK):
+        yield Finding("fault", "data", f"{existing} cannot be written; choose another --data-dir")
+        return
+    usage = shutil.disk_usage(existing)
+    free_gb, used = usage.free / 1024**3, usage.used / usage.total
+    word = "fault" if free_gb < 0.5 else "note" if used > 0.8 else "ok"
+    remedy = "; free some space" if word != "ok" else ""
+    yield Finding(word, "disk", f"{free_gb:.1f} GB free at {data_dir}, {used:.0%} used{remedy}")
+    if data_dir.exists():
+        lock = InstanceLock(data_dir / "run" / "engine.lock")
+        try:
+            lock.acquire()
+            lock.release()
+            yield Finding("ok", "engine", "none runs on this data directory")
+        except AlreadyRunning as other:
+            yield Finding("ok", "engine", f"process {other.pid} runs on this data directory")
+
+
+def _keyring(config: Config) -> Iterator[Finding]:
+    """A locked key ring can hang for ever, so it is asked in a thread with a deadline."""
+    answer: list[str] = []
+
+    def ask() -> None:
+        backend = keyring.get_keyring()
+        usable = not isinstance(backend, keyring.backends.fail.Keyring)
+        answer.append(type(backend).__module__ if usable else "")
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(KEYRING_TIMEOUT_S)
+    needed = any((account.key or "").startswith("keyring:") for account in config.accounts)
+    if answer and answer[0]:
+        yield Finding("ok", "keyring", f"the system's key ring answers ({answer[0]})")
+    else:
+        what = "is not there" if answer else "does not answer"
+        text = f"the system's key ring {what}; keep keys as vault:NAME or env:NAME instead"
+        yield Finding("fault" if needed else "note", "keyring", text)
+
+
+def _exchanges(config: Config, data_dir: Path) -> Iterator[Finding]:
+    for account in config.accounts:
+        if account.mode is AccountMode.DEMO:
+            runtime = read_runtime(data_dir)
+            if runtime is None:
+                yield Finding("ok", "exchange", "the demo exchange starts with the workstation")
+                continue
+            url = f"http://{runtime.host}:{runtime.port}"
+        else:
+            url = account.rest_url or BYBIT_URL
+        yield from _reach(account.exchange, account.mode, url)
+
+
+def _reach(exchange: str, mode: AccountMode, url: str) -> Iterator[Finding]:
+    asked_s = time.time()
+    try:
+        reply = requests.get(f"{url}/v5/market/time", timeout=HTTP_TIMEOUT_S)
+        server_ms = int(reply.json()["time"])
+    except (requests.RequestException, ValueError, KeyError, TypeError) as fault:
+        word = "fault" if mode is AccountMode.LIVE else "note"
+        text = f"{exchange} at {url} does not answer ({type(fault).__name__}); check the network"
+        yield Finding(word, "exchange", text)
+        return
+    took_ms = (time.time() - asked_s) * 1000
+    yield Finding("ok", "exchange", f"{exchange} at {url} answers in {took_ms:.0f} ms")
+    offset_ms = server_ms - (asked_s * 1000 + took_ms / 2)
+    if abs(offset_ms) > CLOCK_WARN_MS:
+        text = f"this clock is {-offset_ms:+.0f} ms off {exchange}'s; let the system set its time"
+        yield Finding("note", "clock", text)
+    else:
+        yield Finding("ok", "clock", f"{offset_ms:+.0f} ms from {exchange}'s")
