@@ -435,6 +435,19 @@ class Bridge(QObject):
         for bot in bots:
             self.bots[bot.bot_id].take(bot)
 
+    def repeat(self) -> None:
+        """Say everything again, for texts in another language."""
+        for bot in self.bots.values():
+            bot.changed.emit(bot.latest)
+        if self.capital.latest is not None:
+            self.capital.changed.emit(self.capital.latest)
+        self.limiter.changed.emit(self.limiter.latest)
+        if self.data.latest is not None:
+            self.data.changed.emit(self.data.latest)
+        if self.snapshot is not None:
+            self.snapshot_changed.emit(self.snapshot)
+        self.feed_reset.emit()
+
     @property
     def is_attached(self) -> bool:
         return self.link.state is LinkState.ATTACHED
@@ -477,9 +490,9 @@ class Bridge(QObject):
             if isinstance(r, FillRecord) and (symbol is None or r.fill.symbol == symbol)
         ]
 
-    def notices(self) -> list[tuple[int, Notice]]:
-        """(ms UTC, log line), oldest first."""
-        return [(i.time_ms, i.record) for i in self.items if isinstance(i.record, Notice)]
+    def notices(self) -> list[tuple[FeedItem, Notice]]:
+        """Log lines with their entry of the list, oldest first."""
+        return [(i, i.record) for i in self.items if isinstance(i.record, Notice)]
 
     def order_history(self) -> list[Order]:
         """Newest known state of each order of the list, the last changed first."""

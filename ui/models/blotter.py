@@ -13,7 +13,7 @@ from ui.bridge import Bridge
 from ui.i18n import sentence, tr
 from ui.models import words
 from ui.models.table import Cell, Column, TableModel
-from ui.widgets.basic import tone_of
+from ui.models.words import tone_of
 
 _MEDIUM = 500
 
@@ -103,7 +103,7 @@ def positions(bridge: Bridge) -> TableModel[PositionSnapshot]:
         Column("Bot", lambda r: show.bot(r.bot_id), 130, drop=True, stretch=1),
         Column("Owner", lambda r: Cell(tr("Bot") if r.bot_id else tr("External"), "t2"), 84,
                drop=True),
-        Column("", lambda r: Cell(tr("Close…"), action="close"), 76, right=True),
+        Column("", lambda _: Cell(tr("Close…"), action="close"), 76, right=True),
     ]  # fmt: skip
     return TableModel(columns, key=lambda r: (r.position.account, r.position.symbol))
 
@@ -130,7 +130,7 @@ def working(bridge: Bridge) -> TableModel[Order]:
         Column("State", lambda r: Cell(tr(words.ORDER_STATES[r.status]),
                words.ORDER_STATE_TONES.get(r.status, "t2")), 110, stretch=1),
         Column("Bot", lambda r: show.bot(r.bot_id), 130, drop=True, stretch=1),
-        Column("", lambda r: Cell(tr("Cancel"), action="cancel"), 76, right=True),
+        Column("", lambda _: Cell(tr("Cancel"), action="cancel"), 76, right=True),
     ]  # fmt: skip
     return TableModel(columns, key=_order_key)
 

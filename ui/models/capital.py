@@ -11,7 +11,7 @@ from ui.bridge import Bridge
 from ui.i18n import sentence, tr
 from ui.models import words
 from ui.models.table import Cell, Column, TableModel
-from ui.widgets.basic import tone_of
+from ui.models.words import tone_of
 
 _MEDIUM = 500
 

@@ -8,7 +8,7 @@ from core.snapshots import TickerRow
 from ui import formatting
 from ui.bridge import Bridge
 from ui.models.table import Cell, Column, TableModel
-from ui.widgets.basic import tone_of
+from ui.models.words import tone_of
 
 STALE_AFTER_MS = 15_000
 _MEDIUM = 500

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from core.models.orders import OrderStatus, OrderType, Side
 from core.snapshots import BotState, EngineState
 
@@ -80,3 +82,10 @@ SEVERITY_TONES = {"info": "t1", "warning": "warn", "danger": "danger"}
 
 def exchange_name(name: str) -> str:
     return EXCHANGES.get(name, name.title())
+
+
+def tone_of(value: Decimal | float | None) -> str:
+    """The tone of a change: up, down, or the plain text tone for zero and unknown."""
+    if value is None or value == 0:
+        return "t1"
+    return "up" if value > 0 else "down"

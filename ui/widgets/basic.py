@@ -48,13 +48,6 @@ def show_value(target: QLabel, text: str, tone: str | None = None) -> None:
         theme.set_property(target, "tone", tone)
 
 
-def tone_of(value: object) -> str:
-    """The tone of a change: up, down, or the plain text tone for zero and unknown."""
-    if value is None or value == 0:
-        return "t1"
-    return "up" if value > 0 else "down"  # type: ignore[operator]
-
-
 def row(*parts: QWidget | int | None, spacing: int = 8) -> QHBoxLayout:
     """Widgets side by side; an int is a gap in px, None takes the free room."""
     made = QHBoxLayout()
@@ -246,8 +239,9 @@ class KeyValue(QWidget):
 
     def __init__(self, name: str, height: int = 24) -> None:
         super().__init__()
+        self.name = label("label", name)
         self.value = value_label()
-        self.setLayout(row(label("label", name), None, self.value))
+        self.setLayout(row(self.name, None, self.value))
         self.setFixedHeight(height)
 
 

@@ -1,0 +1,152 @@
+"""The questions the window asks before something that cannot be taken back."""
+
+from __future__ import annotations
+
+from PyQt6.QtWidgets import QWidget
+
+from core.snapshots import AccountMode, BotSnapshot, PositionSnapshot
+from ui import formatting
+from ui.bridge import Bridge
+from ui.dialogs.sheet import CANCELLED, Sheet
+from ui.i18n import tr
+from ui.models import words
+from ui.widgets.basic import label
+
+KEEP, CLOSE, GO = "keep", "close", "go"
+
+
+def stop_bot(parent: QWidget, bot: BotSnapshot, held: PositionSnapshot | None) -> Sheet:
+    """Answers KEEP or CLOSE; without a position only KEEP (stop)."""
+    if held is None:
+        asked = Sheet(parent, tr("Stop {symbol}?", symbol=bot.symbol))
+        asked.add_text(tr("The bot has no open position. Its working entries are cancelled."))
+        asked.add_button(KEEP, tr("Stop"), "primary")
+        asked.add_cancel()
+        return asked
+    asked = Sheet(parent, tr("Stop the bot and keep the position?"), width=520)
+    position = held.position
+    asked.add_text(
+        tr(
+            "{symbol} holds {side} {size}, result {pnl} USDT.",
+            symbol=bot.symbol,
+            side=tr(words.DIRECTIONS[position.side]),
+            size=formatting.quantity(position.quantity),
+            pnl=formatting.signed(position.unrealized_pnl),
+        )
+    )
+    asked.add_point(tr("Keep: stop loss and take profit stay at the exchange; nobody moves them."))
+    asked.add_point(tr("Close: a market order closes it now, at the price there is."))
+    asked.add_button(CLOSE, tr("Close position and stop"), "danger")
+    asked.add_button(KEEP, tr("Keep position and stop"), "primary")
+    asked.add_cancel()
+    return asked
+
+
+def start_live(parent: QWidget, bridge: Bridge, bot: BotSnapshot) -> Sheet:
+    """Answers GO or cancel (the default): what real money means here, in figures."""
+    asked = Sheet(parent, tr("Start {symbol} with real money?", symbol=bot.symbol))
+    account = bridge.account(bot.account)
+    exchange = words.exchange_name(account.exchange) if account else bot.account
+    asked.add_point(
+        tr(
+            "Orders go to {exchange}, account {account}, without asking you each time.",
+            exchange=exchange,
+            account=bot.account,
+        )
+    )
+    equity = account.equity if account else None
+    limits = {limit.name: limit for limit in bridge.snapshot.risk.limits} if bridge.snapshot else {}
+    for name, sentence in (
+        ("largest_position", "One position takes at most {amount} {currency} ({limit} %)."),
+        ("daily_loss", "A day that loses {amount} {currency} ({limit} %) stops trading."),
+    ):
+        limit = limits.get(name)
+        if limit is None or account is None:
+            continue
+        most = None if equity is None else float(equity) * limit.limit / 100
+        asked.add_point(
+            tr(
+                sentence,
+                amount=formatting.money(most, account.currency),
+                currency=account.currency,
+                limit=formatting.number(limit.limit, 0),
+            )
+        )
+    badge = label("caption")
+    badge.setText("LIVE")
+    badge.setProperty("badge", "live")
+    asked.button_row.insertWidget(0, badge)
+    asked.add_button(GO, tr("Start LIVE"), "live")
+    asked.add_cancel()
+    return asked
+
+
+def close_position(parent: QWidget, held: PositionSnapshot) -> Sheet:
+    """Answers GO or cancel."""
+    position = held.position
+    asked = Sheet(parent, tr("Close the {symbol} position?", symbol=position.symbol))
+    asked.add_text(
+        tr(
+            "A market order over {size} closes it now. Result at the mark price: {pnl} USDT.",
+            size=formatting.quantity(position.quantity),
+            pnl=formatting.signed(position.unrealized_pnl),
+        )
+    )
+    asked.add_button(GO, tr("Close position"), "primary")
+    asked.add_cancel()
+    return asked
+
+
+def resume_trading(parent: QWidget) -> Sheet:
+    """Answers GO or cancel."""
+    asked = Sheet(parent, tr("Resume trading?"))
+    asked.add_text(tr("Orders are allowed again. The bots stay stopped until you start them."))
+    asked.add_button(GO, tr("Resume"), "primary")
+    asked.add_cancel()
+    return asked
+
+
+def remove_bot(parent: QWidget, bot: BotSnapshot) -> Sheet:
+    """Answers GO or cancel."""
+    asked = Sheet(parent, tr("Remove the bot {symbol} {tf}?", symbol=bot.symbol, tf=bot.timeframe))
+    asked.add_text(tr("Its candles and its trades stay on disk. Only the bot goes."))
+    asked.add_button(GO, tr("Remove"), "danger")
+    asked.add_cancel()
+    return asked
+
+
+def close_window(parent: QWidget, bridge: Bridge, running: list[BotSnapshot]) -> Sheet:
+    """Answers KEEP (bots go on without a screen), CLOSE (stop them), or cancel (the default)."""
+    names = ", ".join(bot.symbol for bot in running)
+    title = (
+        tr("1 bot is running") if len(running) == 1 else tr("{n} bots are running", n=len(running))
+    )
+    asked = Sheet(parent, title, width=520)
+    asked.add_text(names)
+    asked.add_point(tr("Keep running: the engine goes on trading without a window."))
+    asked.add_point(
+        tr("Stop: bots and engine end. Positions and their stops stay at the exchange.")
+    )
+    if bridge.mode() is AccountMode.LIVE:
+        badge = label("caption")
+        badge.setText("LIVE")
+        badge.setProperty("badge", "live")
+        asked.button_row.insertWidget(0, badge)
+    asked.add_button(CLOSE, tr("Stop bots"), "danger")
+    asked.add_button(KEEP, tr("Keep running"), "primary")
+    asked.add_cancel()
+    return asked
+
+
+__all__ = [
+    "CANCELLED",
+    "CLOSE",
+    "GO",
+    "KEEP",
+    "close_position",
+    "close_window",
+    "remove_bot",
+    "resume_trading",
+    "start_live",
+    "stop_bot",
+]

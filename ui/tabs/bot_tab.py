@@ -1,0 +1,256 @@
+"""One bot's tab: head, chart with toolbar, blotter, and on the right position, risk, services."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from PyQt6.QtGui import QKeySequence, QShortcut
+from PyQt6.QtWidgets import QHBoxLayout, QWidget
+
+from core.commands import CommandResult
+from core.snapshots import EngineSnapshot, FeedItem, FillRecord, LiveCandle, PositionSnapshot
+from ui import tasks
+from ui.bridge import BotLink, Bridge, LinkState
+from ui.charts.chart_view import CandleChart
+from ui.dialogs import questions
+from ui.i18n import sentence, tr
+from ui.models.watchlist import STALE_AFTER_MS
+from ui.widgets.basic import GUTTER, Panel, column, rule
+from ui.widgets.blotter import Blotter
+from ui.widgets.bot_header import BotHeader
+from ui.widgets.chart_toolbar import ChartToolbar
+from ui.widgets.position_panel import PositionPanel
+from ui.widgets.risk_panel import RiskPanel
+from ui.widgets.services import ServicesPanels
+
+_RIGHT_WIDE, _RIGHT_NARROW = 324, 280
+_BLOTTER_WIDE, _BLOTTER_NARROW = 224, 124
+_HISTORY_BARS = 1000
+_NOT_CONNECTED = "The engine is not connected"
+_WAITING = "Waiting for a fresh price"
+
+
+class BotTab(QWidget):
+    """Shows the bot behind `bot`; its chart's timeframe starts as the bot's and may be changed."""
+
+    def __init__(self, bridge: Bridge, bot: BotLink) -> None:
+        super().__init__()
+        self._bridge, self._bot = bridge, bot
+        self._owner = f"tab {bot.bot_id}"
+        self._timeframe = bot.latest.timeframe
+        self._history_loading = False
+        self.header = BotHeader(bridge, bot)
+        self.header.ask_start, self.header.ask_stop = self._ask_start, self._ask_stop
+        self.header.remove_wanted.connect(lambda: tasks.spawn(self._remove()))
+        self._toolbar = ChartToolbar(self._timeframe)
+        self.chart = CandleChart()
+        self.blotter = Blotter(bridge)
+        self.position = PositionPanel(bridge, bot.latest.symbol)
+        self.position.ask_close = self._ask_close_own
+        self._risk = RiskPanel(bridge)
+        self._risk.setFixedHeight(200)
+        self._services = ServicesPanels(bridge)
+        self._right = QWidget()
+        self._lay_out()
+        self._connect()
+        self._load_chart()
+
+    def _lay_out(self) -> None:
+        chart_panel = Panel()
+        chart_panel.body.addWidget(self._toolbar)
+        chart_panel.body.addWidget(rule())
+        chart_panel.body.addWidget(self.chart, 1)
+        centre = column(self.header, chart_panel, self.blotter, spacing=GUTTER)
+        centre.setStretch(1, 1)
+        side = column(self.position, self._risk, spacing=GUTTER)
+        side.addWidget(self._services, 1)
+        self._right.setLayout(side)
+        outer = QHBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(GUTTER)
+        outer.addLayout(centre, 1)
+        outer.addWidget(self._right)
+        self.set_narrow(False)
+
+    def _connect(self) -> None:
+        bridge = self._bridge
+        self._toolbar.timeframe_chosen.connect(self._change_timeframe)
+        self._toolbar.marks_shown.connect(self.chart.set_marks_visible)
+        self._toolbar.latest_wanted.connect(self.chart.go_to_latest)
+        self._toolbar.reset_wanted.connect(self.chart.reset_view)
+        self.chart.history_wanted.connect(lambda end: tasks.spawn(self._load_older(end)))
+        self.chart.set_market_clock(
+            lambda: bridge.snapshot.market_time_ms if bridge.snapshot else 0
+        )
+        reset = QShortcut(QKeySequence("Alt+R"), self)
+        reset.activated.connect(self.chart.reset_view)
+        self.blotter.close_wanted.connect(lambda held: tasks.spawn(self._close_and_tell(held)))
+        bridge.snapshot_changed.connect(self._take)
+        bridge.state_changed.connect(self._take_link_state)
+        bridge.feed_reset.connect(self._load_chart)
+        bridge.feed_items.connect(self._take_items)
+        bridge.data.candle_closed.connect(self._take_closed)
+
+    def set_narrow(self, narrow: bool) -> None:
+        self._right.setFixedWidth(_RIGHT_NARROW if narrow else _RIGHT_WIDE)
+        self.blotter.setFixedHeight(_BLOTTER_NARROW if narrow else _BLOTTER_WIDE)
+        for part in (self.header, self._toolbar, self.blotter):
+            part.set_narrow(narrow)
+        self._services.set_compact(narrow)
+
+    def set_right_shown(self, shown: bool) -> None:
+        self._right.setVisible(shown)
+
+    @property
+    def is_right_shown(self) -> bool:
+        return self._right.isVisible()
+
+    def leave(self) -> None:
+        """The bot is gone: its chart is no longer watched."""
+        tasks.spawn(self._bridge.data.unwatch(self._owner))
+
+    def tick(self) -> None:
+        """Once in a while: prices go stale while nothing comes."""
+        self._show_freshness()
+
+    def showEvent(self, event: Any) -> None:
+        super().showEvent(event)
+        if self._bridge.snapshot is not None:
+            self._take(self._bridge.snapshot)
+
+    # What the engine says
+
+    def _take(self, snapshot: EngineSnapshot) -> None:
+        bot = self._bot.latest
+        live = self._bridge.live_candle(bot.symbol, self._timeframe)
+        if live is not None:
+            self.chart.update_live(live)
+        if not self.isVisible():
+            return
+        held = self._bridge.position(bot.account, bot.symbol)
+        self.chart.set_position(held)
+        self.chart.set_working_orders(self._bridge.working_orders(bot.symbol))
+        stale = self._show_freshness()
+        self.position.show_position(held, snapshot.market_time_ms, stale)
+
+    def _take_link_state(self, _state: LinkState) -> None:
+        self._show_freshness()
+
+    def _take_items(self, items: list[FeedItem]) -> None:
+        symbol = self._bot.latest.symbol
+        if any(isinstance(i.record, FillRecord) and i.record.fill.symbol == symbol for i in items):
+            self.chart.set_fills(self._bridge.fills(symbol))
+
+    def _take_closed(self, candle: LiveCandle) -> None:
+        self.chart.append_closed(candle)
+
+    def _price_age_ms(self) -> int | None:
+        ticker = self._bridge.ticker(self._bot.latest.symbol)
+        if ticker is None:
+            return None
+        return ticker.age_ms + int(self._bridge.link.silence_s() * 1000)
+
+    def _show_freshness(self) -> bool:
+        """Grey and switched off where the price is old or the engine away; returns whether."""
+        attached = self._bridge.is_attached
+        age_ms = self._price_age_ms()
+        old = age_ms is not None and age_ms > STALE_AFTER_MS
+        if not attached and self._bridge.link.state is LinkState.LOST:
+            self.chart.set_stale((age_ms or 0) / 1000, tr("Engine lost"))
+        elif old and age_ms is not None:
+            text = tr("No price for {n} s, reconnecting", n=age_ms // 1000)
+            self.chart.set_stale(age_ms / 1000, text)
+        else:
+            self.chart.set_stale(None)
+        stale = old or not attached
+        self.header.show_market(self._bridge.ticker(self._bot.latest.symbol), stale)
+        refusal = "" if attached else _NOT_CONNECTED
+        self.header.set_allowed(refusal, _WAITING if old else "")
+        self.position.close_button.set_allowed(refusal or (_WAITING if old else ""))
+        return stale
+
+    # The chart's history
+
+    def _change_timeframe(self, timeframe: str) -> None:
+        if timeframe != self._timeframe:
+            self._timeframe = timeframe
+            self._load_chart()
+
+    def _load_chart(self) -> None:
+        bot = self._bot.latest
+        instrument = self._bridge.instruments.get(bot.symbol)
+        self.chart.set_instrument(
+            instrument.price_decimals if instrument else 2,
+            instrument.tick_size if instrument else Decimal("0.01"),
+            bot.symbol,
+            self._timeframe,
+            instrument.base if instrument else "",
+        )
+        self.chart.set_fills(self._bridge.fills(bot.symbol))
+        if self._bridge.is_attached:
+            tasks.spawn(self._load_history(self._timeframe))
+
+    async def _load_history(self, timeframe: str) -> None:
+        symbol = self._bot.latest.symbol
+        self.chart.set_loading(tr("Loading candles"))
+        await self._bridge.data.watch(self._owner, symbol, timeframe)
+        block, refusal = await self._bridge.data.candles(symbol, timeframe, _HISTORY_BARS)
+        if timeframe != self._timeframe:
+            return  # another one has been chosen meanwhile
+        if block is None:
+            self.chart.set_message(tr("No candles"), sentence(refusal))
+        elif block.rows == 0:
+            self.chart.set_message(tr("No candles yet"), tr("They come with the first closed bar."))
+        else:
+            self.chart.set_history(block)
+
+    async def _load_older(self, end_ms: int) -> None:
+        if self._history_loading:
+            return
+        self._history_loading = True
+        try:
+            timeframe, symbol = self._timeframe, self._bot.latest.symbol
+            block, _ = await self._bridge.data.candles(symbol, timeframe, _HISTORY_BARS, end_ms)
+            if block is not None and timeframe == self._timeframe:
+                self.chart.prepend_history(block)
+        finally:
+            self._history_loading = False
+
+    # What the trader wants
+
+    async def _ask_start(self) -> CommandResult | None:
+        live = self.header.is_live
+        if live:
+            sheet = questions.start_live(self.window() or self, self._bridge, self._bot.latest)
+            if await sheet.ask() != questions.GO:
+                return None
+        return await self._bot.start_bot(confirm_live=live)
+
+    async def _ask_stop(self) -> CommandResult | None:
+        bot = self._bot.latest
+        held = self._bridge.position(bot.account, bot.symbol)
+        answer = await questions.stop_bot(self.window() or self, bot, held).ask()
+        if answer == questions.CANCELLED:
+            return None
+        return await self._bot.stop_bot(close_position=answer == questions.CLOSE)
+
+    async def _ask_close_own(self) -> CommandResult | None:
+        bot = self._bot.latest
+        held = self._bridge.position(bot.account, bot.symbol)
+        return await self._ask_close(held) if held is not None else None
+
+    async def _ask_close(self, held: PositionSnapshot) -> CommandResult | None:
+        if await questions.close_position(self.window() or self, held).ask() != questions.GO:
+            return None
+        return await self._bridge.close_position(held.position.account, held.position.symbol)
+
+    async def _close_and_tell(self, held: PositionSnapshot) -> None:
+        result = await self._ask_close(held)
+        if result is not None:
+            tasks.announce(result)
+
+    async def _remove(self) -> None:
+        answer = await questions.remove_bot(self.window() or self, self._bot.latest).ask()
+        if answer == questions.GO:
+            tasks.announce(await self._bot.remove_bot())

@@ -1,0 +1,243 @@
+"""The bar on top of every tab: bots, pages, mode badge, kill switch. Nothing here ever moves."""
+
+from __future__ import annotations
+
+import time
+
+from PyQt6.QtCore import QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QMouseEvent, QPainter, QPaintEvent
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QSizePolicy, QWidget
+
+from core.commands import CommandResult
+from core.snapshots import AccountMode
+from ui import fonts, i18n, theme
+from ui.bridge import Bridge
+from ui.i18n import tr
+from ui.widgets.basic import ThemedIcon, label, row
+from ui.widgets.buttons import ActionButton, IconButton
+
+_ARM_S = 1.0
+
+
+class TabPlate(QPushButton):
+    """One bot or page: an e1 plate when current, a state dot in front of a bot."""
+
+    def __init__(self, text: str, has_dot: bool = False, bound: bool = True) -> None:
+        super().__init__()
+        self.setCheckable(True)
+        self.setAutoExclusive(False)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(32)
+        self._state = "stopped" if has_dot else ""
+        if bound:
+            i18n.set_text(self, text)
+        else:
+            self.setText(text)
+
+    def show_state(self, state: str) -> None:
+        if state != self._state:
+            self._state = state
+            self.update()
+
+    def sizeHint(self) -> QSize:
+        width = fonts.metrics(13, 600).horizontalAdvance(self.text())
+        return QSize(round(width) + 28 + (16 if self._state else 0), 32)
+
+    def paintEvent(self, _event: QPaintEvent | None) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        area = QRectF(self.rect())
+        painter.setPen(Qt.PenStyle.NoPen)
+        if self.isChecked():
+            painter.setBrush(theme.color("e1"))
+            painter.drawRoundedRect(area, 6, 6)
+        elif self.underMouse():
+            painter.setBrush(theme.color("t1", 0.06))
+            painter.drawRoundedRect(area, 6, 6)
+        if self.hasFocus():
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(theme.color("accent"))
+            painter.drawRoundedRect(area.adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
+        x = 14.0
+        if self._state:
+            _paint_dot(painter, QRectF(x, area.center().y() - 3.5, 7, 7), self._state)
+            x += 16
+        weight = 600 if self.isChecked() else 500
+        painter.setFont(theme.font(13, weight))
+        painter.setPen(theme.color("t1" if self.isChecked() or self.underMouse() else "t2"))
+        painter.drawText(round(x), fonts.baseline(area.center().y(), 13, weight), self.text())
+
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
+        super().mouseReleaseEvent(event)
+        self.update()
+
+
+def _paint_dot(painter: QPainter, area: QRectF, state: str) -> None:
+    if state in ("running", "error"):
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.color("danger" if state == "error" else "accent"))
+        painter.drawEllipse(area)
+        return
+    pen = painter.pen()
+    pen.setStyle(Qt.PenStyle.SolidLine)
+    pen.setColor(theme.color("t3"))
+    pen.setWidthF(1.5)
+    painter.setPen(pen)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.drawEllipse(area.adjusted(0.5, 0.5, -0.5, -0.5))
+
+
+class KillButton(ActionButton):
+    """Stops everything by one click, or by its shortcut twice within a second."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__("Kill switch", self._kill, kind="danger", icon="power", color="danger")
+        self._bridge = bridge
+        self._armed_at_s: float | None = None
+        self.setObjectName("kill_switch")
+        i18n.set_tool_tip(self, "Stops every bot and cancels every order except protective stops")
+        self.setFixedSize(118, 28)
+
+    def press_by_key(self) -> None:
+        """First press arms for one second, the second one within it stops."""
+        now_s = time.monotonic()
+        if self._armed_at_s is not None and now_s - self._armed_at_s <= _ARM_S:
+            self.disarm()
+            self.click()
+            return
+        self._armed_at_s = now_s
+        self.setText(tr("Press again"))
+        theme.set_property(self, "armed", "true")
+
+    def disarm_if_late(self) -> None:
+        if self._armed_at_s is not None and time.monotonic() - self._armed_at_s > _ARM_S:
+            self.disarm()
+
+    def disarm(self) -> None:
+        self._armed_at_s = None
+        theme.set_property(self, "armed", "false")
+        if not self.is_busy:
+            self.setText(tr("Kill switch"))
+
+    async def _kill(self) -> CommandResult | None:
+        self.setText(tr("Stopping…"))
+        theme.set_property(self, "kind", "danger_filled")
+        self.show_icon("power", "#FFFFFF")
+        try:
+            return await self._bridge.kill_switch()
+        finally:
+            theme.set_property(self, "kind", "danger")
+            self.show_icon("power", "danger")
+
+
+class AppBar(QFrame):
+    """44 px. Signals: bot_chosen(bot_id), page_chosen(name), add_wanted(), settings_wanted(),
+    drawer_wanted()."""
+
+    bot_chosen = pyqtSignal(str)
+    page_chosen = pyqtSignal(str)
+    add_wanted = pyqtSignal()
+    settings_wanted = pyqtSignal()
+    drawer_wanted = pyqtSignal()
+
+    def __init__(self, bridge: Bridge, pages: list[str]) -> None:
+        super().__init__()
+        self.setProperty("role", "bar")
+        self.setFixedHeight(44)
+        self._bridge = bridge
+        self._bots: dict[str, TabPlate] = {}
+        self._current = ""
+        self._drawer = IconButton("panel-left", "Bots and watchlist (Ctrl+B)")
+        self._drawer.clicked.connect(self.drawer_wanted)
+        self._drawer.hide()
+        self._name = label("title")
+        self._name.setText("TwinStar Quantum")
+        self._bot_row = row(spacing=4)
+        plates = QWidget()
+        plates.setProperty("role", "page")
+        plates.setLayout(self._bot_row)
+        self._scroll = QScrollArea()
+        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setFixedHeight(32)
+        for policy in (
+            self._scroll.setHorizontalScrollBarPolicy,
+            self._scroll.setVerticalScrollBarPolicy,
+        ):
+            policy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._scroll.setWidget(plates)
+        self._add = IconButton("plus", "Add a bot")
+        self._add.clicked.connect(self.add_wanted)
+        self._pages = {name: TabPlate(name) for name in pages}
+        self.settings = IconButton("settings", "Settings")
+        self.settings.clicked.connect(self.settings_wanted)
+        self.badge = label("caption")
+        self.badge.setObjectName("mode_badge")
+        self.badge.hide()
+        self.kill = KillButton(bridge)
+        self._lay_out()
+        bridge.bots_changed.connect(self._rebuild_bots)
+        self._rebuild_bots()
+
+    def _lay_out(self) -> None:
+        line = QHBoxLayout(self)
+        line.setContentsMargins(12, 0, 8, 0)
+        line.setSpacing(4)
+        line.addWidget(ThemedIcon("sparkles", "t1", 20))
+        line.addSpacing(4)
+        line.addWidget(self._name)
+        line.addSpacing(16)
+        line.addWidget(self._drawer)
+        line.addWidget(self._scroll)
+        line.addWidget(self._add)
+        divider = QFrame()
+        divider.setFixedSize(1, 16)
+        divider.setProperty("role", "rule")
+        line.addWidget(divider)
+        for name, plate in self._pages.items():
+            plate.clicked.connect(lambda _checked, chosen=name: self.page_chosen.emit(chosen))
+            line.addWidget(plate)
+        line.addStretch(1)
+        line.addWidget(self.settings)
+        line.addSpacing(4)
+        line.addWidget(self.badge)
+        line.addSpacing(8)
+        line.addWidget(self.kill)
+
+    def set_narrow(self, narrow: bool) -> None:
+        self._name.setVisible(not narrow)
+        self._drawer.setVisible(narrow)
+
+    def select(self, name: str) -> None:
+        """Mark a bot (by id) or a page (by name) as current."""
+        self._current = name
+        for key, plate in (*self._bots.items(), *self._pages.items()):
+            plate.setChecked(key == name)
+        if name in self._bots:
+            self._scroll.ensureWidgetVisible(self._bots[name])
+
+    def show_mode(self, mode: AccountMode | None) -> None:
+        self.badge.setVisible(mode is not None)
+        if mode is not None:
+            self.badge.setText(mode.value.upper())
+            theme.set_property(self.badge, "badge", mode.value)
+
+    def _rebuild_bots(self) -> None:
+        while (item := self._bot_row.takeAt(0)) is not None:
+            old = item.widget()
+            if old is not None:
+                old.hide()
+                old.deleteLater()
+        self._bots = {}
+        for bot_id, link in self._bridge.bots.items():
+            plate = TabPlate(link.latest.symbol, has_dot=True, bound=False)
+            plate.setToolTip(f"{link.latest.kind} · {link.latest.symbol} · {link.latest.timeframe}")
+            plate.show_state(link.latest.state.value)
+            plate.clicked.connect(lambda _checked, chosen=bot_id: self.bot_chosen.emit(chosen))
+            link.changed.connect(lambda bot, shown=plate: shown.show_state(bot.state.value))
+            self._bot_row.addWidget(plate)
+            self._bots[bot_id] = plate
+        width = sum(p.sizeHint().width() + 4 for p in self._bots.values())
+        self._scroll.setMaximumWidth(max(width, 1))
+        self.select(self._current)

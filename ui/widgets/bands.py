@@ -1,0 +1,86 @@
+"""Bands under the app bar that cannot be overlooked: trading stopped, engine lost."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from PyQt6.QtWidgets import QFrame
+
+from core.commands import CommandResult
+from core.snapshots import RiskSnapshot
+from ui import formatting, i18n
+from ui.i18n import sentence, tr
+from ui.widgets.basic import ElidedLabel, ThemedIcon, label, row, show_value
+from ui.widgets.buttons import ActionButton
+
+_HEIGHT = 40
+
+
+class KillBand(QFrame):
+    """Since when trading stands still, each exchange's answer, and the way back."""
+
+    def __init__(self, resume: Callable[[], Awaitable[CommandResult | None]]) -> None:
+        super().__init__()
+        self.setObjectName("kill_band")
+        self.setProperty("role", "kill_band")
+        self.setFixedHeight(_HEIGHT)
+        self._title, self._answers = label("title"), ElidedLabel("label")
+        self.resume = ActionButton("Resume…", resume, kind="on_danger")
+        line = row(ThemedIcon("circle-x", "#FFFFFF", 16), self._title, 8, spacing=8)
+        line.setContentsMargins(12, 0, 8, 0)
+        line.addWidget(self._answers, 1)
+        line.addWidget(self.resume)
+        self.setLayout(line)
+        self.hide()
+
+    def show_risk(self, risk: RiskSnapshot) -> None:
+        since = risk.kill_switch_since_ms
+        self.setVisible(since is not None)
+        if since is not None:
+            show_value(self._title, tr("Trading stopped {time}", time=formatting.clock(since)))
+            answers = [sentence(answer) for answer in risk.kill_switch_answers]
+            self._answers.show_text(" · ".join([*answers, tr("protective stops still rest")]))
+
+
+class EngineBand(QFrame):
+    """The engine is gone or not there yet: what that means, and a button to start it."""
+
+    def __init__(self, restart: Callable[[], Awaitable[CommandResult | None]]) -> None:
+        super().__init__()
+        self.setObjectName("engine_band")
+        self.setProperty("role", "popup")
+        self.setFixedHeight(_HEIGHT)
+        self._icon = ThemedIcon("unplug", "danger", 16)
+        self._title, self._text = label("title"), ElidedLabel("label")
+        self.restart = ActionButton("Restart engine", restart, kind="primary")
+        line = row(self._icon, self._title, 8, spacing=8)
+        line.setContentsMargins(12, 0, 8, 0)
+        line.addWidget(self._text, 1)
+        line.addWidget(self.restart)
+        self.setLayout(line)
+        self.hide()
+
+    def show_lost(self, reason: str) -> None:
+        """The engine was there and went away; `reason` is English."""
+        self._icon.show_icon("unplug", "danger")
+        i18n.set_text(self._title, "Engine lost")
+        consequence = tr("Numbers are old. Orders and stops rest at the exchange.")
+        self._text.show_text(f"{sentence(reason)} {consequence}")
+        self.restart.show()
+        self.show()
+
+    def show_silent(self, seconds: float) -> None:
+        """The link stands but nothing comes."""
+        self._icon.show_icon("hourglass", "warn")
+        i18n.set_text(self._title, "Engine silent")
+        self._text.show_text(tr("Nothing from the engine for {n} s.", n=f"{seconds:.0f}"))
+        self.restart.hide()
+        self.show()
+
+    def show_start_failed(self, reason: str) -> None:
+        """The engine could not be started."""
+        self._icon.show_icon("circle-x", "danger")
+        i18n.set_text(self._title, "Engine not running")
+        self._text.show_text(sentence(reason))
+        self.restart.show()
+        self.show()

@@ -1,0 +1,211 @@
+"""The head of a bot's tab: symbol, price, what the market did, the bot's state and its controls."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtWidgets import QHBoxLayout, QMenu, QWidget
+
+from core.commands import CommandResult
+from core.snapshots import AccountMode, BotSnapshot, BotState, TickerRow
+from ui import formatting, theme
+from ui.bridge import BotLink, Bridge
+from ui.i18n import sentence, tr
+from ui.models import words
+from ui.widgets.basic import (
+    INSET,
+    ElidedLabel,
+    Panel,
+    Stat,
+    StateDot,
+    column,
+    label,
+    row,
+    show_value,
+    value_label,
+)
+from ui.widgets.buttons import ActionButton, IconButton
+
+_STARTABLE = (BotState.STOPPED, BotState.PAUSED, BotState.ERROR)
+_STOPPABLE = (BotState.RUNNING, BotState.PAUSED, BotState.STARTING)
+
+
+class BotHeader(Panel):
+    """60 px. Asks through signals where a dialog is needed first.
+
+    Signal: remove_wanted(). `ask_start` and `ask_stop` are coroutines given by the tab: they
+    return the engine's answer, or None when the trader changed their mind.
+    """
+
+    remove_wanted = pyqtSignal()
+
+    def __init__(self, bridge: Bridge, bot: BotLink) -> None:
+        super().__init__()
+        self.setFixedHeight(60)
+        self._bridge, self._bot = bridge, bot
+        self._symbol, self._market = label("symbol"), label("caption")
+        self._price, self._change = label("price"), label("value")
+        self._stats = {
+            name: Stat(name)
+            for name in ("24h high", "24h low", "Volume", "Funding", "Spread", "RSI 14", "ATR 14")
+        }
+        self._always = ("24h high", "24h low", "Volume")
+        self._dot, self._state = StateDot(), value_label("title")
+        self._since = ElidedLabel("caption")
+        self._since.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.start = ActionButton(
+            "Start", self._start, kind="primary", icon="play", color="#FFFFFF"
+        )
+        self.pause = ActionButton("Pause", self._pause, icon="pause")
+        self.stop = ActionButton("Stop…", self._stop, icon="square")
+        self._more = IconButton("settings-2", "More about this bot")
+        self._more.clicked.connect(self._open_menu)
+        self.ask_start = self._start_now
+        self.ask_stop = self._stop_now
+        self._lay_out()
+        bot.changed.connect(self.show_bot)
+        self.show_bot(bot.latest)
+
+    def _lay_out(self) -> None:
+        line = QHBoxLayout()
+        line.setContentsMargins(INSET + 4, 0, 8, 0)
+        line.setSpacing(0)
+        name = QWidget()
+        name.setLayout(column(None, self._symbol, self._market, None, spacing=1))
+        name.setMinimumWidth(136)
+        price = QWidget()
+        price.setLayout(column(None, self._price, self._change, None, spacing=0))
+        price.setMinimumWidth(136)
+        line.addWidget(name)
+        line.addWidget(price)
+        for stat in self._stats.values():
+            stat.setMinimumWidth(78)
+            line.addWidget(stat)
+        state = QWidget()
+        head = row(None, self._dot, self._state, spacing=6)
+        lines = column(spacing=2)
+        lines.addStretch(1)
+        lines.addLayout(head)
+        lines.addWidget(self._since)
+        lines.addStretch(1)
+        state.setLayout(lines)
+        state.setMinimumWidth(96)
+        line.addWidget(state, 1)
+        line.addSpacing(16)
+        for button in (self.start, self.pause, self.stop):
+            button.setMinimumWidth(84)
+            line.addWidget(button)
+            line.addSpacing(8)
+        line.addWidget(self._more)
+        self.body.addLayout(line, 1)
+
+    def set_narrow(self, narrow: bool) -> None:
+        for name, stat in self._stats.items():
+            stat.setVisible(not narrow or name in self._always)
+            stat.setMinimumWidth(66 if narrow else 78)
+
+    def show_market(self, ticker: TickerRow | None, stale: bool) -> None:
+        """Newest price; grey when stale."""
+        bot = self._bot.latest
+        instrument = self._bridge.instruments.get(bot.symbol)
+        decimals = instrument.price_decimals if instrument else 2
+        market = ticker.ticker if ticker else None
+        ratio = market.change_24h_ratio if market else None
+        tone = "stale" if stale else words.tone_of(ratio)
+        last = market.last_price if market else None
+        show_value(self._price, formatting.price(last, decimals), tone)
+        show_value(self._change, self._change_text(last, ratio, decimals), tone)
+        shown = {
+            "24h high": formatting.price(market.high_24h if market else None, decimals),
+            "24h low": formatting.price(market.low_24h if market else None, decimals),
+            "Volume": formatting.compact(market.turnover_24h if market else None),
+            "Funding": formatting.percent(market.funding_rate if market else None, 4),
+            "Spread": self._spread(ticker, decimals),
+            "RSI 14": formatting.number(bot.indicators.get("rsi_14"), 1),
+            "ATR 14": formatting.price(bot.indicators.get("atr_14"), decimals),
+        }
+        for name, text in shown.items():
+            show_value(self._stats[name].value, text, "stale" if stale else "t1")
+
+    @staticmethod
+    def _change_text(last: Decimal | None, ratio: Decimal | None, decimals: int) -> str:
+        if last is None or ratio is None or ratio <= -1:
+            return formatting.UNKNOWN
+        change = last - last / (1 + ratio)
+        arrow = formatting.arrow(change)
+        return f"{arrow} {formatting.signed(change, decimals)}  {formatting.percent(ratio)}"
+
+    @staticmethod
+    def _spread(ticker: TickerRow | None, decimals: int) -> str:
+        market = ticker.ticker if ticker else None
+        if market is None or market.ask_price is None or market.bid_price is None:
+            return formatting.UNKNOWN
+        return formatting.price(market.ask_price - market.bid_price, decimals)
+
+    def show_bot(self, bot: BotSnapshot) -> None:
+        show_value(self._symbol, bot.symbol)
+        account = self._bridge.account(bot.account)
+        exchange = words.exchange_name(account.exchange) if account else bot.account
+        show_value(self._market, f"{exchange} {tr('perpetual')} · {bot.timeframe}")
+        self._dot.show_state(bot.state.value)
+        failed = bot.state is BotState.ERROR
+        show_value(self._state, tr(words.BOT_STATES[bot.state]), "danger" if failed else "t1")
+        self._since.show_text(self._since_text(bot))
+        self._since.setToolTip(sentence(bot.state_text))
+        self.start.setVisible(bot.state in _STARTABLE)
+        self.pause.setVisible(bot.state is BotState.RUNNING)
+        self.stop.setVisible(bot.state in _STOPPABLE)
+
+    @staticmethod
+    def _since_text(bot: BotSnapshot) -> str:
+        if bot.state in (BotState.ERROR, BotState.STARTING, BotState.STOPPING):
+            return sentence(bot.state_text)
+        trades = (
+            tr("1 trade today")
+            if bot.trades_today == 1
+            else tr("{n} trades today", n=bot.trades_today)
+        )
+        if bot.since_ms is None:
+            return trades
+        return tr("since {time}", time=f"{formatting.utc(bot.since_ms):%H:%M}") + f" · {trades}"
+
+    def set_allowed(self, refusal: str, fresh_refusal: str) -> None:
+        """`refusal` switches everything off, `fresh_refusal` what needs a fresh price."""
+        self.start.set_allowed(refusal or fresh_refusal)
+        self.pause.set_allowed(refusal)
+        self.stop.set_allowed(refusal)
+        self._more.setEnabled(not refusal)
+
+    @property
+    def is_live(self) -> bool:
+        account = self._bridge.account(self._bot.latest.account)
+        return account is not None and account.mode is AccountMode.LIVE
+
+    async def _start(self) -> CommandResult | None:
+        return await self.ask_start()
+
+    async def _stop(self) -> CommandResult | None:
+        return await self.ask_stop()
+
+    async def _pause(self) -> CommandResult | None:
+        return await self._bot.pause_bot()
+
+    async def _start_now(self) -> CommandResult | None:
+        return await self._bot.start_bot()
+
+    async def _stop_now(self) -> CommandResult | None:
+        return await self._bot.stop_bot(close_position=False)
+
+    def _open_menu(self) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        remove = menu.addAction(tr("Remove this bot…"))
+        assert remove is not None
+        removable = self._bot.latest.state in (BotState.STOPPED, BotState.ERROR)
+        remove.setEnabled(removable)
+        if not removable:
+            remove.setText(tr("Remove this bot (stop it first)"))
+        remove.triggered.connect(self.remove_wanted)
+        menu.setFont(theme.font(12))
+        menu.popup(self._more.mapToGlobal(self._more.rect().bottomLeft()))

@@ -1,0 +1,130 @@
+"""The list of bots: one row of 44 px each, newest state and result."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtGui import QKeyEvent, QMouseEvent
+from PyQt6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from core.snapshots import BotSnapshot, BotState
+from ui import formatting, theme
+from ui.bridge import Bridge
+from ui.i18n import sentence, tr
+from ui.models import words
+from ui.widgets.basic import (
+    GUTTER,
+    ElidedLabel,
+    EmptyState,
+    Panel,
+    StateDot,
+    clear,
+    column,
+    label,
+    row,
+    show_value,
+    value_label,
+)
+from ui.widgets.buttons import IconButton
+
+
+class BotRow(QFrame):
+    """Dot, symbol over kind, result over state; a click opens the bot's tab."""
+
+    clicked = pyqtSignal(str)
+
+    def __init__(self, bot: BotSnapshot) -> None:
+        super().__init__()
+        self.setProperty("row", "selectable")
+        self.setFixedHeight(44)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self._bot_id = bot.bot_id
+        self._dot = StateDot()
+        self._name = label("title")
+        self._kind = ElidedLabel("caption")
+        self._pnl = value_label()
+        self._state = value_label("caption")
+        outer = row(spacing=10)
+        outer.setContentsMargins(9, 0, 9, 0)
+        dot = column(self._dot, None)
+        dot.setContentsMargins(0, 10, 0, 0)
+        outer.addLayout(dot)
+        left = column(None, self._name, self._kind, None, spacing=2)
+        outer.addLayout(left, 1)
+        outer.addLayout(column(None, self._pnl, self._state, None, spacing=2))
+        self.setLayout(outer)
+        self.show_bot(bot)
+
+    def show_bot(self, bot: BotSnapshot) -> None:
+        self._dot.show_state(bot.state.value)
+        show_value(self._name, bot.symbol)
+        self._kind.show_text(f"{bot.kind} · {bot.timeframe}")
+        known = formatting.money(bot.realized_pnl, sign=True)
+        show_value(self._pnl, known, words.tone_of(bot.realized_pnl))
+        failed = bot.state is BotState.ERROR
+        show_value(self._state, tr(words.BOT_STATES[bot.state]), "danger" if failed else "t3")
+        self.setToolTip(sentence(bot.state_text))
+        self.setAccessibleName(f"{bot.symbol} {bot.kind} {tr(words.BOT_STATES[bot.state])}")
+
+    def set_selected(self, selected: bool) -> None:
+        theme.set_property(self, "selected", "true" if selected else "false")
+
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
+        if event is not None and event.button() is Qt.MouseButton.LeftButton:
+            self.clicked.emit(self._bot_id)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        if event is not None and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Space):
+            self.clicked.emit(self._bot_id)
+        else:
+            super().keyPressEvent(event)
+
+
+class BotsList(Panel):
+    """Signals: chosen(bot_id), add_wanted()."""
+
+    chosen = pyqtSignal(str)
+    add_wanted = pyqtSignal()
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__("Bots")
+        self._bridge = bridge
+        self._rows: dict[str, BotRow] = {}
+        self._selected = ""
+        add = IconButton("plus", "Add a bot")
+        add.clicked.connect(self.add_wanted)
+        self.head.addWidget(add)
+        inner = QWidget()
+        inner.setProperty("role", "page")
+        self._list = QVBoxLayout(inner)
+        self._list.setContentsMargins(GUTTER, 0, GUTTER, GUTTER)
+        self._list.setSpacing(0)
+        self._list.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._scroll = QScrollArea()
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._scroll.setWidget(inner)
+        self._empty = EmptyState("layers", "No bots", "Add a bot with the plus above.")
+        self.body.addWidget(self._scroll, 1)
+        self.body.addWidget(self._empty, 1)
+        bridge.bots_changed.connect(self._rebuild)
+        self._rebuild()
+
+    def select(self, bot_id: str) -> None:
+        self._selected = bot_id
+        for known, shown in self._rows.items():
+            shown.set_selected(known == bot_id)
+
+    def _rebuild(self) -> None:
+        clear(self._list)
+        self._rows = {}
+        for bot_id, link in self._bridge.bots.items():
+            shown = BotRow(link.latest)
+            shown.clicked.connect(self.chosen)
+            link.changed.connect(shown.show_bot)
+            self._list.addWidget(shown)
+            self._rows[bot_id] = shown
+        self._scroll.setVisible(bool(self._rows))
+        self._empty.setVisible(not self._rows)
+        self.select(self._selected)

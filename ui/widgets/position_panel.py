@@ -1,0 +1,181 @@
+"""The open position of a bot: size, result, and where the price stands between stop and target."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from PyQt6.QtCore import QPointF, QRectF, Qt
+from PyQt6.QtGui import QPainter, QPaintEvent
+from PyQt6.QtWidgets import QStackedWidget, QWidget
+
+from core.commands import CommandResult
+from core.models.orders import Side
+from core.snapshots import PositionSnapshot
+from ui import formatting, theme
+from ui.bridge import Bridge
+from ui.i18n import tr
+from ui.models import words
+from ui.widgets.basic import (
+    INSET,
+    EmptyState,
+    Panel,
+    ThemedIcon,
+    column,
+    label,
+    row,
+    show_value,
+    value_label,
+)
+from ui.widgets.buttons import ActionButton
+
+
+class PriceTrack(QWidget):
+    """Stop left, target right; a tick at the entry, a dot at the mark, the way between filled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFixedHeight(14)
+        self._entry, self._mark, self._gains = 0.0, 0.0, True
+
+    def show_places(self, entry: float, mark: float, gains: bool) -> None:
+        """`entry` and `mark` as 0..1 between stop and target."""
+        places = (min(max(entry, 0.0), 1.0), min(max(mark, 0.0), 1.0), gains)
+        if places != (self._entry, self._mark, self._gains):
+            self._entry, self._mark, self._gains = places
+            self.update()
+
+    def paintEvent(self, _event: QPaintEvent | None) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        middle, width = self.height() / 2, float(self.width())
+        painter.setBrush(theme.color("track"))
+        painter.drawRoundedRect(QRectF(0, middle - 2, width, 4), 2, 2)
+        hue = theme.color("up" if self._gains else "down")
+        entry, mark = self._entry * (width - 10) + 5, self._mark * (width - 10) + 5
+        painter.setBrush(hue)
+        painter.drawRect(QRectF(min(entry, mark), middle - 2, abs(mark - entry), 4))
+        painter.setBrush(theme.color("t1"))
+        painter.drawRect(QRectF(entry - 1, middle - 6, 2, 12))
+        painter.setBrush(theme.color("e1"))
+        painter.drawEllipse(QPointF(mark, middle), 6.5, 6.5)
+        painter.setBrush(hue)
+        painter.drawEllipse(QPointF(mark, middle), 4.5, 4.5)
+
+
+class PositionPanel(Panel):
+    """Filled by `show_position`; `ask_close` is the tab's coroutine that asks and sends."""
+
+    def __init__(self, bridge: Bridge, symbol: str) -> None:
+        super().__init__("Position")
+        self._bridge, self._symbol = bridge, symbol
+        self._guard_icon, self._guard = ThemedIcon("shield-check", "t2"), label("label")
+        self.head.addWidget(self._guard_icon)
+        self.head.addWidget(self._guard)
+        self.head.setContentsMargins(INSET, 0, INSET, 0)
+        self._side, self._size = label("value"), label("value")
+        self._pnl, self._ratio = value_label("figure"), value_label()
+        self._track = PriceTrack()
+        self._stop, self._entry, self._target = (label("caption", tone="t2") for _ in range(3))
+        self._value, self._held = value_label(), value_label()
+        self.close_button = ActionButton("Close…", self._close)
+        self.ask_close = self._nothing
+        self._stack = QStackedWidget()
+        self._stack.addWidget(
+            EmptyState("layers", "No open position", "The bot opens one at its next signal.")
+        )
+        self._stack.addWidget(self._filled())
+        self.body.addWidget(self._stack, 1)
+        self.setFixedHeight(198)
+        self.show_position(None, 0)
+
+    def _filled(self) -> QWidget:
+        page = QWidget()
+        outer = column(spacing=0)
+        outer.setContentsMargins(INSET, 0, INSET, INSET)
+        result = column(self._pnl, self._ratio, spacing=0)
+        top = row(self._side, self._size, None, spacing=10)
+        top.addLayout(result)
+        outer.addLayout(top)
+        outer.addSpacing(6)
+        outer.addWidget(self._track)
+        outer.addSpacing(2)
+        outer.addLayout(row(self._stop, None, self._entry, None, self._target))
+        outer.addSpacing(8)
+        outer.addLayout(
+            row(label("label", "Value"), None, self._value, 24, label("label", "Held"), None,
+                self._held)
+        )  # fmt: skip
+        outer.addStretch(1)
+        outer.addWidget(self.close_button)
+        page.setLayout(outer)
+        return page
+
+    def show_position(
+        self, held: PositionSnapshot | None, now_ms: int, stale: bool = False
+    ) -> None:
+        """`now_ms` is the market's clock (ms UTC), for how long it is held."""
+        self._stack.setCurrentIndex(0 if held is None else 1)
+        self._guard.setVisible(held is not None)
+        self._guard_icon.setVisible(held is not None)
+        if held is None:
+            return
+        position = held.position
+        hue = words.SIDE_TONES[position.side]
+        show_value(self._side, tr(words.DIRECTIONS[position.side]))
+        theme.set_property(self._side, "pill", hue)
+        instrument = self._bridge.instruments.get(self._symbol)
+        decimals = instrument.price_decimals if instrument else 2
+        quantity = formatting.quantity(
+            position.quantity, instrument.quantity_decimals if instrument else None
+        )
+        show_value(self._size, f"{quantity} {instrument.base if instrument else ''}".strip())
+        self._show_result(held, stale)
+        self._show_track(held, decimals)
+        mark = position.mark_price or position.entry_price
+        show_value(self._value, formatting.money(position.quantity * mark))
+        known = None if held.opened_ms is None else now_ms - held.opened_ms
+        show_value(self._held, formatting.duration(known))
+        guarded = held.is_protected
+        show_value(self._guard, tr("Stop rests") if guarded else tr("No stop"),
+                   "t2" if guarded else "danger")  # fmt: skip
+        self._guard_icon.show_icon(
+            "shield-check" if guarded else "shield-alert", "t2" if guarded else "danger"
+        )
+
+    def _show_result(self, held: PositionSnapshot, stale: bool) -> None:
+        pnl = held.position.unrealized_pnl
+        tone = "stale" if stale else words.tone_of(pnl)
+        show_value(self._pnl, f"{formatting.arrow(pnl)} {formatting.signed(pnl)}".strip(), tone)
+        r_text = (
+            f"{formatting.signed(held.r_multiple)} R"
+            if held.r_multiple is not None
+            else formatting.UNKNOWN
+        )
+        show_value(self._ratio, f"{formatting.percent(held.pnl_ratio)} · {r_text}", tone)
+
+    def _show_track(self, held: PositionSnapshot, decimals: int) -> None:
+        position = held.position
+        stop, target = position.stop_loss, position.take_profit
+        show_value(self._stop, f"{tr('SL')} {formatting.price(stop, decimals)}")
+        show_value(self._entry, f"{tr('Entry')} {formatting.price(position.entry_price, decimals)}")
+        show_value(self._target, f"{tr('TP')} {formatting.price(target, decimals)}")
+        known = [p for p in (stop, target, position.entry_price, position.mark_price) if p]
+        low = stop or min(known)
+        high = target or max(known)
+        if position.side is Side.SELL:
+            low, high = stop or max(known), target or min(known)
+        span = high - low
+        mark = position.mark_price or position.entry_price
+
+        def place(price: Decimal) -> float:
+            return float((price - low) / span) if span else 0.5
+
+        gains = (mark - position.entry_price) * position.side.sign >= 0
+        self._track.show_places(place(position.entry_price), place(mark), gains)
+
+    async def _close(self) -> CommandResult | None:
+        return await self.ask_close()
+
+    async def _nothing(self) -> CommandResult | None:
+        return None

@@ -1,0 +1,201 @@
+"""Request limits, data manager and machine: the shared services' own figures.
+
+On a tall window they are panels of their own; on a small one they share a panel with two tabs.
+"""
+
+from __future__ import annotations
+
+from PyQt6.QtWidgets import QHBoxLayout, QStackedWidget, QTabBar, QVBoxLayout, QWidget
+
+from core.snapshots import DataSnapshot, EngineSnapshot, LimiterSnapshot
+from ui import formatting, i18n
+from ui.bridge import Bridge
+from ui.i18n import tr
+from ui.models import words
+from ui.widgets.basic import (
+    INSET,
+    KeyValue,
+    LimitRow,
+    Panel,
+    Stat,
+    clear,
+    column,
+    label,
+    rule,
+    show_value,
+)
+
+_MEGABYTE = 1_000_000
+
+
+class RequestLimits(QWidget):
+    """A bar per family of requests: used of the 80 % we allow ourselves, in the last window."""
+
+    def __init__(self, bridge: Bridge, with_totals: bool = True) -> None:
+        super().__init__()
+        self._rows: dict[tuple[str, str], LimitRow] = {}
+        self._list = QVBoxLayout()
+        self._list.setSpacing(6)
+        self._requests, self._held = Stat("Requests"), Stat("Held back")
+        self._refused = Stat("Refused by exchange")
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(INSET, 2, INSET, INSET)
+        outer.setSpacing(0)
+        outer.addLayout(self._list)
+        if with_totals:
+            outer.addSpacing(10)
+            outer.addWidget(rule())
+            outer.addSpacing(10)
+            totals = QHBoxLayout()
+            for stat in (self._requests, self._held, self._refused):
+                totals.addWidget(stat, 1)
+            outer.addLayout(totals)
+        outer.addStretch(1)
+        bridge.limiter.changed.connect(self.show_limits)
+        self.show_limits(bridge.limiter.latest)
+
+    def show_limits(self, limits: list[LimiterSnapshot]) -> None:
+        keys = [(limit.exchange, limit.family) for limit in limits]
+        if keys != list(self._rows):
+            clear(self._list)
+            self._rows = {key: LimitRow() for key in keys}
+            for made in self._rows.values():
+                self._list.addWidget(made)
+        for limit in limits:
+            name = f"{words.exchange_name(limit.exchange)} · {tr(limit.family)}"
+            wait = tr("wait {n} ms", n=formatting.number(limit.wait_ms, 0))
+            used = formatting.percent(limit.used_ratio, 0, sign=False)
+            self._rows[limit.exchange, limit.family].show_limit(
+                name, used, "", limit.used_ratio, wait
+            )
+        show_value(self._requests.value, f"{sum(x.total_requests for x in limits):,}")
+        show_value(self._held.value, f"{sum(x.held_back for x in limits):,}")
+        refused = sum(x.refused_by_exchange for x in limits)
+        show_value(self._refused.value, f"{refused:,}", "danger" if refused else "t1")
+
+
+class DataManager(QWidget):
+    """Symbols, candles, saves, gaps and feed delay; `with_machine` adds CPU, memory and disk."""
+
+    def __init__(self, bridge: Bridge, with_machine: bool = False) -> None:
+        super().__init__()
+        self._symbols = KeyValue("Symbols loaded")
+        self._memory = KeyValue("Candles in memory")
+        self._stored = KeyValue("Candles on disk")
+        self._save = KeyValue("Last batch save")
+        self._gaps = KeyValue("Gaps filled")
+        self._delay = KeyValue("Feed delay, p50 / p99")
+        self._reconnects = KeyValue("Reconnects")
+        self._cpu, self._rss, self._disk = LimitRow(), LimitRow(), LimitRow()
+        self._with_machine = with_machine
+        outer = column(
+            self._symbols, self._memory, self._stored, self._save, self._gaps, self._delay,
+            self._reconnects,
+        )  # fmt: skip
+        outer.setContentsMargins(INSET, 0, INSET, INSET)
+        if with_machine:
+            outer.addSpacing(10)
+            outer.addWidget(rule())
+            outer.addSpacing(12)
+            for bar in (self._cpu, self._rss, self._disk):
+                outer.addWidget(bar)
+                outer.addSpacing(6)
+        outer.addStretch(1)
+        self.setLayout(outer)
+        bridge.data.changed.connect(self.show_data)
+        bridge.snapshot_changed.connect(self._take)
+        if bridge.snapshot is not None:
+            self.show_data(bridge.snapshot.data)
+            self._show_rest(bridge.snapshot)
+
+    def show_data(self, data: DataSnapshot) -> None:
+        of = tr("{n} of {total}", n=data.symbols_loaded, total=data.max_symbols)
+        show_value(self._symbols.value, of)
+        held = f"{data.memory_bytes / _MEGABYTE:.1f} MB"
+        show_value(self._memory.value, f"{data.candles_in_memory:,} · {held}")
+        cache = f"{data.cache_bytes / _MEGABYTE:.1f} MB"
+        show_value(self._stored.value, f"{data.candles_stored:,} · {cache}")
+        show_value(self._save.value, self._last_save(data))
+        still = tr("none open") if data.gaps_open == 0 else tr("{n} open", n=data.gaps_open)
+        tone = "warn" if data.gaps_open else "t1"
+        show_value(self._gaps.value, f"{data.gaps_filled:,} · {still}", tone)
+
+    @staticmethod
+    def _last_save(data: DataSnapshot) -> str:
+        if data.last_save_took_ms is None:
+            return formatting.UNKNOWN
+        took = f"{data.last_save_took_ms:.1f}"
+        if data.last_save_symbols == 1:
+            return tr("1 symbol in {ms} ms", ms=took)
+        return tr("{n} symbols in {ms} ms", n=data.last_save_symbols, ms=took)
+
+    def _take(self, snapshot: EngineSnapshot) -> None:
+        if self.isVisible():
+            self._show_rest(snapshot)
+
+    def _show_rest(self, snapshot: EngineSnapshot) -> None:
+        links = snapshot.connections
+        p50 = max((c.latency_p50_ms for c in links if c.latency_p50_ms is not None), default=None)
+        p99 = max((c.latency_p99_ms for c in links if c.latency_p99_ms is not None), default=None)
+        both = f"{formatting.number(p50, 1)} / {formatting.number(p99, 1)} ms"
+        show_value(self._delay.value, both if p50 is not None else formatting.UNKNOWN)
+        show_value(self._reconnects.value, str(sum(c.reconnects for c in links)))
+        if self._with_machine:
+            machine = snapshot.machine
+            cpu = formatting.percent(machine.engine_cpu_ratio, 0, sign=False)
+            self._cpu.show_limit(tr("Engine CPU"), cpu, "", machine.engine_cpu_ratio)
+            rss = machine.engine_rss_mb
+            self._rss.show_limit(tr("Engine memory"), f"{rss:.0f} MB", "/ 400 MB", rss / 400)
+            disk = formatting.percent(machine.disk_used_ratio, 0, sign=False)
+            self._disk.show_limit(tr("Disk"), disk, "", machine.disk_used_ratio)
+
+
+class ServicesPanels(QWidget):
+    """Request limits and data manager, one over the other or (compact) behind two tabs."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__()
+        self._requests = RequestLimits(bridge)
+        self._data = DataManager(bridge)
+        self._tall = (Panel("Request limits"), Panel("Data manager"))
+        self._tall[0].head.addWidget(label("caption", "of 80 % of the limit"))
+        self._small = Panel()
+        self._tabs = QTabBar()
+        self._tabs.setProperty("kind", "sub")
+        self._tabs.setDrawBase(False)
+        self._tabs.setExpanding(False)
+        self._tabs.setFixedHeight(34)
+        for name in ("Request limits", "Data manager"):
+            self._tabs.addTab(tr(name))
+        self._stack = QStackedWidget()
+        self._tabs.currentChanged.connect(self._stack.setCurrentIndex)
+        self._small.body.addWidget(self._tabs)
+        self._small.body.addSpacing(8)
+        self._small.body.addWidget(self._stack, 1)
+        outer = column(*self._tall, self._small, spacing=4)
+        outer.setStretch(0, 1)
+        outer.setStretch(1, 1)
+        outer.setStretch(2, 1)
+        self.setLayout(outer)
+        self._is_compact: bool | None = None
+        self.set_compact(False)
+        i18n.language.changed.connect(self._retitle)
+
+    def set_compact(self, compact: bool) -> None:
+        if compact == self._is_compact:
+            return
+        self._is_compact = compact
+        for tall, content in zip(self._tall, (self._requests, self._data), strict=True):
+            tall.setVisible(not compact)
+            if compact:
+                self._stack.addWidget(content)
+            else:
+                tall.body.addWidget(content, 1)
+                content.show()
+        self._small.setVisible(compact)
+        if compact:
+            self._stack.setCurrentIndex(self._tabs.currentIndex())
+
+    def _retitle(self, _language: str) -> None:
+        self._tabs.setTabText(0, tr("Request limits"))
+        self._tabs.setTabText(1, tr("Data manager"))

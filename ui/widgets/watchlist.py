@@ -1,0 +1,65 @@
+"""The watchlist: newest price of every symbol that the engine follows, and how old it is."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import pyqtSignal
+
+from core.snapshots import EngineSnapshot, TickerRow
+from ui import i18n
+from ui.bridge import Bridge
+from ui.models.watchlist import watchlist
+from ui.widgets.basic import EmptyState, Panel
+from ui.widgets.buttons import IconButton
+from ui.widgets.search_field import SearchField
+from ui.widgets.table_view import DataTable
+
+
+class Watchlist(Panel):
+    """Signal: chosen(symbol) on a double click or a click on a row."""
+
+    chosen = pyqtSignal(str)
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__("Watchlist")
+        self._bridge = bridge
+        self._model = watchlist(bridge)
+        self._table = DataTable(self._model, row_height=24, pad=8, selectable=True)
+        self._table.chosen.connect(lambda shown: self.chosen.emit(shown.ticker.symbol))
+        i18n.set_tool_tip(self._table, "Double click opens the symbol")
+        self._search = SearchField("Symbol")
+        self._search.hide()
+        self._search.textChanged.connect(self._filter)
+        self._find = IconButton("search", "Find a symbol")
+        self._find.clicked.connect(self._toggle_search)
+        self.head.addWidget(self._find)
+        self._empty = EmptyState(
+            "wifi-off", "No prices yet", "They come when the exchange is connected."
+        )
+        self.body.addWidget(self._search)
+        self.body.addWidget(self._table, 1)
+        self.body.addWidget(self._empty, 1)
+        bridge.snapshot_changed.connect(self._take)
+        self._show(bridge.snapshot.tickers if bridge.snapshot else [])
+
+    def select(self, symbol: str) -> None:
+        self._table.select_key(symbol)
+
+    def _take(self, snapshot: EngineSnapshot) -> None:
+        if self.isVisible():
+            self._show(snapshot.tickers)
+
+    def _filter(self) -> None:
+        self._show(self._bridge.snapshot.tickers if self._bridge.snapshot else [])
+
+    def _show(self, tickers: list[TickerRow]) -> None:
+        wanted = self._search.text().strip().upper()
+        self._model.set_rows([t for t in tickers if wanted in t.ticker.symbol])
+        self._table.setVisible(bool(tickers))
+        self._empty.setVisible(not tickers)
+
+    def _toggle_search(self) -> None:
+        self._search.setVisible(not self._search.isVisible())
+        if self._search.isVisible():
+            self._search.setFocus()
+        else:
+            self._search.clear()
