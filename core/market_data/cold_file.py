@@ -48,7 +48,8 @@ def updated_table(old: pa.Table, new: pa.Table) -> pa.Table:
     old_times, new_times = timestamps(old), timestamps(new)
     if len(old_times) and len(new_times) and old_times[-1] >= new_times[0]:
         old = old.filter(pa.array(~np.isin(old_times, new_times)))
-        return pa.concat_tables([old, new]).sort_by("timestamp")
+        union = pa.concat_tables([old, new])
+        return union.take(pa.array(np.argsort(timestamps(union), kind="stable")))
     return pa.concat_tables([old, new])
 
 

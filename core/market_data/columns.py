@@ -44,6 +44,8 @@ class Columns(NamedTuple):
 
     def updated_by(self, newer: Columns) -> Columns:
         """Union by open time, sorted; where both have a bar, `newer` wins."""
+        if not newer.rows or not self.rows or newer.open_time_ms[0] > self.open_time_ms[-1]:
+            return self.followed_by(newer) if newer.rows else self
         kept = self.select(~np.isin(self.open_time_ms, newer.open_time_ms))
         union = kept.followed_by(newer)
         return union.select(np.argsort(union.open_time_ms, kind="stable"))

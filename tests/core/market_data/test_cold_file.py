@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.market_data import cold_file
+from core.market_data.columns import columns_from_candles
+from core.models.candles import Candle
+
+values = st.builds(
+    lambda digits, decimals: Decimal(digits).scaleb(-decimals),
+    st.integers(0, 10**20 - 1),
+    st.integers(0, 18),
+)
+series = st.dictionaries(st.integers(0, 1 << 45), st.tuples(*[values] * 5), min_size=1)
+
+
+def _candles(rows: dict[int, tuple[Decimal, ...]]) -> list[Candle]:
+    return [Candle(time_ms, *rows[time_ms]) for time_ms in sorted(rows)]
+
+
+@settings(deadline=None, max_examples=50)
+@given(old=series, new=series)
+def test_every_price_comes_back_exactly_and_the_new_row_wins(
+    old: dict[int, tuple[Decimal, ...]], new: dict[int, tuple[Decimal, ...]]
+) -> None:
+    first = cold_file.encode(cold_file.table_from_candles(_candles(old)))
+    union = cold_file.updated_table(
+        cold_file.decode(first), cold_file.table_from_candles(_candles(new))
+    )
+    table = cold_file.decode(cold_file.encode(union))
+    expected = _candles(old | new)
+    assert cold_file.candles_from_table(table) == expected
+    columns = cold_file.columns_from_table(table)
+    wanted = columns_from_candles(expected)
+    assert all((a == b).all() for a, b in zip(columns, wanted, strict=True))
+
+
+def test_any_reader_sees_true_prices(bar: Callable[..., Candle], tmp_path: Path) -> None:
+    candles = [bar(n) for n in range(50)]
+    path = tmp_path / "x.parquet"
+    path.write_bytes(cold_file.encode(cold_file.table_from_candles(candles)))
+    frame = pd.read_parquet(path)
+    assert frame["timestamp"].tolist() == [c.open_time_ms for c in candles]
+    assert frame["close"].tolist() == [c.close for c in candles]
+    assert pq.read_schema(path).field("timestamp").type == pa.int64()
+
+
+def test_part_of_the_history_is_found_across_row_groups(bar: Callable[..., Candle]) -> None:
+    candles = [bar(n) for n in range(20_000)]
+    content = cold_file.encode(cold_file.table_from_candles(candles))
+
+    def read(**bounds: int) -> list[Candle]:
+        return cold_file.candles_from_table(cold_file.decode(content, **bounds))
+
+    opens = [c.open_time_ms for c in candles]
+    assert read() == candles
+    assert read(last=1000) == candles[-1000:]
+    assert read(last=5000, end_ms=opens[8_200]) == candles[3_201:8_201]
+    assert read(start_ms=opens[8_190], end_ms=opens[8_195]) == candles[8_190:8_196]
+    assert read(start_ms=opens[100] + 1, end_ms=opens[16_400], last=30_000) == candles[101:16_401]
+    assert read(end_ms=opens[0] - 1) == []
+    assert read(start_ms=opens[-1] + 1, last=5) == []
+
+
+def test_real_history_is_a_third_of_the_zstd_float_file(
+    read_real: Callable[[str], list[Candle]], real_candles: Path, tmp_path: Path
+) -> None:
+    name = "binancespot_BTCUSDT_15m.parquet"
+    rival = tmp_path / "rival.parquet"
+    pd.read_parquet(real_candles / name).to_parquet(rival, compression="zstd")
+    ours = cold_file.encode(cold_file.table_from_candles(read_real(name)))
+    assert len(ours) < 0.4 * rival.stat().st_size
+
+
+def test_a_parquet_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "floats.parquet"
+    pd.DataFrame({"timestamp": [1], "open": [1.0]}).to_parquet(path)
+    with pytest.raises(pa.ArrowInvalid, match="not a candle file"):
+        cold_file.decode(path.read_bytes())
