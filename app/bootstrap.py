@@ -105,21 +105,26 @@ def check_qt_libraries(*, needs_display: bool) -> None:
     """Probe what Qt would look for; its own message names the wrong library. Raises Obstacle."""
     if not sys.platform.startswith("linux"):
         return
-    wanted = dict(QT_LIBRARIES)
-    if needs_display and not os.environ.get("QT_QPA_PLATFORM"):
-        if os.environ.get("DISPLAY"):
-            wanted |= QT_X11_LIBRARIES
-        elif not os.environ.get("WAYLAND_DISPLAY"):
-            raise Obstacle(
-                "no screen found (DISPLAY is not set); run it in a desktop session, or trade "
-                "without a screen: python run.py engine --demo --autostart"
-            )
-    missing = sorted({package for name, package in wanted.items() if not _can_load(name)})
+    needs_window = needs_display and not os.environ.get("QT_QPA_PLATFORM")
+    has_x11 = bool(os.environ.get("DISPLAY"))
+    if needs_window and not has_x11 and not os.environ.get("WAYLAND_DISPLAY"):
+        raise Obstacle(
+            "no screen found (DISPLAY is not set); run it in a desktop session, or trade "
+            "without a screen: python run.py engine --demo --autostart"
+        )
+    missing = missing_packages(
+        QT_LIBRARIES | (QT_X11_LIBRARIES if needs_window and has_x11 else {})
+    )
     if missing:
         raise Obstacle(
             "Qt needs system libraries that are missing; install them with: sudo apt install "
             f"--no-install-recommends {' '.join(missing)}"
         )
+
+
+def missing_packages(libraries: dict[str, str]) -> list[str]:
+    """Packages of those libraries that this system cannot load."""
+    return sorted({package for name, package in libraries.items() if not _can_load(name)})
 
 
 def _can_load(library: str) -> bool:

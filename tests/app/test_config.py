@@ -1,0 +1,109 @@
+"""Every fault of a configuration file is one sentence that names the file and the line."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from app.config import default_config, load_config
+from app.options import StartError
+from core.models.candles import Timeframe
+from core.snapshots import AccountMode
+
+SOUND = """\
+[[accounts]]
+name = "main"
+exchange = "bybit"
+mode = "paper"
+leverage = 3
+
+[[bots]]
+account = "main"
+symbol = "ETHUSDT"
+autostart = true
+
+[bots.parameters]
+rsi_period = 21
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "trading.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_sound_file_gives_accounts_and_bots(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, SOUND))
+    assert config.world == "real"
+    assert config.accounts[0].mode is AccountMode.PAPER
+    assert config.accounts[0].leverage == Decimal(3)
+    bot = config.bots[0]
+    assert (bot.bot_id, bot.symbol, bot.timeframe) == ("ethusdt-15m", "ETHUSDT", Timeframe.M15)
+    assert bot.parameters == {"rsi_period": 21}
+    assert bot.autostart
+
+
+def test_without_a_file_one_demo_bot_is_ready() -> None:
+    config = default_config()
+    assert config.world == "demo"
+    assert [bot.symbol for bot in config.bots] == ["BTCUSDT"]
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "sentence"),
+    [
+        (('exchange = "bybit"', 'exchange = "bybti"'), 3, "did you mean 'bybit'"),
+        (('mode = "paper"', 'mode = "paperr"'), 4, "mode"),
+        (('mode = "paper"', 'mode = "live"'), 4, "needs a key reference"),
+        (("leverage = 3", "leverage = -2"), 5, "leverage is -2; it must be from 1 to 100"),
+        (("leverage = 3", "leverage = 101"), 5, "from 1 to 100"),
+        (("leverage = 3", "leverag = 3"), 5, "did you mean 'leverage'"),
+        (("leverage = 3", 'key = "AbCdEf123"'), 5, "never the key"),
+        (("leverage = 3", 'rest_url = "ftp://x"'), 5, "must begin with https://"),
+        (('account = "main"', 'account = "mian"'), 8, "did you mean 'main'"),
+        (('symbol = "ETHUSDT"', 'symbol = "eth/usdt"'), 9, "symbol"),
+        (("autostart = true", 'strategy = "macd_rsi_trnd"'), 10, "did you mean 'macd_rsi_trend'"),
+        (("autostart = true", 'timeframe = "1h"'), 10, "enters on 15m"),
+        (("autostart = true", 'kind = "UnifidBot"'), 10, "did you mean 'UnifiedBot'"),
+        (("rsi_period = 21", "rsi_perid = 21"), 13, "did you mean 'rsi_period'"),
+        (("rsi_period = 21", "rsi_period = 1"), 13, "rsi_period"),
+        (("[[accounts]]", "[accounts]"), 1, r"\[\[accounts\]\]"),
+        (("rsi_period = 21", "rsi_period = "), 13, "not valid TOML"),
+    ],
+)
+def test_a_fault_names_its_line_and_the_remedy(
+    tmp_path: Path, change: tuple[str, str], line: int, sentence: str
+) -> None:
+    path = written(tmp_path, SOUND.replace(*change))
+    with pytest.raises(StartError, match=sentence) as fault:
+        load_config(path)
+    assert str(path) in fault.value.text
+    assert f"line {line}" in fault.value.text
+    assert "\n" not in fault.value.text
+
+
+def test_a_clear_key_is_not_repeated_in_the_sentence(tmp_path: Path) -> None:
+    path = written(tmp_path, SOUND.replace("leverage = 3", 'key = "SECRETSECRET"'))
+    with pytest.raises(StartError) as fault:
+        load_config(path)
+    assert "SECRETSECRET" not in fault.value.text
+
+
+def test_demo_and_real_accounts_never_share_a_file(tmp_path: Path) -> None:
+    demo = '[[accounts]]\nname = "d"\nexchange = "bybit"\nmode = "demo"\n'
+    with pytest.raises(StartError, match="use two files"):
+        load_config(written(tmp_path, SOUND + demo))
+
+
+def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match="cannot be read"):
+        load_config(tmp_path / "nowhere.toml")
+
+
+def test_a_second_bot_of_the_same_name_is_refused(tmp_path: Path) -> None:
+    second = '[[bots]]\naccount = "main"\nsymbol = "ETHUSDT"\n'
+    with pytest.raises(StartError, match="second bot named 'ethusdt-15m'"):
+        load_config(written(tmp_path, SOUND + second))
