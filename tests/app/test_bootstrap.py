@@ -73,7 +73,7 @@ def test_no_display_names_the_way_without_one(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(sys, "platform", "linux")
     for name in ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(Obstacle, match="run.py engine"):
+    with pytest.raises(Obstacle, match=r"run\.py engine"):
         bootstrap.check_qt_libraries(needs_display=True)
 
 

@@ -33,7 +33,7 @@ def test_a_wrong_passphrase_is_one_sentence(
     monkeypatch.setenv(PASSPHRASE_VARIABLE, "correct horse")
     store_key("vault:main", KEY, SECRET, tmp_path / "vault.json")
     monkeypatch.setenv(PASSPHRASE_VARIABLE, "wrong")
-    with pytest.raises(StartError, match="passphrase .* is wrong"):
+    with pytest.raises(StartError, match=r"passphrase .* is wrong"):
         read_key("vault:main", tmp_path / "vault.json")
 
 
@@ -60,5 +60,5 @@ def test_a_key_that_is_not_there_says_how_to_store_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(PASSPHRASE_VARIABLE, "x")
-    with pytest.raises(StartError, match="run.py keys set vault:nowhere"):
+    with pytest.raises(StartError, match=r"run\.py keys set vault:nowhere"):
         read_key("vault:nowhere", tmp_path / "vault.json")
