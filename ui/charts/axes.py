@@ -18,8 +18,8 @@ from ui.charts.series import CandleSeries
 
 AXIS_WIDTH = 76
 TIME_AXIS_HEIGHT = 26
-_LABEL_INSET = 10
-_TAG_INSET = 4
+_LABEL_INSET = 9
+_TAG_INSET = 3
 _LABEL_CLEARANCE_PX = 17
 
 
@@ -82,7 +82,7 @@ class GridItem(PaneItem):
         for value in self.dashed:
             level = round(self.pane.y_of(value))
             color = theme.color("line2")
-            primitives.hline(painter, color, left=0, right=width, y=level, style="dashed")
+            primitives.hline(painter, color, left=0, right=width, y=level, style="fine")
 
 
 class BandItem(PaneItem):
@@ -132,7 +132,7 @@ class PriceAxis(SceneItem):
             )
         for tag in shown:
             width = max(
-                AXIS_WIDTH - 2 * _TAG_INSET - 1,
+                AXIS_WIDTH - 3 * _TAG_INSET - 1,
                 primitives.text_width(tag.text, weight=fonts.SEMIBOLD) + 12,
             )
             primitives.draw_tag(painter, _TAG_INSET, width, tag.y, tag)

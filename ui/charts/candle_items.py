@@ -174,9 +174,13 @@ class HistogramItem(_BarItem):
 
 
 class GapsItem(PaneItem):
-    """Missing candles: hatched blocks with their count, in every pane's full height."""
+    """Missing candles: hatched blocks of the pane's full height, with their count."""
 
     z = 3.0
+
+    def __init__(self, pane: Pane, series: CandleSeries, *, with_count: bool) -> None:
+        super().__init__(pane, series)
+        self._with_count = with_count
 
     def draw(self, painter: QPainter) -> None:
         left, right = self.pane.slots
@@ -192,12 +196,13 @@ class GapsItem(PaneItem):
             hatch = painter.brush()
             hatch.setStyle(Qt.BrushStyle.BDiagPattern)
             painter.fillRect(block, hatch)
-            self._count(painter, gap.missing, x + width / 2, width)
+            if self._with_count:
+                self._count(painter, gap.missing, x + width / 2, width)
 
     def _count(self, painter: QPainter, missing: int, centre_x: float, width: float) -> None:
         text = i18n.tr("{count} missing", count=formatting.number(missing, 0))
         wide = primitives.text_width(text)
-        if wide > width + 60:
+        if wide > width * 1.5:
             return
         y = self._rect.height() / 2
         plate = QRectF(round(centre_x - wide / 2 - 6), round(y - 9), round(wide + 12), 18)

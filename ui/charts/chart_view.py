@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from PyQt6.QtCore import QSize, QTimer, pyqtSignal
@@ -40,6 +41,7 @@ _FRAME_MS = 33
 _COUNTDOWN_MS = 500
 _HISTORY_MARGIN = 20  # slots left of the view when older bars are asked for
 _LATEST_SIZE = 28
+_AVERAGE_WIDTH = 1.25
 
 
 class CandleChart(QWidget):
@@ -64,6 +66,7 @@ class CandleChart(QWidget):
         self._position: PositionSnapshot | None = None
         self._is_stale = False
         self._is_percent = False
+        self._percent_base: float | None = None  # what 0 % is: the first close in view
         self._is_whole = False  # the oldest bar that exists is loaded
         self._asked_before_ms: int | None = None
         self._make_items()
@@ -112,18 +115,19 @@ class CandleChart(QWidget):
         self._legends = [LegendItem(price, series, 16), LegendItem(rsi, series, 13)]
         self._legends.append(LegendItem(macd, series, 13))
         self._lines = [
-            LineItem(price, series, "ema_20", "sand"),
-            LineItem(price, series, "ema_60", "t3"),
+            LineItem(price, series, "ema_20", "sand", _AVERAGE_WIDTH),
+            LineItem(price, series, "ema_60", "t3", _AVERAGE_WIDTH),
             LineItem(rsi, series, "rsi_14", "accent", 1.5),
-            LineItem(macd, series, "macd", "t2"),
-            LineItem(macd, series, "macd_signal", "sand"),
+            LineItem(macd, series, "macd", "t2", _AVERAGE_WIDTH),
+            LineItem(macd, series, "macd_signal", "sand", _AVERAGE_WIDTH),
         ]
-        price.add([self._grids[PRICE], GapsItem(price, series), self._zones, self._volume])
+        gaps = [GapsItem(pane, series, with_count=pane is price) for pane in self.canvas.panes]
+        price.add([self._grids[PRICE], gaps[PRICE], self._zones, self._volume])
         price.add([*self._lines[:2], self._candles, self._live, self._last_line, self._marks])
         price.add([self._levels, self._legends[PRICE], self._stale_pill])
-        rsi.add([BandItem(rsi, series, 30, 70), self._grids[RSI], GapsItem(rsi, series)])
+        rsi.add([BandItem(rsi, series, 30, 70), self._grids[RSI], gaps[RSI]])
         rsi.add([self._lines[2], self._legends[RSI]])
-        macd.add([self._grids[MACD], GapsItem(macd, series), self._histogram])
+        macd.add([self._grids[MACD], gaps[MACD], self._histogram])
         macd.add([*self._lines[3:], self._legends[MACD]])
 
     # Data
@@ -347,18 +351,19 @@ class CandleChart(QWidget):
         ticks = time_ticks(self._series, model.left, model.right, pane.slot_px)
         canvas.time_axis.labels = [(pane.x_of(t.slot), t.label, t.is_major) for t in ticks]
         first, _ = self._series.rows(model.left, model.right)
-        base = None
+        self._percent_base = None
         if self._is_percent and first < self._series.size:
-            base = float(self._series.column("close")[first])
+            self._percent_base = float(self._series.column("close")[first])
         for index, axis in enumerate(canvas.price_axes):
             self._grids[index].ticks = ticks
             values, axis.labels = readout.axis_labels(
-                canvas.panes[index], index, self._decimals, base
+                canvas.panes[index], index, self._decimals, self._percent_base
             )
             self._grids[index].values = values
         keys = {"A": pane.is_auto, "L": pane.is_log, "%": self._is_percent}
         canvas.corner.active = frozenset(key for key, is_on in keys.items() if is_on)
         self._latest.setVisible(self._series.size > 0 and not model.sees_last)
+        self._latest.raise_()
         self._update_last()
         self._move_cursor()
         canvas.repaint_all()
@@ -414,6 +419,8 @@ class CandleChart(QWidget):
         return formatting.countdown(min(left_ms, self._series.duration_ms))
 
     def _price(self, value: float) -> str:
+        if self._percent_base:
+            return formatting.percent(value / self._percent_base - 1)
         return formatting.price(value, self._decimals)
 
     def _update_legends(self) -> None:
@@ -424,6 +431,8 @@ class CandleChart(QWidget):
             row = at_cursor if at_cursor is not None else row
         has_averages = self.canvas.plot_width >= 1000
         parts = readout.legends(self._series, row, self._decimals, with_averages=has_averages)
+        if self._is_stale:
+            parts[PRICE] = [replace(part, hue="t3") for part in parts[PRICE]]
         for legend, part in zip(self._legends, parts, strict=True):
             legend.set_parts(part)
 

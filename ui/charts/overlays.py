@@ -104,7 +104,7 @@ class MarksItem(_TimedItem):
 
     def draw(self, painter: QPainter) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
-        painter.setPen(primitives.line_pen(theme.color("t2"), "dashed"))
+        painter.setPen(primitives.line_pen(theme.color("t2", 0.7), "fine"))
         for trade in self.connectors:
             start, end = self.x_of_time(trade.entry_ms), self.x_of_time(trade.exit_ms)
             if start is None or end is None or end < 0 or start > self._rect.width():
@@ -193,7 +193,7 @@ class CrosshairLine(SceneItem):
     """One dashed line of the crosshair, horizontal or vertical by its shape."""
 
     def draw(self, painter: QPainter) -> None:
-        painter.setPen(primitives.line_pen(theme.color("t3", 0.6), "dashed"))
+        painter.setPen(primitives.line_pen(theme.color("t3", 0.6), "fine"))
         if self._rect.width() > self._rect.height():
             painter.drawLine(QLineF(0, 0.5, self._rect.width(), 0.5))
         else:
@@ -241,13 +241,15 @@ class LegendItem(PaneItem):
 
     def draw(self, painter: QPainter) -> None:
         x = float(INSET)
-        label_ink = theme.color("t2")
+        caption = theme.color("t3")
         for part in self.legend.parts:
             width = primitives.text_width(part.label + part.value, weight=fonts.MEDIUM)
             if x + width > self._rect.width():
                 return
             if part.label:
-                x += primitives.draw_text(painter, x, self._centre_y, part.label, label_ink) + 4
+                x += 4 + primitives.draw_text(
+                    painter, x, self._centre_y, part.label, caption, weight=fonts.REGULAR
+                )
             ink = theme.color(part.hue)
             x += primitives.draw_text(painter, x, self._centre_y, part.value, ink) + part.gap
 

@@ -21,9 +21,9 @@ from ui.charts.series import Floats
 LABEL_PX = 11
 TAG_HEIGHT = 18
 PILL_HEIGHT = 20
-_DASHES = {"solid": None, "dashed": [4.0, 4.0], "dotted": [1.0, 3.0]}
+_DASHES = {"solid": None, "dashed": [4.0, 3.0], "fine": [3.0, 3.0], "dotted": [1.5, 3.0]}
 
-LineStyle = Literal["solid", "dashed", "dotted"]
+LineStyle = Literal["solid", "dashed", "fine", "dotted"]
 _HINT_AA = QPainter.RenderHint.Antialiasing
 
 

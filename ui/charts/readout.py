@@ -28,12 +28,13 @@ def axis_labels(
     low, high = pane.values
     if index == RSI:
         values = [v for v in _RSI_LEVELS if low < v < high]
-        return values, [AxisLabel(pane.y_of(v), formatting.number(v, 0)) for v in values]
+        return values, _labelled(pane, values, [formatting.number(v, 0) for v in values])
     if index == MACD:
         values = round_values(low, high, pane.height_px, _FEW_PX)
-        values = [v for v in values if abs(v) < 0.8 * max(abs(low), abs(high))]
         places = _step_decimals(values)
-        return values, [AxisLabel(pane.y_of(v), formatting.number(v, places)) for v in values]
+        values = [v for v in values if abs(v) < 0.9 * max(abs(low), abs(high))]
+        texts = [formatting.price(v, places) if v else "0" for v in values]
+        return values, _labelled(pane, values, texts)
     if percent_base is not None and percent_base > 0:
         changes = round_values(low / percent_base - 1, high / percent_base - 1, pane.height_px)
         places = max(0, _step_decimals(changes) - 2)
@@ -53,6 +54,15 @@ def axis_labels(
 
 def _step_decimals(values: list[float]) -> int:
     return decimals_of(values[1] - values[0]) if len(values) > 1 else 2
+
+
+def _labelled(pane: Pane, values: list[float], texts: list[str]) -> list[AxisLabel]:
+    return [AxisLabel(pane.y_of(value), text) for value, text in zip(values, texts, strict=True)]
+
+
+def _signed_price(value: float, decimals: int) -> str:
+    text = formatting.price(value, decimals)
+    return f"+{text}" if value > 0 else text
 
 
 def legends(
@@ -78,9 +88,9 @@ def legends(
     if with_averages:
         for label, name, ink in (("EMA 20", "ema_20", "sand"), ("EMA 60", "ema_60", "t2")):
             price.append(LegendPart(label, formatting.price(value(name), decimals), ink))
-    rsi = [LegendPart("RSI 14", "", "t2", 12), LegendPart("", _one(value("rsi_14")), "accent")]
+    rsi = [LegendPart("", "RSI 14", "t2", 16), LegendPart("", _one(value("rsi_14")), "accent")]
     places = min(decimals + 1, 9) if abs(closed) < 10 else 1
-    macd = [LegendPart("MACD 12 26 9", "", "t2", 8)]
+    macd = [LegendPart("", "MACD 12 26 9", "t2", 10)]
     histogram = value("macd_histogram")
     macd_hue = "up" if histogram >= 0 else "down"
     for number, ink in (
@@ -88,7 +98,7 @@ def legends(
         (value("macd"), "t1"),
         (value("macd_signal"), "sand"),
     ):
-        macd.append(LegendPart("", formatting.signed(number, places), ink, 10))
+        macd.append(LegendPart("", _signed_price(number, places), ink, 10))
     return [price, rsi, macd]
 
 

@@ -74,6 +74,14 @@ def day_label(time_ms: int) -> str:
     return f"{moment.month}/{moment.day}"
 
 
+def date_label(time_ms: int) -> str:
+    """`20 Nov`, as running text and the capital page write it; `11/20` elsewhere."""
+    moment = formatting.utc(time_ms)
+    if i18n.language.name == "en":
+        return f"{moment.day} {_MONTHS[moment.month - 1]}"
+    return f"{moment.month}/{moment.day}"
+
+
 def cursor_label(time_ms: int, duration_ms: int) -> str:
     """The crosshair's time: `Nov 19 20:45`, the day with its year for daily bars."""
     moment = formatting.utc(time_ms)

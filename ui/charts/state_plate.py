@@ -28,7 +28,7 @@ class StatePlate(QWidget):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DELAY_MS)
-        self._timer.timeout.connect(self.show)
+        self._timer.timeout.connect(self._appear)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.hide()
 
@@ -50,8 +50,12 @@ class StatePlate(QWidget):
         self._timer.stop()
         self._is_loading = False
         self._title, self._hint, self._ratio = title, hint, None
-        self.show()
+        self._appear()
         self.update()
+
+    def _appear(self) -> None:
+        self.raise_()
+        self.show()
 
     def clear(self) -> None:
         self._timer.stop()
