@@ -30,6 +30,16 @@ UNKNOWN_OUTCOME = {
     10016: "Bybit reported an internal error",
     10019: "Bybit's trade service is restarting",
     10429: "the trading service is overloaded",
+    170001: "Bybit reported an internal error",
+    170007: "Bybit's server timed out",
+    170032: "Bybit reported a network error",
+    170035: "Bybit is still processing the request",
+    170146: "creating the order timed out at Bybit",
+    170147: "cancelling the order timed out at Bybit",
+    170212: "Bybit is still processing the request",
+    170234: "Bybit reported a system error",
+    170310: "changing the order timed out at Bybit",
+    3400214: "Bybit reported a server error",
 }
 RATE_LIMITED = frozenset({10006, 10018})  # per UID and endpoint; per IP
 NOT_MODIFIED = frozenset(

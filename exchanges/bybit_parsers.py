@@ -62,8 +62,8 @@ class TickerFields(msgspec.Struct, rename="camel", gc=False):
     mark_price: str | UnsetType = UNSET
     bid1_price: str | UnsetType = UNSET
     ask1_price: str | UnsetType = UNSET
-    high_price24h: str | UnsetType = UNSET
-    low_price24h: str | UnsetType = UNSET
+    high_24h: str | UnsetType = msgspec.field(name="highPrice24h", default=UNSET)
+    low_24h: str | UnsetType = msgspec.field(name="lowPrice24h", default=UNSET)
     price24h_pcnt: str | UnsetType = UNSET
     turnover24h: str | UnsetType = UNSET
     funding_rate: str | UnsetType = UNSET
@@ -145,8 +145,8 @@ def merge_ticker(previous: Ticker | None, data: TickerFields, time_ms: int) -> T
         _changed(data.mark_price, old.mark_price),
         _changed(data.bid1_price, old.bid_price),
         _changed(data.ask1_price, old.ask_price),
-        _changed(data.high_price24h, old.high_24h),
-        _changed(data.low_price24h, old.low_24h),
+        _changed(data.high_24h, old.high_24h),
+        _changed(data.low_24h, old.low_24h),
         _changed(data.price24h_pcnt, old.change_24h_ratio),
         _changed(data.turnover24h, old.turnover_24h),
         _changed(data.funding_rate, old.funding_rate),

@@ -1,0 +1,112 @@
+"""One port per account, and clear words where there is none."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import random
+
+import pytest
+
+from core.clock import ManualClock
+from core.snapshots import AccountMode
+from exchanges.credentials import Credentials
+from exchanges.exchange_manager import AccountSpec, ExchangeManager
+
+
+class NoLimiter:
+    async def wait(self, family, tokens=1):
+        """Nothing to wait for."""
+
+    def correct(self, family, headers):
+        """Nothing to learn."""
+
+    def penalise(self, family, retry_after_s):
+        """Nothing to hold back."""
+
+
+def spec(name="main", exchange="bybit", mode=AccountMode.DEMO, credentials=None):
+    return AccountSpec(
+        name=name,
+        exchange=exchange,
+        mode=mode,
+        clock=ManualClock(),
+        limiter=NoLimiter(),
+        credentials=credentials,
+        rest_url="http://127.0.0.1:9",
+    )
+
+
+KEYS = Credentials("canary-key", "canary-secret")
+
+
+@pytest.fixture
+async def manager():
+    manager = ExchangeManager(random.Random(1))
+    yield manager
+    await manager.stop()
+
+
+async def test_everybody_gets_the_same_port(manager):
+    port = manager.add(spec(credentials=KEYS))
+    assert manager.port("main") is port
+    assert (port.account, port.exchange) == ("main", "bybit")
+    assert manager.accounts == ["main"]
+
+
+async def test_a_paper_account_needs_no_key(manager):
+    port = manager.add(spec(mode=AccountMode.PAPER))
+    assert (port.account, port.exchange) == ("main", "bybit")
+
+
+async def test_an_unknown_exchange_is_named_with_what_was_probably_meant(manager):
+    with pytest.raises(ValueError, match=r"Unknown exchange 'bybot'.*Did you mean 'bybit'\?"):
+        manager.add(spec(exchange="bybot"))
+
+
+async def test_two_accounts_of_one_name_are_refused(manager):
+    manager.add(spec(credentials=KEYS))
+    with pytest.raises(ValueError, match="two accounts named 'main'"):
+        manager.add(spec(credentials=KEYS))
+
+
+async def test_trading_without_a_key_is_refused(manager):
+    with pytest.raises(ValueError, match="needs an API key"):
+        manager.add(spec(mode=AccountMode.LIVE))
+
+
+async def test_ports_stop_in_reverse_order_and_one_fault_keeps_none(
+    manager, fail_on_unexpected_log
+):
+    stopped = []
+    for name in ("first", "second", "third"):
+        port = manager.add(spec(name, credentials=KEYS))
+
+        async def stop(name=name, really_stop=port.stop):
+            stopped.append(name)
+            await really_stop()
+            if name == "second":
+                raise RuntimeError("socket trouble")
+
+        port.stop = stop
+    await manager.stop()
+    assert stopped == ["third", "second", "first"]
+    assert "second did not stop cleanly" in fail_on_unexpected_log.pop().getMessage()
+    assert manager.accounts == []
+
+
+@pytest.mark.parametrize("show", [repr, str, "{}".format, lambda c: repr(spec(credentials=c))])
+def test_credentials_show_nothing(show):
+    assert "canary" not in show(KEYS)
+
+
+def test_credentials_are_never_pickled_or_copied():
+    for take in (pickle.dumps, copy.copy):
+        with pytest.raises(TypeError):
+            take(KEYS)
+
+
+def test_credentials_black_themselves_out_of_a_text():
+    assert KEYS.redact("origin_string[1canary-key5000] canary-secret") == (
+        "origin_string[1***5000] ***"
+    )
