@@ -25,8 +25,8 @@ _PART = "portfolio"
 class PortfolioManager:
     """Subscribes Signal; publishes OrderRequest, or Reject (ours) with the numbers.
 
-    While an order of it for a symbol is on its way, further signals for that symbol do nothing:
-    the position they would be judged by is about to change.
+    While an entry of it for a symbol is on its way, no second one follows, and one exit does not
+    follow another: the position they would be judged by is about to change.
     """
 
     def __init__(
@@ -48,19 +48,18 @@ class PortfolioManager:
         self._position_of = position_of
         self._sizing = sizing
         self._make_client_order_id = make_client_order_id
-        self._on_their_way: dict[tuple[str, str], str] = {}  # (account, symbol) -> order id
+        self._on_their_way: dict[tuple[str, str], OrderRequest] = {}  # by account and symbol
         bus.subscribe(Signal, self._on_signal, part=_PART)
         bus.subscribe(Order, self._on_order, part=_PART)
         bus.subscribe(Reject, self._on_reject, part=_PART)
 
     def _on_signal(self, signal: Signal) -> None:
-        if (signal.account, signal.symbol) in self._on_their_way:
-            return
+        pending = self._on_their_way.get((signal.account, signal.symbol))
         position = self._position_of(signal.account, signal.symbol)
         if position is None or position.is_flat:
-            if signal.direction != 0:
+            if signal.direction != 0 and pending is None:
                 self._enter(signal)
-        elif signal.direction * position.side.sign <= 0:
+        elif signal.direction * position.side.sign <= 0 and not (pending and pending.reduce_only):
             self._exit(signal, position)
 
     def _enter(self, signal: Signal) -> None:
@@ -121,7 +120,7 @@ class PortfolioManager:
         )
 
     def _request(self, request: OrderRequest) -> None:
-        self._on_their_way[request.account, request.symbol] = request.client_order_id
+        self._on_their_way[request.account, request.symbol] = request
         self._bus.publish(request)
 
     def _reject(self, signal: Signal, quantity: Decimal, code: str, text: str) -> None:
@@ -147,7 +146,8 @@ class PortfolioManager:
         self._arrived(reject.account, reject.symbol, reject.client_order_id)
 
     def _arrived(self, account: str, symbol: str, client_order_id: str) -> None:
-        if self._on_their_way.get((account, symbol)) == client_order_id:
+        pending = self._on_their_way.get((account, symbol))
+        if pending is not None and pending.client_order_id == client_order_id:
             del self._on_their_way[account, symbol]
 
 
