@@ -49,6 +49,7 @@ class CommandHandler:
             instruments=[i for desk in desks for i in desk.instruments.values()],
             strategies=list(STRATEGIES),
             backlog=self._engine.records.backlog(backlog),
+            last_seq=self._engine.records.last_seq,
             snapshot=self._builder.build(charts),
         )
 

@@ -17,7 +17,15 @@ from pathlib import Path
 import msgspec
 
 from app.command_handler import CommandHandler
-from core.commands import Attach, CommandResult, FeedMessage, Request, SnapshotMessage, StopEngine
+from core.commands import (
+    Attach,
+    AttachedMessage,
+    CommandResult,
+    FeedMessage,
+    Request,
+    SnapshotMessage,
+    StopEngine,
+)
 from core.engine import Engine
 from core.link_protocol import (
     LinkError,
@@ -43,6 +51,7 @@ class _Screen:
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self.writer = writer
         self.is_attached = False
+        self.backlog = 0
         self.charts: list[tuple[str, Timeframe]] = []
         self.pending: list[FeedItem] = []
 
@@ -67,6 +76,7 @@ class LinkServer:
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         engine.records.listeners.append(self._on_record)
+        engine.on_instruments.append(self._greet_again)
 
     async def start(self, runtime_file: Path) -> None:
         """Listen on a free loopback port and say where in `runtime_file`."""
@@ -112,7 +122,16 @@ class LinkServer:
         attached = self._handler.attached(command.backlog, screen.charts)
         screen.pending.clear()  # what it holds is in the backlog
         screen.is_attached = True
+        screen.backlog = command.backlog
         screen.send(CommandResult(request.request_id, ok=True, attached=attached))
+
+    def _greet_again(self) -> None:
+        """The exchange's instruments are known now."""
+        for screen in self._screens:
+            if screen.is_attached:
+                attached = self._handler.attached(screen.backlog, screen.charts)
+                screen.pending.clear()
+                screen.send(AttachedMessage(attached))
 
     async def _answer(self, screen: _Screen, request: Request) -> None:
         result, charts = await self._handler.handle(request)

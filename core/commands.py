@@ -135,4 +135,10 @@ class FeedMessage(_Command, frozen=True):
     items: list[FeedItem]
 
 
-ServerMessage = CommandResult | SnapshotMessage | FeedMessage
+class AttachedMessage(_Command, frozen=True):
+    """The greeting again, because something in it has changed: start over from it."""
+
+    attached: Attached
+
+
+ServerMessage = CommandResult | SnapshotMessage | FeedMessage | AttachedMessage

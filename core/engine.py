@@ -74,6 +74,7 @@ class Engine:
         self.data_dir = data_dir
         self.bots: dict[str, UnifiedBot] = {}
         self.records = RecordFeed(clock)
+        self.on_instruments: list[Callable[[], None]] = []
         self.probe = LoopGapProbe(clock)
         self.charts = {name: ChartService(feed) for name, feed in feeds.items()}
         self.state = EngineState.STARTING
@@ -101,6 +102,8 @@ class Engine:
         self.state, self.state_text = EngineState.RECONCILING, "Connecting and reconciling."
         for desk in self.desks.values():
             await desk.start()
+        for listener in self.on_instruments:
+            listener()
         for feed in self.feeds.values():
             self.supervisor.keep_running(f"{feed.port.exchange}: data monitor", feed.monitor)
             feed.port.subscribe_tickers(self._ticker_symbols(feed))

@@ -316,7 +316,9 @@ class CandleBlock(msgspec.Struct, frozen=True):
 
 
 class Attached(msgspec.Struct, frozen=True):
-    """First answer to a screen: who the engine is, and the newest part of the ordered list."""
+    """First answer to a screen: who the engine is, and the newest part of the ordered list
+    without closed candles (a chart asks for its history). Sent again when the exchange's
+    instruments have become known."""
 
     protocol_version: int
     engine_pid: int
@@ -324,4 +326,5 @@ class Attached(msgspec.Struct, frozen=True):
     instruments: list[Instrument]
     strategies: list[str]
     backlog: list[FeedItem]
+    last_seq: int  # the next item of the ordered list has the number after this
     snapshot: EngineSnapshot

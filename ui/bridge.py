@@ -23,6 +23,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from core.commands import (
     AddBot,
     Attach,
+    AttachedMessage,
     CancelOrder,
     ClosePosition,
     Command,
@@ -201,7 +202,7 @@ class EngineLink(QObject):
     def _welcome(self, attached: Attached, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
         self.engine_pid = attached.engine_pid
-        self._last_seq = attached.backlog[-1].seq if attached.backlog else None
+        self._last_seq = attached.last_seq
         self._last_word_s = time.monotonic()
         self._set_state(LinkState.ATTACHED, "")
         self.attached.emit(attached)
@@ -213,6 +214,9 @@ class EngineLink(QObject):
             self.snapshot.emit(message.snapshot)
         elif isinstance(message, FeedMessage):
             self._take_items(message.items)
+        elif isinstance(message, AttachedMessage):
+            assert self._writer is not None
+            self._welcome(message.attached, self._writer)
         else:
             answer = self._waiting.get(message.request_id)
             if answer is not None and not answer.done():

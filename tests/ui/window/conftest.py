@@ -355,7 +355,8 @@ class LinkServer:
                 return CommandResult(request_id, False, "wrong token")
             self.attach_count += 1
             attached = Attached(PROTOCOL_VERSION, 4242, "data", _instruments(), ["macd_rsi_trend"],
-                                self.backlog, self.snapshot)  # fmt: skip
+                                self.backlog, self.backlog[-1].seq if self.backlog else 0,
+                                self.snapshot)  # fmt: skip
             return CommandResult(request_id, True, attached=attached)
         self.commands.append(command)
         if isinstance(command, GetCandles):
@@ -393,7 +394,7 @@ def still_bridge(tmp_path: Path, qapp: QApplication) -> Iterator[Bridge]:
     made = Bridge(tmp_path)
     made.take_attached(
         Attached(PROTOCOL_VERSION, 4242, "data", _instruments(), ["macd_rsi_trend"],
-                 sample_backlog(), rich_snapshot())
+                 sample_backlog(), sample_backlog()[-1].seq, rich_snapshot())
     )  # fmt: skip
     made.take_snapshot(rich_snapshot())
     yield made
