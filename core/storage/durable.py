@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,10 +28,12 @@ def replace_atomic(path: Path, write: Callable[[Path], None], *, private: bool =
 
     Raises whatever `write` raises, or OSError; `path` is then untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    make_folder(path.parent)
+    # One name per thread: two that write the same file must not mix their halves.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
-        temporary.touch(mode=0o600 if private else 0o644)
+        temporary.unlink(missing_ok=True)  # a dead process of our id may have left it, readable
+        temporary.touch(mode=0o600 if private else 0o644, exist_ok=False)
         write(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
@@ -39,6 +42,14 @@ def replace_atomic(path: Path, write: Callable[[Path], None], *, private: bool =
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
     sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Create the folder and its parents so that they survive a power cut. Raises OSError."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -25,18 +25,23 @@ class InstanceLock:
         self._file: BinaryIO | None = None
 
     def acquire(self) -> None:
-        """Take the lock or raise AlreadyRunning at once. Raises OSError if not writable."""
+        """Take the lock or raise AlreadyRunning at once. Raises OSError if the file cannot be
+        written, or if its file system knows no locks."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "rb+", buffering=0)
         try:
-            _lock(file)
-        except OSError:
-            pid_text = file.read(32).decode("ascii", "replace").strip()
+            try:
+                _lock(file)
+            except (BlockingIOError, PermissionError):  # how POSIX, how Windows says "held"
+                pid_text = file.read(32).decode("ascii", "replace").strip()
+                pid = int(pid_text) if pid_text.isdigit() else 0
+                raise AlreadyRunning(self._path, pid) from None
+            file.seek(0)
+            file.truncate()
+            file.write(str(os.getpid()).encode())
+        except BaseException:
             file.close()
-            raise AlreadyRunning(self._path, int(pid_text) if pid_text.isdigit() else 0) from None
-        file.seek(0)
-        file.truncate()
-        file.write(str(os.getpid()).encode())
+            raise
         self._file = file
 
     def release(self) -> None:
