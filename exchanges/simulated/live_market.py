@@ -1,7 +1,8 @@
 """A market fed from outside: a real exchange's prices for the simulated matching (paper trading).
 
-It remembers only what the venue has not yet processed, and the newest quote. A price that arrives
-late is stamped just after what the venue has already seen: time never goes back for the books.
+It remembers a few minutes of trades, for the venue to process, and the newest quote. A price that
+arrives late is stamped just after what the venue has already seen: time never goes back for the
+books.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from core.models.instruments import Instrument
 from core.models.orders import Side
 from exchanges.simulated.market import DayStatistics, Level, OrderBook, Tick, TickBlock
 
+_TICKS_AT_MOST = 2000  # of a symbol; the venue takes them twenty times a second
 _LEVEL_GAP = Decimal("0.0001")  # of the price, between assumed levels of the book
 
 
@@ -37,7 +39,7 @@ class LiveMarket:
         self.start_ms = start_ms
         self.instruments = instruments
         self._level_notional = level_notional
-        self._pending: dict[str, list[Tick]] = {symbol: [] for symbol in instruments}
+        self._kept: dict[str, list[Tick]] = {symbol: [] for symbol in instruments}
         self._newest: dict[str, Tick] = {}
         self._tickers: dict[str, Ticker] = {}
         self._handed_out_ms = start_ms
@@ -71,15 +73,17 @@ class LiveMarket:
         earliest_ms = max(self._handed_out_ms + 1, newest.time_ms if newest else 0)
         tick = Tick(max(time_ms, earliest_ms), instrument.round_price(price), quantity, taker_side)
         self._newest[symbol] = tick
-        self._pending[symbol].append(tick)
+        kept = self._kept[symbol]
+        kept.append(tick)
+        if len(kept) > _TICKS_AT_MOST:
+            del kept[: _TICKS_AT_MOST // 2]
 
     def ticks(self, symbol: str, start_ms: int, end_ms: int) -> TickBlock:
-        """Handed out once: ticks up to `end_ms` are forgotten when the next range is asked for."""
         instrument = self.instruments[symbol]
-        pending = self._pending[symbol]
-        del pending[: bisect_right(pending, start_ms, key=lambda tick: tick.time_ms)]
         self._handed_out_ms = max(self._handed_out_ms, end_ms)
-        chosen = pending[: bisect_right(pending, end_ms, key=lambda tick: tick.time_ms)]
+        kept = self._kept[symbol]
+        first = bisect_right(kept, start_ms, key=lambda tick: tick.time_ms)
+        chosen = kept[first : bisect_right(kept, end_ms, key=lambda tick: tick.time_ms)]
         tick_size, step = instrument.tick_size, instrument.quantity_step
         return TickBlock(
             instrument,
@@ -105,6 +109,7 @@ class LiveMarket:
         limit: int = 200,
     ) -> list[Candle]:
         """Raises LookupError always: the exchange's own data port has the candles."""
+        del now_ms, start_ms, end_ms, limit
         raise LookupError(f"{symbol} {timeframe.value}: live prices keep no candles here.")
 
     def order_book(self, symbol: str, now_ms: int, depth: int) -> OrderBook:

@@ -8,7 +8,6 @@ arithmetic decides the bits, so a seed means the same market on every machine an
 from __future__ import annotations
 
 import hashlib
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +42,9 @@ def bits(key: int, first: int, count: int) -> Bits:
 
 def uniform(random_bits: Bits) -> Floats:
     """In [0, 1)."""
-    return cast("Floats", (random_bits >> np.uint64(11)).astype(np.float64) * 2.0**-53)
+    unit: Floats = (random_bits >> np.uint64(11)).astype(np.float64)
+    unit *= 2.0**-53
+    return unit
 
 
 def bell(random_bits: Bits) -> Floats:
@@ -61,4 +62,4 @@ def smooth(key: int, first: int, count: int, scale: int) -> Floats:
     first_node = first // scale
     nodes = bell(bits(key, first_node, (first + count - 1) // scale - first_node + 2))
     at = np.arange(first - first_node * scale, first - first_node * scale + count) / scale
-    return cast("Floats", np.interp(at, np.arange(len(nodes)), nodes))
+    return np.interp(at, np.arange(len(nodes)), nodes)

@@ -8,7 +8,7 @@ are immutable: a change makes a new value, so an event never changes after it wa
 from __future__ import annotations
 
 import enum
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Generic, TypeVar
 
 import msgspec
@@ -20,6 +20,7 @@ from core.models.positions import Balance, Position
 from exchanges.simulated.market import TickBlock
 
 T = TypeVar("T")
+_TWELVE_DIGITS = Context(prec=12)
 
 
 class RejectReason(enum.StrEnum):
@@ -138,12 +139,14 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VenueOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """Newest state of one order. `sequence` grows with every change at the venue.
+    """Newest state of one order. `sequence` grows with every change at the venue; `priority` is
+    the one at which the order took its place in the queue.
 
     `filled_value` is the sum of price x quantity over fills; `fee` likewise, quote currency.
     """
 
     sequence: int
+    priority: int
     order_id: str
     client_order_id: str
     account: str
@@ -181,8 +184,10 @@ class VenueOrder(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def average_price(self) -> Decimal | None:
-        """Mean fill price, as many digits as it takes; None before the first fill."""
-        return self.filled_value / self.filled_quantity if self.filled_quantity else None
+        """Mean fill price to twelve digits; None before the first fill."""
+        if not self.filled_quantity:
+            return None
+        return _TWELVE_DIGITS.divide(self.filled_value, self.filled_quantity)
 
     @property
     def is_protection(self) -> bool:
