@@ -235,20 +235,25 @@ def limiter() -> OpenLimiter:
 
 
 @pytest.fixture
+def jitter() -> random.Random:
+    return SmallJitter(7)
+
+
+@pytest.fixture
 def recorder() -> Recorder:
     return Recorder()
 
 
 @pytest.fixture
 async def exchange(
-    bybit: ScriptedBybit, clock: ManualClock, limiter: OpenLimiter
+    bybit: ScriptedBybit, clock: ManualClock, limiter: OpenLimiter, jitter: random.Random
 ) -> AsyncIterator[BybitExchange]:
     port = BybitExchange(
         "main",
         credentials=Credentials(KEY, SECRET),
         clock=clock,
         limiter=limiter,
-        rng=SmallJitter(7),
+        rng=jitter,
         rest_url=f"http://{bybit.url}",
         ws_public_url=f"ws://{bybit.url}/v5/public/linear",
         ws_private_url=f"ws://{bybit.url}/v5/private",
