@@ -142,22 +142,31 @@ class PaperExchange:
         if self._books is not None:
             return
         instruments = {item.symbol: item for item in await self._data.fetch_instruments()}
-        for ticker in await self._data.fetch_tickers():
-            self._tickers.setdefault(ticker.symbol, ticker)
+        tickers = await self._data.fetch_tickers()
         market = LiveMarket(f"live prices of {self.exchange}", self._clock.time_ms(), instruments)
+        for ticker in tickers:  # restored books need a price before the first question
+            self._tickers.setdefault(ticker.symbol, ticker)
+            market.on_ticker(self._tickers[ticker.symbol])
+        store = VenueStore(self._store_path)
         try:
             venue = Venue(
                 market=market,
                 clock=self._clock,
                 initial_balance=self._initial_balance,
-                store=VenueStore(self._store_path),
+                store=store,
             )
         except BooksMismatch as mismatch:
+            store.close()
             raise RequestRejected(str(mismatch)) from None
         self._books = _Books(market, venue, venue.account(self._account_name))
-        account = self._books.account
-        symbols = {order.symbol for order in account.open_orders()}
-        for symbol in symbols | {position.symbol for position in account.positions()}:
+        try:
+            symbols = {order.symbol for order in self._read(Account.open_orders)}
+            symbols |= {position.symbol for position in self._read(Account.positions)}
+        except Unavailable:
+            self._books = None
+            venue.close()
+            raise
+        for symbol in symbols:
             self._follow(symbol)
         venue.on_event.append(_Relay(listener, self._account_name).post)
         self._matching = asyncio.create_task(self._match(venue), name="paper matching")
@@ -212,15 +221,15 @@ class PaperExchange:
         return None if found is None else found.to_order(self._account_name)
 
     async def fetch_open_orders(self) -> list[Order]:
-        found = self._read(lambda account: account.open_orders())
+        found = self._read(Account.open_orders)
         return [order.to_order(self._account_name) for order in found]
 
     async def fetch_positions(self) -> list[Position]:
-        found = self._read(lambda account: account.positions())
+        found = self._read(Account.positions)
         return [_plain(Position, position) for position in found]
 
     async def fetch_balance(self) -> Balance:
-        return _plain(Balance, self._read(lambda account: account.wallet()))
+        return _plain(Balance, self._read(Account.wallet))
 
     async def fetch_fills(self, start_ms: int) -> list[Fill]:
         fills: list[Fill] = []
@@ -296,6 +305,8 @@ class PaperExchange:
                 else RequestRejected
             )
             raise kind(refusal.text, refusal.reason.value) from None
+        except LookupError as fault:
+            raise RequestRejected(f"There is no price yet: {fault}") from fault
         except (OSError, sqlite3.Error) as fault:
             raise OutcomeUnknown(f"The paper books could not be written: {fault}.") from fault
 
@@ -304,6 +315,8 @@ class PaperExchange:
             raise Unavailable("The paper account is not open.")
         try:
             return question(self._books.account)
+        except LookupError as fault:  # a held symbol that the exchange no longer quotes
+            raise Unavailable(f"There is no price yet: {fault}") from fault
         except (OSError, sqlite3.Error) as fault:
             raise Unavailable(f"The paper books could not be read: {fault}.") from fault
 
