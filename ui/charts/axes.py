@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from ui import fonts, theme
 from ui.charts import primitives
-from ui.charts.pane import Pane, PaneItem
+from ui.charts.pane import Pane, PanePart
 from ui.charts.primitives import TAG_HEIGHT, RectBatch, Tag
 from ui.charts.scales import TimeTick
 from ui.charts.series import CandleSeries
@@ -52,10 +52,8 @@ class SceneItem(QGraphicsItem):
         raise NotImplementedError
 
 
-class GridItem(PaneItem):
+class GridPart(PanePart):
     """Horizontal at every round value, vertical at the labelled times; one draw call."""
-
-    z = 1.0
 
     def __init__(self, pane: Pane, series: CandleSeries, dashed: tuple[float, ...] = ()) -> None:
         super().__init__(pane, series)
@@ -64,11 +62,11 @@ class GridItem(PaneItem):
         self.dashed = dashed
         self._batch = RectBatch()
 
-    def draw(self, painter: QPainter) -> None:
-        width, height = self._rect.width(), self._rect.height()
+    def draw(self, painter: QPainter, exposed: QRectF) -> None:
+        left, width, height = exposed.left(), exposed.width(), self.pane.height_px
         across = [round(self.pane.y_of(v)) for v in self.values if v not in self.dashed]
         down = [int(self.pane.x_of(tick.slot)) for tick in self.ticks]
-        x = np.array([0] * len(across) + down, np.float64)
+        x = np.array([left] * len(across) + down, np.float64)
         y = np.array(across + [0] * len(down), np.float64)
         is_across = np.arange(x.size) < len(across)
         self._batch.fill(
@@ -82,22 +80,20 @@ class GridItem(PaneItem):
         for value in self.dashed:
             level = round(self.pane.y_of(value))
             color = theme.color("line2")
-            primitives.hline(painter, color, left=0, right=width, y=level, style="fine")
+            primitives.hline(painter, color, left=0, right=exposed.right(), y=level, style="fine")
 
 
-class BandItem(PaneItem):
+class BandPart(PanePart):
     """The tinted band of an oscillator, 30 to 70."""
-
-    z = 0.0
 
     def __init__(self, pane: Pane, series: CandleSeries, low: float, high: float) -> None:
         super().__init__(pane, series)
         self._low, self._high = low, high
 
-    def draw(self, painter: QPainter) -> None:
+    def draw(self, painter: QPainter, exposed: QRectF) -> None:
         top, bottom = self.pane.y_of(self._high), self.pane.y_of(self._low)
         painter.fillRect(
-            QRectF(0, round(top), self._rect.width(), round(bottom - top)),
+            QRectF(exposed.left(), round(top), exposed.width(), round(bottom - top)),
             theme.color("accent", 0.05),
         )
 

@@ -14,14 +14,8 @@ from core.models.orders import Order
 from core.snapshots import CandleBlock, FillRecord, LiveCandle, PositionSnapshot
 from ui import formatting, i18n, icons, theme
 from ui.charts import autoscale, levels, readout, trades
-from ui.charts.axes import AXIS_WIDTH, BandItem, GridItem
-from ui.charts.candle_items import (
-    CandlesItem,
-    GapsItem,
-    HistogramItem,
-    LiveCandleItem,
-    VolumeItem,
-)
+from ui.charts.axes import AXIS_WIDTH, BandPart, GridPart
+from ui.charts.candle_parts import CandlesPart, GapsPart, HistogramPart, VolumePart
 from ui.charts.canvas import MACD, PRICE, RSI, ChartCanvas
 from ui.charts.overlays import (
     LastPriceItem,
@@ -29,9 +23,9 @@ from ui.charts.overlays import (
     LevelsItem,
     MarksItem,
     StalePill,
-    ZonesItem,
+    ZonesPart,
 )
-from ui.charts.pane import LineItem
+from ui.charts.pane import Layer, LinePart, Pane, PanePart
 from ui.charts.primitives import Tag
 from ui.charts.scales import time_ticks
 from ui.charts.series import CandleSeries
@@ -41,7 +35,6 @@ _FRAME_MS = 33
 _COUNTDOWN_MS = 500
 _HISTORY_MARGIN = 20  # slots left of the view when older bars are asked for
 _LATEST_SIZE = 28
-_AVERAGE_WIDTH = 1.25
 
 
 class CandleChart(QWidget):
@@ -99,36 +92,41 @@ class CandleChart(QWidget):
         series = self._series
         price, rsi, macd = self.canvas.panes
         self._grids = [
-            GridItem(price, series),
-            GridItem(rsi, series, (70.0, 30.0)),
-            GridItem(macd, series),
+            GridPart(price, series),
+            GridPart(rsi, series, (70.0, 30.0)),
+            GridPart(macd, series),
         ]
-        self._candles = CandlesItem(price, series)
-        self._live = LiveCandleItem(price, series)
-        self._volume = VolumeItem(price, series)
-        self._histogram = HistogramItem(macd, series)
-        self._zones = ZonesItem(price, series)
+        gaps = [GapsPart(pane, series, with_count=pane is price) for pane in self.canvas.panes]
+        self._zones = ZonesPart(price, series)
+        self._volume = VolumePart(price, series)
+        self._histogram = HistogramPart(macd, series)
+        self._candles = CandlesPart(price, series)
+
+        def line(pane: Pane, name: str, hue: str, width: float = 1.25) -> LinePart:
+            return LinePart(pane, series, name, hue, width=width)
+
+        averages = [line(price, "ema_20", "sand"), line(price, "ema_60", "t3")]
+        parts: list[list[PanePart]] = [
+            [gaps[PRICE], self._grids[PRICE], self._zones, self._volume, *averages, self._candles],
+            [BandPart(rsi, series, 30, 70), gaps[RSI], self._grids[RSI]],
+            [gaps[MACD], self._grids[MACD], self._histogram],
+        ]
+        parts[RSI].append(line(rsi, "rsi_14", "accent", 1.5))
+        parts[MACD] += [line(macd, "macd", "t2"), line(macd, "macd_signal", "sand")]
+        self._layers = [
+            Layer(pane, series, drawn) for pane, drawn in zip(self.canvas.panes, parts, strict=True)
+        ]
         self._levels = LevelsItem(price, series)
         self._marks = MarksItem(price, series)
         self._last_line = LastPriceItem(price, series)
         self._stale_pill = StalePill(price, series)
-        self._legends = [LegendItem(price, series, 16), LegendItem(rsi, series, 13)]
-        self._legends.append(LegendItem(macd, series, 13))
-        self._lines = [
-            LineItem(price, series, "ema_20", "sand", _AVERAGE_WIDTH),
-            LineItem(price, series, "ema_60", "t3", _AVERAGE_WIDTH),
-            LineItem(rsi, series, "rsi_14", "accent", 1.5),
-            LineItem(macd, series, "macd", "t2", _AVERAGE_WIDTH),
-            LineItem(macd, series, "macd_signal", "sand", _AVERAGE_WIDTH),
+        self._legends = [
+            LegendItem(pane, series, centre_y)
+            for pane, centre_y in zip(self.canvas.panes, (16, 13, 13), strict=True)
         ]
-        gaps = [GapsItem(pane, series, with_count=pane is price) for pane in self.canvas.panes]
-        price.add([self._grids[PRICE], gaps[PRICE], self._zones, self._volume])
-        price.add([*self._lines[:2], self._candles, self._live, self._last_line, self._marks])
-        price.add([self._levels, self._legends[PRICE], self._stale_pill])
-        rsi.add([BandItem(rsi, series, 30, 70), self._grids[RSI], gaps[RSI]])
-        rsi.add([self._lines[2], self._legends[RSI]])
-        macd.add([self._grids[MACD], gaps[MACD], self._histogram])
-        macd.add([*self._lines[3:], self._legends[MACD]])
+        for pane, layer, legend in zip(self.canvas.panes, self._layers, self._legends, strict=True):
+            pane.add([layer, legend])
+        price.add([self._last_line, self._marks, self._levels, self._stale_pill])
 
     # Data
 
@@ -208,7 +206,6 @@ class CandleChart(QWidget):
     def _take(self, candle: LiveCandle) -> None:
         model = self.canvas.viewport_model
         before = self._series.last_slot
-        self._live.moved()
         if not self._series.upsert(candle):
             return
         if before < 0:
@@ -222,9 +219,8 @@ class CandleChart(QWidget):
         if is_new or not is_newest or self._rescale():
             self._refresh()
             return
-        for item in (*self._lines, self._histogram, self._volume):
-            item.refresh_from(self._series.last_slot)
-        self._live.update()
+        for layer in self._layers:
+            layer.invalidate_from(self._series.last_slot)
         self._update_last()
         if self.canvas.cursor is None:
             self._update_legends()
@@ -265,14 +261,20 @@ class CandleChart(QWidget):
             quantity = formatting.quantity(self._position.position.quantity)
             shown, zones = levels.position_levels(self._position, quantity)
         shown += levels.order_levels(self._orders, self._symbol, self._position)
-        self._levels.levels, self._zones.zones = shown, zones
-        self._refresh()
+        has_moved = [x.price for x in shown] != [x.price for x in self._levels.levels]
+        self._levels.levels = shown
+        if has_moved or zones != self._zones.zones:
+            self._zones.zones = zones
+            self._refresh()
+        else:  # only money and % in the pills
+            self._levels.update()
 
     def set_marks_visible(self, visible: bool) -> None:
         """Shows or hides fills and lines of orders (the toolbar's eye)."""
-        for item in (self._marks, self._levels, self._zones):
-            item.setVisible(visible)
-        self._update_last_tag()
+        self._marks.setVisible(visible)
+        self._levels.setVisible(visible)
+        self._zones.is_visible = visible
+        self._refresh()
 
     # States
 
@@ -287,8 +289,8 @@ class CandleChart(QWidget):
         if self._is_stale == (seconds is not None):
             return
         self._is_stale = seconds is not None
-        for item in (self._candles, self._live, self._volume, self._histogram):
-            item.is_stale = self._is_stale
+        for part in (self._candles, self._volume, self._histogram):
+            part.is_stale = self._is_stale
         self._refresh()
 
     def set_market_clock(self, market_time_ms: Callable[[], int]) -> None:
@@ -344,7 +346,6 @@ class CandleChart(QWidget):
         canvas, model = self.canvas, self.canvas.viewport_model
         for pane in canvas.panes:
             pane.set_slots(model.left, model.right)
-        self._live.moved()
         self._last_line.moved()
         self._rescale()
         pane = canvas.panes[PRICE]
@@ -366,6 +367,8 @@ class CandleChart(QWidget):
         self._latest.raise_()
         self._update_last()
         self._move_cursor()
+        for layer in self._layers:
+            layer.invalidate()
         canvas.repaint_all()
         self._ask_for_history()
 
@@ -465,4 +468,5 @@ class CandleChart(QWidget):
         self._latest.setToolTip(i18n.tr("Go to the newest bar"))
         self._latest.setAccessibleName(i18n.tr("Go to the newest bar"))
         self.canvas.apply_theme()
-        self._read_levels()
+        self._read_levels()  # their words may be in another language
+        self._refresh()

@@ -13,7 +13,7 @@ from ui import fonts, formatting, icons, theme
 from ui.charts import primitives
 from ui.charts.axes import SceneItem
 from ui.charts.levels import Level, Zone
-from ui.charts.pane import Pane, PaneItem
+from ui.charts.pane import Pane, PaneItem, PanePart
 from ui.charts.primitives import PILL_HEIGHT
 from ui.charts.series import CandleSeries
 from ui.charts.trades import Connector, Mark
@@ -27,38 +27,35 @@ _MARK_GAP_PX = 5
 _MARK_STACK_PX = 15
 
 
-class _TimedItem(PaneItem):
-    def x_of_time(self, time_ms: int | None) -> float | None:
-        """Centre px of the bar that contains `time_ms`; None when it is not on the chart."""
-        if time_ms is None:
-            return None
-        slot = self.series.slot_of_time(time_ms)
-        return None if slot is None else float(int(self.pane.x_of(slot)))
-
-    def entry_x(self, from_ms: int | None) -> float:
-        """Where full strength begins; the left edge when the entry is older than the chart."""
-        x = self.x_of_time(from_ms)
-        return 0.0 if x is None else min(max(x, 0.0), self._rect.width())
+def _x_of_time(pane: Pane, series: CandleSeries, time_ms: int | None) -> float | None:
+    """Centre px of the bar that contains `time_ms`; None when it is not on the chart."""
+    slot = None if time_ms is None else series.slot_of_time(time_ms)
+    return None if slot is None else float(int(pane.x_of(slot)))
 
 
-class ZonesItem(_TimedItem):
+def _entry_x(pane: Pane, series: CandleSeries, from_ms: int | None) -> float:
+    """Where full strength begins; the left edge when the entry is older than the chart."""
+    x = _x_of_time(pane, series, from_ms)
+    return 0.0 if x is None else min(max(x, 0.0), pane.width_px)
+
+
+class ZonesPart(PanePart):
     """Profit and loss tints, from the entry bar to the right edge."""
-
-    z = 2.0
 
     def __init__(self, pane: Pane, series: CandleSeries) -> None:
         super().__init__(pane, series)
         self.zones: list[Zone] = []
+        self.is_visible = True
 
-    def draw(self, painter: QPainter) -> None:
-        for zone in self.zones:
-            left = self.entry_x(zone.from_ms)
+    def draw(self, painter: QPainter, exposed: QRectF) -> None:
+        for zone in self.zones if self.is_visible else []:
+            left = _entry_x(self.pane, self.series, zone.from_ms)
             ends = sorted((round(self.pane.y_of(zone.entry)), round(self.pane.y_of(zone.exit))))
-            area = QRectF(left, ends[0], self._rect.width() - left, ends[1] - ends[0])
-            painter.fillRect(area & self._rect, theme.color(zone.hue, _ZONE_OPACITY))
+            area = QRectF(left, ends[0], self.pane.width_px - left, ends[1] - ends[0])
+            painter.fillRect(area & exposed, theme.color(zone.hue, _ZONE_OPACITY))
 
 
-class LevelsItem(_TimedItem):
+class LevelsItem(PaneItem):
     """Lines first, pills over them; pills that would touch are moved apart."""
 
     z = 30.0
@@ -72,7 +69,7 @@ class LevelsItem(_TimedItem):
         shown = [(self.pane.y_of(level.price), level) for level in self.levels]
         shown = [(y, level) for y, level in shown if 0 <= y <= height]
         for y, level in shown:
-            split = self.entry_x(level.from_ms)
+            split = _entry_x(self.pane, self.series, level.from_ms)
             row = round(y)
             pale, full = theme.color(level.hue, _BEFORE_ENTRY), theme.color(level.hue)
             primitives.hline(painter, pale, left=0, right=split, y=row, style=level.style)
@@ -92,7 +89,7 @@ class LevelsItem(_TimedItem):
             bottom = centre + PILL_HEIGHT / 2
 
 
-class MarksItem(_TimedItem):
+class MarksItem(PaneItem):
     """Fills as triangles beyond the wick, and closed trades as dashed connectors."""
 
     z = 25.0
@@ -106,7 +103,8 @@ class MarksItem(_TimedItem):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
         painter.setPen(primitives.line_pen(theme.color("t2", 0.7), "fine"))
         for trade in self.connectors:
-            start, end = self.x_of_time(trade.entry_ms), self.x_of_time(trade.exit_ms)
+            start = _x_of_time(self.pane, self.series, trade.entry_ms)
+            end = _x_of_time(self.pane, self.series, trade.exit_ms)
             if start is None or end is None or end < 0 or start > self._rect.width():
                 continue
             painter.drawLine(

@@ -1,8 +1,8 @@
 """A pane is a pyqtgraph ViewBox that holds the ranges; what is drawn in it works in pixels.
 
-Items hang below the ViewBox itself and not below its scaled child group: candles have to stand
-on whole pixels and keep 1 px wicks at every zoom, which a scaled painter cannot do. They map
-their numpy columns with `x_px` and `y_px` and draw only what the exposed rectangle needs.
+Nothing hangs below the ViewBox's scaled child group: candles have to stand on whole pixels and
+keep 1 px wicks at every zoom, which a scaled painter cannot do. Parts map their numpy columns
+with `x_px` and `y_px` and draw only what the exposed rectangle needs.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyqtgraph as pg
-from PyQt6.QtCore import QRectF
-from PyQt6.QtGui import QPainter
+from PyQt6.QtCore import QPointF, QRectF
+from PyQt6.QtGui import QPainter, QPixmap
 from PyQt6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from ui import theme
@@ -136,8 +136,47 @@ class Pane(pg.ViewBox):  # type: ignore[misc]
         return self._unscaled(self._high - y_px / height * (self._high - self._low))
 
 
+class PanePart:
+    """One thing of a pane's picture. Not a graphics item: parts are drawn together by `Layer`."""
+
+    def __init__(self, pane: Pane, series: CandleSeries) -> None:
+        self.pane = pane
+        self.series = series
+
+    def draw(self, painter: QPainter, exposed: QRectF) -> None:
+        """Draws what `exposed` (pane px) needs; the painter is clipped to it."""
+        raise NotImplementedError
+
+    def exposed_rows(self, exposed: QRectF) -> tuple[int, int]:
+        """Rows under `exposed`, whole groups, with a neighbour at each side."""
+        group = self.pane.group
+        first = math.floor(self.pane.slot_at(exposed.left()) / group - 1) * group
+        last = math.ceil(self.pane.slot_at(exposed.right()) / group + 2) * group - 1
+        start, stop = self.series.rows(first, last)
+        return max(0, start - 1), min(self.series.size, stop + 1)
+
+
+class LinePart(PanePart):
+    """One indicator as a line."""
+
+    def __init__(
+        self, pane: Pane, series: CandleSeries, name: str, hue: str, *, width: float
+    ) -> None:
+        super().__init__(pane, series)
+        self.name = name
+        self.hue = hue
+        self.width = width
+
+    def draw(self, painter: QPainter, exposed: QRectF) -> None:
+        first, last = self.exposed_rows(exposed)
+        slots, values = self.series.line(self.name, first, last, self.pane.group)
+        x = np.floor(self.pane.x_px(slots)) + 0.5
+        y = np.clip(self.pane.y_px(values), -100_000.0, 100_000.0)
+        primitives.polyline(painter, x, y, theme.color(self.hue), self.width)
+
+
 class PaneItem(QGraphicsItem):
-    """Base of everything drawn in a pane: as large as the pane, painted in its pixels."""
+    """Base of what moves by itself: as large as the pane, painted in its pixels."""
 
     z = 0.0
 
@@ -146,9 +185,7 @@ class PaneItem(QGraphicsItem):
         self.pane = pane
         self.series = series
         self._rect = QRectF(0, 0, 1, 1)
-        self._exposed = self._rect
         self.setZValue(self.z)
-        self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemUsesExtendedStyleOption)
 
     def resize(self, rect: QRectF) -> None:
         self.prepareGeometryChange()
@@ -166,44 +203,62 @@ class PaneItem(QGraphicsItem):
         if painter is None or option is None or self._rect.width() < 2 or self._rect.height() < 2:
             return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        self._exposed = option.exposedRect
         self.draw(painter)
 
     def draw(self, painter: QPainter) -> None:
-        """Draws in pane pixels; `exposed_rows` says which bars are needed."""
+        """Draws in pane pixels."""
         raise NotImplementedError
 
-    def exposed_rows(self) -> tuple[int, int]:
-        """Rows under what has to be repainted, whole groups, with a neighbour at each side."""
-        exposed, group = self._exposed, self.pane.group
-        first = math.floor(self.pane.slot_at(exposed.left()) / group - 1) * group
-        last = math.ceil(self.pane.slot_at(exposed.right()) / group + 2) * group - 1
-        start, stop = self.series.rows(first, last)
-        return max(0, start - 1), min(self.series.size, stop + 1)
 
-    def refresh_from(self, slot: float) -> None:
-        """Repaints from `slot` to the right edge only: what a live tick can change."""
-        x = max(0.0, self.pane.x_of(slot - 1.5 * self.pane.group) - 2)
-        if x < self._rect.width():
-            self.update(QRectF(x, 0, self._rect.width() - x, self._rect.height()))
+class Layer(PaneItem):
+    """All parts of a pane in one opaque picture, so that a frame is one copy of pixels.
 
+    The crosshair and the price line cross the whole pane at every move; without the picture
+    everything under them would be drawn again. A tick redraws the strip at the newest bar.
+    """
 
-class LineItem(PaneItem):
-    """One indicator as a line."""
+    z = 10.0
 
-    z = 20.0
-
-    def __init__(
-        self, pane: Pane, series: CandleSeries, name: str, hue: str, width: float = 1.0
-    ) -> None:
+    def __init__(self, pane: Pane, series: CandleSeries, parts: Sequence[PanePart]) -> None:
         super().__init__(pane, series)
-        self.name = name
-        self.hue = hue
-        self.width = width
+        self.parts = list(parts)
+        self._picture = QPixmap()
+        self._is_valid = False
+
+    def invalidate(self) -> None:
+        """Everything is drawn again at the next paint."""
+        self._is_valid = False
+        self.update()
+
+    def invalidate_from(self, slot: float) -> None:
+        """Draws again from `slot` to the right edge: what a live tick can change."""
+        left = math.floor(max(0.0, self.pane.x_of(slot - 1.5 * self.pane.group) - 2))
+        if self._is_valid and left < self._rect.width():
+            strip = QRectF(left, 0, self._rect.width() - left, self._rect.height())
+            self._render(strip)
+            self.update(strip)
+
+    def resize(self, rect: QRectF) -> None:
+        super().resize(rect)
+        self._is_valid = False
 
     def draw(self, painter: QPainter) -> None:
-        first, last = self.exposed_rows()
-        slots, values = self.series.line(self.name, first, last, self.pane.group)
-        x = np.floor(self.pane.x_px(slots)) + 0.5
-        y = np.clip(self.pane.y_px(values), -100_000.0, 100_000.0)
-        primitives.polyline(painter, x, y, theme.color(self.hue), self.width)
+        device = painter.device()
+        ratio = device.devicePixelRatio() if device is not None else 1.0
+        wanted = (self._rect.size() * ratio).toSize()
+        if wanted != self._picture.size() or ratio != self._picture.devicePixelRatio():
+            self._picture = QPixmap(wanted)
+            self._picture.setDevicePixelRatio(ratio)
+            self._is_valid = False
+        if not self._is_valid:
+            self._render(self._rect)
+            self._is_valid = True
+        painter.drawPixmap(QPointF(0, 0), self._picture)
+
+    def _render(self, area: QRectF) -> None:
+        painter = QPainter(self._picture)
+        painter.setClipRect(area)
+        painter.fillRect(area, theme.color("e1"))
+        for part in self.parts:
+            part.draw(painter, area)
+        painter.end()

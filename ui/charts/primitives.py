@@ -6,13 +6,13 @@ without one Python object per rectangle.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from PyQt6.QtCore import QPointF, QRectF, Qt
+from PyQt6.QtCore import QLineF, QPointF, QRectF, Qt
 from PyQt6.QtGui import QColor, QPainter, QPainterPath, QPen
-from pyqtgraph import arrayToQPath
 from pyqtgraph.Qt.internals import PrimitiveArray
 
 from ui import fonts, theme
@@ -57,16 +57,29 @@ class RectBatch:
         painter.drawRects(*self._array.drawargs())
 
 
+_segments = PrimitiveArray(QLineF, 4)  # drawing is on one thread, and ends before it is used again
+
+
 def polyline(painter: QPainter, x: Floats, y: Floats, color: QColor, width: float = 1.0) -> None:
-    """A smooth line through the points, px; NaN breaks it."""
+    """A smooth line through the points, px; what is not finite breaks it.
+
+    Drawn as segments: Qt strokes a path wider than 1 px ten times slower.
+    """
     if x.size < 2:
         return
+    known = np.isfinite(y[1:]) & np.isfinite(y[:-1])
+    count = int(np.count_nonzero(known))
+    if count == 0:
+        return
+    _segments.resize(count)
+    memory = _segments.ndarray()
+    memory[:, 0] = x[:-1][known]
+    memory[:, 1] = y[:-1][known]
+    memory[:, 2] = x[1:][known]
+    memory[:, 3] = y[1:][known]
     painter.setRenderHint(_HINT_AA, True)
-    pen = QPen(color, width)
-    pen.setJoinStyle(Qt.PenJoinStyle.BevelJoin)
-    painter.setPen(pen)
-    painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.drawPath(arrayToQPath(x, y, connect="finite"))
+    painter.setPen(QPen(color, width))  # its square caps close the joints
+    painter.drawLines(*_segments.drawargs())
     painter.setRenderHint(_HINT_AA, False)
 
 
@@ -96,6 +109,7 @@ def hline(
     painter.drawLine(QPointF(left, y + 0.5), QPointF(right, y + 0.5))
 
 
+@functools.lru_cache(maxsize=2048)
 def text_width(text: str, px: int = LABEL_PX, weight: int = fonts.MEDIUM) -> float:
     return fonts.metrics(px, weight).horizontalAdvance(text)
 

@@ -7,6 +7,7 @@ take up to `GAP_SLOTS` slots of their own, so that a hole in the data is seen an
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -167,8 +168,9 @@ class CandleSeries:
     def rows(self, first_slot: float, last_slot: float) -> tuple[int, int]:
         """Half-open row range of the bars that touch the slots `first_slot`..`last_slot`."""
         slots = self.slots
-        first = int(np.searchsorted(slots, first_slot - 0.5, "left"))
-        last = int(np.searchsorted(slots, last_slot + 0.5, "right"))
+        # whole numbers: numpy would turn the column into floats for a fractional one
+        first = int(np.searchsorted(slots, math.ceil(first_slot - 0.5), "left"))
+        last = int(np.searchsorted(slots, math.floor(last_slot + 0.5), "right"))
         return first, max(first, last)
 
     def row_at(self, slot: float) -> int | None:

@@ -8,20 +8,21 @@ from PyQt6.QtGui import QColor, QPainter
 
 from ui import formatting, i18n, theme
 from ui.charts import primitives
-from ui.charts.pane import Pane, PaneItem
+from ui.charts.pane import Pane, PanePart
 from ui.charts.primitives import RectBatch, whole
 from ui.charts.scales import body_px
-from ui.charts.series import Bars, CandleSeries, Floats
+from ui.charts.series import CandleSeries, Floats
 
 _VOLUME_SHARE = 0.13
 _VOLUME_OPACITY = 0.28
 _SHRINKING_OPACITY = 0.37
 _STALE_OPACITY = 0.4
 _HIGH_LOW_BELOW_PX = 3.0
+_COUNT_REACH_PX = 80.0  # a gap's count may be wider than the gap
 
 
-class _BarItem(PaneItem):
-    """Common to all bar-shaped items: hue by direction, grey when the prices are stale."""
+class _BarPart(PanePart):
+    """Common to all bar-shaped parts: hue by direction, grey when the prices are stale."""
 
     def __init__(self, pane: Pane, series: CandleSeries) -> None:
         super().__init__(pane, series)
@@ -38,19 +39,12 @@ class _BarItem(PaneItem):
         return np.floor(np.clip(self.pane.x_px(slot), -100_000.0, 100_000.0))
 
 
-class CandlesItem(_BarItem):
-    """All candles but the live one, which is an item of its own."""
+class CandlesPart(_BarPart):
+    """Wick and body; a high-low line when the slots are narrower than 3 px."""
 
-    z = 15.0
-
-    def draw(self, painter: QPainter) -> None:
-        first, last = self.exposed_rows()
-        group = self.pane.group
-        newest = self.series.last_slot // group * group
-        stop = self.series.rows(newest, newest)[0]
-        self.draw_bars(painter, self.series.bars(first, min(last, stop), group))
-
-    def draw_bars(self, painter: QPainter, bars: Bars) -> None:
+    def draw(self, painter: QPainter, exposed: QRectF) -> None:
+        first, last = self.exposed_rows(exposed)
+        bars = self.series.bars(first, last, self.pane.group)
         if bars.slot.size == 0:
             return
         x = self.centres(bars.slot)
@@ -85,40 +79,15 @@ class CandlesItem(_BarItem):
             )
 
 
-class LiveCandleItem(CandlesItem):
-    """The forming bar (or the newest group), so that a tick repaints a few pixels only."""
-
-    z = 16.0
-
-    def boundingRect(self) -> QRectF:
-        """A thin column at the newest bar, for Qt's culling."""
-        x = self.pane.x_of(float(self.series.last_slot))
-        reach = max(4.0, self.pane.slot_px * self.pane.group + 2)
-        return QRectF(x - reach, 0, 2 * reach, self._rect.height())
-
-    def moved(self) -> None:
-        """Call before the newest slot or the view changes."""
-        self.prepareGeometryChange()
-
-    def draw(self, painter: QPainter) -> None:
-        if self.series.size == 0:
-            return
-        group = self.pane.group
-        newest = self.series.last_slot // group * group
-        first, last = self.series.rows(newest, newest + group - 1)
-        self.draw_bars(painter, self.series.bars(first, last, group))
-
-
-class VolumeItem(_BarItem):
+class VolumePart(_BarPart):
     """Volume at the bottom of the price pane; `most` is the largest in view."""
 
-    z = 5.0
     most = 0.0
 
-    def draw(self, painter: QPainter) -> None:
+    def draw(self, painter: QPainter, exposed: QRectF) -> None:
         if self.most <= 0:
             return
-        first, last = self.exposed_rows()
+        first, last = self.exposed_rows(exposed)
         bars = self.series.bars(first, last, self.pane.group)
         if bars.slot.size == 0:
             return
@@ -139,13 +108,11 @@ class VolumeItem(_BarItem):
             )
 
 
-class HistogramItem(_BarItem):
+class HistogramPart(_BarPart):
     """MACD histogram: bright while it grows away from zero, pale while it shrinks."""
 
-    z = 10.0
-
-    def draw(self, painter: QPainter) -> None:
-        first, last = self.exposed_rows()
+    def draw(self, painter: QPainter, exposed: QRectF) -> None:
+        first, last = self.exposed_rows(exposed)
         slots, values = self.series.line("macd_histogram", first, last, self.pane.group)
         known = np.isfinite(values)
         slots, values = slots[known], values[known]
@@ -173,23 +140,22 @@ class HistogramItem(_BarItem):
                 )
 
 
-class GapsItem(PaneItem):
+class GapsPart(PanePart):
     """Missing candles: hatched blocks of the pane's full height, with their count."""
-
-    z = 3.0
 
     def __init__(self, pane: Pane, series: CandleSeries, *, with_count: bool) -> None:
         super().__init__(pane, series)
         self._with_count = with_count
 
-    def draw(self, painter: QPainter) -> None:
-        left, right = self.pane.slots
+    def draw(self, painter: QPainter, exposed: QRectF) -> None:
+        left, right = self.pane.slot_at(exposed.left()), self.pane.slot_at(exposed.right())
+        reach = _COUNT_REACH_PX / max(self.pane.slot_px, 1e-9)
         for gap in self.series.gaps:
-            if gap.first_slot > right or gap.first_slot + gap.width < left:
+            if gap.first_slot > right + reach or gap.first_slot + gap.width < left - reach:
                 continue
             x = round(self.pane.x_of(gap.first_slot - 0.5))
             width = max(1, round(self.pane.x_of(gap.first_slot + gap.width - 0.5)) - x)
-            block = QRectF(x, 0, width, self._rect.height())
+            block = QRectF(x, 0, width, self.pane.height_px)
             painter.fillRect(block, theme.color("e2"))
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(theme.color("line2"))
@@ -204,7 +170,7 @@ class GapsItem(PaneItem):
         wide = primitives.text_width(text)
         if wide > width * 1.5:
             return
-        y = self._rect.height() / 2
+        y = self.pane.height_px / 2
         plate = QRectF(round(centre_x - wide / 2 - 6), round(y - 9), round(wide + 12), 18)
         primitives.rounded(painter, plate, 3, theme.color("e2"), None)
         primitives.draw_text(painter, plate.left() + 6, y, text, theme.color("t2"))
