@@ -17,7 +17,7 @@ from exchanges.simulated.wire.messages import (
     wallet_json,
 )
 from exchanges.simulated.wire.parameters import Params
-from exchanges.simulated.wire.rest import Route, Routes
+from exchanges.simulated.wire.rest import Route, Routes, private_list
 from exchanges.simulated.wire.words import text
 
 _SETTLE_COIN = "USDT"
@@ -29,22 +29,21 @@ class AccountEndpoints:
 
     def routes(self) -> Routes:
         return {
-            ("GET", "/v5/position/list"): Route(self.positions, is_private=True),
-            ("GET", "/v5/position/closed-pnl"): Route(self.closed_pnl, is_private=True),
+            ("GET", "/v5/position/list"): private_list(self.positions),
+            ("GET", "/v5/position/closed-pnl"): private_list(self.closed_pnl),
             ("POST", "/v5/position/set-leverage"): Route(self.set_leverage, is_private=True),
             ("POST", "/v5/position/trading-stop"): Route(self.trading_stop, is_private=True),
             ("POST", "/v5/position/switch-mode"): Route(self.switch_mode, is_private=True),
-            ("GET", "/v5/execution/list"): Route(self.executions, is_private=True),
+            ("GET", "/v5/execution/list"): private_list(self.executions),
             ("GET", "/v5/account/wallet-balance"): Route(self.wallet, is_private=True),
             ("GET", "/v5/account/info"): Route(self.info, is_private=True),
-            ("GET", "/v5/account/fee-rate"): Route(self.fee_rate, is_private=True),
+            ("GET", "/v5/account/fee-rate"): private_list(self.fee_rate),
             ("GET", "/v5/account/transaction-log"): Route(self.transactions, is_private=True),
             ("GET", "/v5/user/query-api"): Route(self.query_api, is_private=True),
             ("GET", "/v5/asset/coin/query-info"): Route(self.coins, is_private=True),
         }
 
     def positions(self, api_key: str, params: Params) -> dict[str, Any]:
-        read.require_linear(params)
         account = self._venue.account(api_key)
         held = account.positions(read.scope_symbol(self._venue, params))
         shown, cursor = read.newest_first_page(
@@ -83,7 +82,6 @@ class AccountEndpoints:
         raise BybitError(110029, "Hedge mode is not supported here")
 
     def executions(self, api_key: str, params: Params) -> dict[str, Any]:
-        read.require_linear(params)
         start_ms, end_ms = read.week(params, self._venue.time_ms())
         page = self._venue.account(api_key).executions(
             symbol=read.optional_symbol(self._venue, params),
@@ -92,7 +90,7 @@ class AccountEndpoints:
             order_id=read.string(params, "orderId"),
             client_order_id=read.string(params, "orderLinkId"),
             limit=read.limit(params, default=50, most=100),
-            cursor=read.string(params, "cursor"),
+            cursor=read.sequence_cursor(params),
         )
         rows = [execution_json(execution) for execution in page.items]
         wanted = read.string(params, "execType")
@@ -101,7 +99,6 @@ class AccountEndpoints:
         return {"category": "linear", "list": rows, "nextPageCursor": page.next_cursor}
 
     def closed_pnl(self, api_key: str, params: Params) -> dict[str, Any]:
-        read.require_linear(params)
         start_ms, end_ms = read.week(params, self._venue.time_ms())
         account = self._venue.account(api_key)
         page = account.closed_pnl(
@@ -109,7 +106,7 @@ class AccountEndpoints:
             start_ms=start_ms,
             end_ms=end_ms,
             limit=read.limit(params, default=50, most=100),
-            cursor=read.string(params, "cursor"),
+            cursor=read.sequence_cursor(params),
         )
         rows = [closed_pnl_json(item, account.leverage(item.symbol)) for item in page.items]
         return {"category": "linear", "list": rows, "nextPageCursor": page.next_cursor}
@@ -137,7 +134,6 @@ class AccountEndpoints:
         }
 
     def fee_rate(self, _: str, params: Params) -> dict[str, Any]:
-        read.require_linear(params)
         symbol = read.optional_symbol(self._venue, params)
         symbols = [symbol] if symbol else list(self._venue.instruments)
         maker, taker = text(self._venue.maker_fee_rate), text(self._venue.taker_fee_rate)
@@ -153,7 +149,7 @@ class AccountEndpoints:
             start_ms=start_ms,
             end_ms=end_ms,
             limit=read.limit(params, default=20, most=50),
-            cursor=read.string(params, "cursor"),
+            cursor=read.sequence_cursor(params),
         )
         wanted = read.string(params, "type")
         rows = [

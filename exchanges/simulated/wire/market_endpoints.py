@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from exchanges.simulated.venue import FUNDING_INTERVAL_MS, Venue
+from exchanges.simulated.settlement import FUNDING_INTERVAL_MS
+from exchanges.simulated.venue import Venue
 from exchanges.simulated.wire import parameters as read
 from exchanges.simulated.wire.messages import (
     instrument_json,
@@ -18,8 +19,6 @@ from exchanges.simulated.wire.parameters import Params
 from exchanges.simulated.wire.rest import Route, Routes, real_time_ms
 from exchanges.simulated.wire.words import TIMEFRAMES, text
 
-_CATEGORIES = frozenset({"linear", "inverse", "spot", "option"})
-
 
 class MarketEndpoints:
     def __init__(self, venue: Venue) -> None:
@@ -29,8 +28,8 @@ class MarketEndpoints:
         return {
             ("GET", "/v5/market/time"): Route(self.time),
             ("GET", "/v5/market/kline"): Route(self.kline),
-            ("GET", "/v5/market/tickers"): Route(self.tickers),
-            ("GET", "/v5/market/instruments-info"): Route(self.instruments),
+            ("GET", "/v5/market/tickers"): Route(read.empty_elsewhere(self.tickers)),
+            ("GET", "/v5/market/instruments-info"): Route(read.empty_elsewhere(self.instruments)),
             ("GET", "/v5/market/orderbook"): Route(self.order_book),
             ("GET", "/v5/market/recent-trade"): Route(self.recent_trades),
             ("GET", "/v5/market/funding/history"): Route(self.funding_history),
@@ -55,18 +54,14 @@ class MarketEndpoints:
         return {"category": "linear", "symbol": symbol, "list": rows}
 
     def tickers(self, _: str, params: Params) -> dict[str, Any]:
-        category = _category(params)
-        if category != "linear":
-            return {"category": category, "list": []}
         symbol = read.optional_symbol(self._venue, params)
         symbols = [symbol] if symbol else list(self._venue.instruments)
         tickers = [ticker_json(self._venue.ticker(name)) for name in symbols]
-        return {"category": category, "list": tickers}
+        return {"category": "linear", "list": tickers}
 
     def instruments(self, _: str, params: Params) -> dict[str, Any]:
-        category = _category(params)
         listed = []
-        if category == "linear" and read.string(params, "status") in ("", "Trading"):
+        if read.string(params, "status") in ("", "Trading"):
             symbol = read.optional_symbol(self._venue, params)
             base = read.string(params, "baseCoin")
             listed = [
@@ -74,7 +69,7 @@ class MarketEndpoints:
                 for instrument in self._venue.instruments.values()
                 if symbol in (None, instrument.symbol) and base in ("", instrument.base)
             ]
-        return {"category": category, "list": listed, "nextPageCursor": ""}
+        return {"category": "linear", "list": listed, "nextPageCursor": ""}
 
     def order_book(self, _: str, params: Params) -> dict[str, Any]:
         read.require_linear(params)
@@ -116,10 +111,3 @@ class MarketEndpoints:
             for funding_ms in range(newest_ms, oldest_ms - 1, -FUNDING_INTERVAL_MS)
         ]
         return {"category": "linear", "list": rows}
-
-
-def _category(params: Params) -> str:
-    category = read.required(params, "category")
-    if category not in _CATEGORIES:
-        raise read.bad_parameter("category is invalid")
-    return category

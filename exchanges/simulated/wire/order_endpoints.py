@@ -19,7 +19,7 @@ from exchanges.simulated.wire import parameters as read
 from exchanges.simulated.wire.errors import BybitError, refusal
 from exchanges.simulated.wire.messages import order_json
 from exchanges.simulated.wire.parameters import Params
-from exchanges.simulated.wire.rest import BatchResult, Route, Routes
+from exchanges.simulated.wire.rest import BatchResult, Route, Routes, private_list
 from exchanges.simulated.wire.words import ORDER_TYPE_OF, SIDE_OF, TIME_IN_FORCE_OF
 
 _LINK_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
@@ -39,8 +39,8 @@ class OrderEndpoints:
             ("POST", "/v5/order/cancel-all"): Route(self.cancel_all, is_private=True),
             ("POST", "/v5/order/create-batch"): Route(self.create_batch, is_private=True),
             ("POST", "/v5/order/cancel-batch"): Route(self.cancel_batch, is_private=True),
-            ("GET", "/v5/order/realtime"): Route(self.realtime, is_private=True),
-            ("GET", "/v5/order/history"): Route(self.history, is_private=True),
+            ("GET", "/v5/order/realtime"): private_list(self.realtime),
+            ("GET", "/v5/order/history"): private_list(self.history),
         }
 
     def create(self, api_key: str, params: Params) -> dict[str, Any]:
@@ -90,7 +90,6 @@ class OrderEndpoints:
 
     def realtime(self, api_key: str, params: Params) -> dict[str, Any]:
         """Open orders; by id also a final one, as Bybit answers for recent orders."""
-        read.require_linear(params)
         account = self._venue.account(api_key)
         if _is_named(params):
             found = account.order(**_named(params))
@@ -99,7 +98,7 @@ class OrderEndpoints:
         size = read.limit(params, default=20, most=50)
         if read.integer(params, "openOnly", 0) == 1:
             page = account.order_history(
-                symbol=symbol, limit=size, cursor=read.string(params, "cursor")
+                symbol=symbol, limit=size, cursor=read.sequence_cursor(params)
             )
             return _order_list(page.items, page.next_cursor)
         orders = _filtered(account.open_orders(symbol), params)
@@ -112,7 +111,6 @@ class OrderEndpoints:
         return _order_list(shown, cursor)
 
     def history(self, api_key: str, params: Params) -> dict[str, Any]:
-        read.require_linear(params)
         account = self._venue.account(api_key)
         if _is_named(params):
             found = account.order(**_named(params))
@@ -123,7 +121,7 @@ class OrderEndpoints:
             start_ms=start_ms,
             end_ms=end_ms,
             limit=read.limit(params, default=20, most=50),
-            cursor=read.string(params, "cursor"),
+            cursor=read.sequence_cursor(params),
         )
         return _order_list(page.items, page.next_cursor)
 

@@ -13,8 +13,10 @@ from exchanges.simulated.venue import Venue
 from exchanges.simulated.wire.errors import BybitError
 
 Params = Mapping[str, Any]
+Json = dict[str, Any]
 T = TypeVar("T")
 
+_CATEGORIES = frozenset({"linear", "inverse", "spot", "option"})
 _WEEK_MS = 7 * 86_400_000
 
 
@@ -79,13 +81,42 @@ def limit(params: Params, *, default: int, most: int) -> int:
     return max(1, min(most, integer(params, "limit", default)))
 
 
+def sequence_cursor(params: Params) -> str:
+    """`cursor` of a list that the venue pages: a sequence number, "" for the first page."""
+    cursor = string(params, "cursor")
+    if cursor and not cursor.isdecimal():
+        raise bad_parameter("cursor is invalid")
+    return cursor
+
+
 def flag(params: Params, name: str) -> bool:
     return string(params, name).lower() == "true"
 
 
+def category(params: Params) -> str:
+    """`category`, which must be one of Bybit's."""
+    word = required(params, "category")
+    if word not in _CATEGORIES:
+        raise bad_parameter("category is invalid")
+    return word
+
+
 def require_linear(params: Params) -> None:
-    if required(params, "category") != "linear":
+    if category(params) != "linear":
         raise bad_parameter("only category linear is traded here")
+
+
+def empty_elsewhere(answer: Callable[[str, Params], Json]) -> Callable[[str, Params], Json]:
+    """For a list: nothing is held or done in categories other than linear, and that is no error
+    (clients that look at every category ask for them all)."""
+
+    def answered(api_key: str, params: Params) -> Json:
+        word = category(params)
+        if word != "linear":
+            return {"category": word, "list": [], "nextPageCursor": ""}
+        return answer(api_key, params)
+
+    return answered
 
 
 def known_symbol(venue: Venue, params: Params) -> str:
@@ -130,7 +161,7 @@ def newest_first_page(
     """One page of a list that may change between calls: the cursor is the last key shown."""
     ordered = sorted(items, key=key, reverse=True)
     if cursor:
-        time_text, _, name = cursor.partition(":")
+        time_text, _, name = cursor.partition("_")
         if not time_text.isdigit():
             raise bad_parameter("cursor is invalid")
         ordered = [item for item in ordered if key(item) < (int(time_text), name)]
@@ -138,4 +169,4 @@ def newest_first_page(
     if len(ordered) <= size:
         return page, ""
     time_ms, name = key(page[-1])
-    return page, f"{time_ms}:{name}"
+    return page, f"{time_ms}_{name}"

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from exchanges.simulated.values import VenueReject
 from exchanges.simulated.wire.errors import BybitError, HttpRefused, refusal
-from exchanges.simulated.wire.parameters import Params
+from exchanges.simulated.wire.parameters import Params, empty_elsewhere
 from exchanges.simulated.wire.rate_windows import Allowance, RateWindows
 from exchanges.simulated.wire.signatures import authenticate_request
 
@@ -36,6 +36,11 @@ class Route(msgspec.Struct, frozen=True):
 
     answer: Callable[[str, Params], dict[str, Any] | BatchResult]
     is_private: bool = False
+
+
+def private_list(answer: Callable[[str, Params], dict[str, Any]]) -> Route:
+    """A signed list of what is held or done; empty in every category but linear."""
+    return Route(empty_elsewhere(answer), is_private=True)
 
 
 Routes = Mapping[tuple[str, str], Route]

@@ -80,6 +80,7 @@ async def by_streams() -> None:
     exchange = pointed(ccxt.pro.bybit(credentials()))
     try:
         await exchange.load_markets()
+        await exchange.isUnifiedEnabled()  # else each private watch asks, at ccxt's own slow pace
         watches = {
             "ticker": exchange.watch_ticker(SYMBOL),
             "book": exchange.watch_order_book(SYMBOL),
@@ -91,7 +92,7 @@ async def by_streams() -> None:
         }
         tasks = {name: asyncio.ensure_future(watch) for name, watch in watches.items()}
         await asyncio.wait([tasks["ticker"], tasks["trades"]], timeout=8)
-        await asyncio.sleep(0.2)  # the private acknowledgements
+        await asyncio.sleep(0.3)  # the private acknowledgements
         await exchange.create_order_ws(SYMBOL, "market", "buy", 0.1)
         await asyncio.wait(list(tasks.values()), timeout=8)
         late = [name for name, task in tasks.items() if not task.done()]
