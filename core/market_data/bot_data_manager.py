@@ -157,8 +157,10 @@ class BotDataManager:
         return await self.fill(fetch, first_ms=first_ms, last_ms=last_ms)
 
     async def fill(self, fetch: FetchCandles, *, first_ms: int, last_ms: int) -> int:
-        """Ask for what is missing of the bars `first_ms`..`last_ms` (open times); returns the
-        number of candles added or corrected. Raises ExchangeError, StoreFault."""
+        """Ask for what is missing of the closed bars that `first_ms`..`last_ms` lie in; returns
+        the number of candles added or corrected. Raises ExchangeError, StoreFault."""
+        first_ms = self.key.timeframe.floor_ms(first_ms)
+        last_ms = min(self.key.timeframe.floor_ms(last_ms), self._newest_closed_ms())
         async with self._filling:
             changed = 0
             for gap in await asyncio.to_thread(self._missing, first_ms, last_ms):
@@ -182,7 +184,7 @@ class BotDataManager:
             page = await fetch(
                 self.key.symbol, self.key.timeframe, start_ms=start_ms, end_ms=last_ms, limit=limit
             )
-            rows = self._believable(page, start_ms, last_ms, refused)
+            rows = await asyncio.to_thread(self._believable, page, start_ms, last_ms, refused)
             if not rows:
                 break
             changed += await asyncio.to_thread(self._store_fetched, rows)

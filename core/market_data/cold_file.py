@@ -102,6 +102,8 @@ def decode(
         raise pa.ArrowInvalid(f"not a candle file: {schema.names}")
     table = file.read_row_groups(_wanted_groups(file.metadata, start_ms, end_ms, last))
     times = timestamps(table)
+    if not (times[1:] > times[:-1]).all():
+        raise pa.ArrowInvalid("not a candle file: timestamps do not increase")
     start = 0 if start_ms is None else int(np.searchsorted(times, start_ms))
     stop = len(times) if end_ms is None else int(np.searchsorted(times, end_ms, side="right"))
     if last is not None:
@@ -132,6 +134,8 @@ def _wanted_groups(
     certain_rows = 0  # rows of the wanted groups that `end_ms` cannot cut off
     for group in reversed(range(metadata.num_row_groups)):
         statistics = metadata.row_group(group).column(0).statistics
+        if statistics is None:  # another program's file: it has to be read to know
+            return list(range(metadata.num_row_groups))
         if end_ms is not None and statistics.min > end_ms:
             continue
         if start_ms is not None and statistics.max < start_ms:

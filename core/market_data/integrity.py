@@ -31,9 +31,9 @@ def check_candle(key: SeriesKey, candle: Candle) -> None:
     for value in (*prices, candle.volume):
         if not value.is_finite():
             raise BadCandle(_sentence(key, candle, f"{value} is not a number"))
-        _, digits, exponent = value.as_tuple()
+        exponent = value.as_tuple().exponent
         assert isinstance(exponent, int)  # finite
-        if len(digits) + exponent > _MAX_INTEGER_DIGITS or _decimals(value) > _MAX_DECIMALS:
+        if value.adjusted() >= _MAX_INTEGER_DIGITS or exponent < -_MAX_DECIMALS:
             raise BadCandle(_sentence(key, candle, f"{value} has more digits than are stored"))
     if min(prices) <= 0:
         raise BadCandle(_sentence(key, candle, f"price {min(prices)} is not above zero"))
@@ -72,11 +72,6 @@ def missing_ranges(
         (first_ms + int(start) * step_ms, first_ms + (int(stop) - 1) * step_ms)
         for start, stop in zip(edges[::2], edges[1::2], strict=True)
     ]
-
-
-def _decimals(value: Decimal) -> int:
-    exponent = value.normalize().as_tuple().exponent
-    return -exponent if isinstance(exponent, int) else 0
 
 
 def _sentence(key: SeriesKey, candle: Candle, fault: str) -> str:

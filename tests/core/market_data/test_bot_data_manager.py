@@ -296,6 +296,20 @@ async def test_bad_row_from_rest_stays_a_gap(
     assert await manager.backfill(exchange.fetch) == 1
 
 
+async def test_older_history_is_filled_on_demand(
+    manager: BotDataManager, bar: MakeBar, history: MakeHistory
+) -> None:
+    exchange = history([bar(n) for n in range(3_000)])
+    exchange.close_bar(2_999)
+    await manager.load_historical(exchange.fetch)
+    first_ms, last_ms = bar(500).open_time_ms + 17, bar(5_000).open_time_ms
+    assert await manager.fill(exchange.fetch, first_ms=first_ms, last_ms=last_ms) == 1_500
+    columns = manager.history(Timeframe.M15, count=2_500)
+    assert columns.close.tolist() == [float(bar(n).close) for n in range(500, 3_000)]
+    assert manager.rows_in_memory == 1_000
+    assert manager.newest == bar(2_999)
+
+
 async def test_failed_request_is_not_an_empty_history(
     manager: BotDataManager, bar: MakeBar, history: MakeHistory
 ) -> None:
@@ -326,6 +340,23 @@ def test_frames_hold_closed_bars_in_utc(
     assert len(entry) == 10
     assert pattern.index.tolist() == [entry.index[0], entry.index[4]]
     assert pattern["close"].tolist() == [float(bar(3).close), float(bar(7).close)]
+
+
+def test_entry_and_pattern_frames_follow_their_timeframes(
+    key: SeriesKey, store: CandleStore, clock: ManualClock, bar: MakeBar
+) -> None:
+    clock.advance_ms(100 * STEP_MS)
+    manager = BotDataManager(
+        key,
+        store=store,
+        clock=clock,
+        entry_timeframe=Timeframe.M30,
+        pattern_timeframe=Timeframe.H2,
+    )
+    for number in range(16):
+        manager.append_candle(bar(number))
+    frames = (manager.df_entry_full, manager.df_entry_resampled, manager.df_pattern_full)
+    assert [len(frame) for frame in frames] == [16, 8, 2]
 
 
 @pytest.mark.parametrize("timeframe", [Timeframe.H1, Timeframe.D1, Timeframe.W1, Timeframe.MONTH])

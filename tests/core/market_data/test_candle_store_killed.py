@@ -43,6 +43,23 @@ while True:
     number += 1
 """
 
+APPEND_A_SHARE = """
+import sys
+from decimal import Decimal
+from pathlib import Path
+from core.market_data.candle_store import CandleStore
+from core.models.candles import Candle, SeriesKey, Timeframe
+
+store = CandleStore(Path(sys.argv[1]))
+key = SeriesKey("bybit", "BTCUSDT", Timeframe.M15)
+for number in range(int(sys.argv[2]), 150, 3):
+    price = Decimal(number + 1) / 8
+    store.append([(key, Candle(number * 900_000, price, price, price, price, Decimal(number)))])
+    if number % 5 == 0:
+        store.merge()
+store.close()
+"""
+
 # Dies at one named point of a merge.
 DIE_IN_MERGE = """
 import os, signal, sys
@@ -124,3 +141,16 @@ def test_merge_killed_at_any_point_is_repeated(tmp_path: Path, point: str) -> No
     assert again.read(KEY) == [*expected, _candle(60)]
     assert not list(tmp_path.glob(".*.tmp")), "what the killed merge left is swept"
     again.close()
+
+
+def test_several_processes_share_one_cache(tmp_path: Path) -> None:
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", APPEND_A_SHARE, str(tmp_path), str(first)], cwd=ROOT
+        )
+        for first in range(3)
+    ]
+    assert [child.wait() for child in children] == [0, 0, 0]
+    store = CandleStore(tmp_path)
+    assert store.read(KEY) == [_candle(n) for n in range(150)]
+    store.close()

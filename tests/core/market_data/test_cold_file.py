@@ -86,3 +86,16 @@ def test_a_parquet_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     pd.DataFrame({"timestamp": [1], "open": [1.0]}).to_parquet(path)
     with pytest.raises(pa.ArrowInvalid, match="not a candle file"):
         cold_file.decode(path.read_bytes())
+
+
+def test_another_programs_file_is_read_if_its_rows_are_in_order(
+    bar: Callable[..., Candle], tmp_path: Path
+) -> None:
+    table = cold_file.table_from_candles([bar(n) for n in range(50)])
+    path = tmp_path / "other.parquet"
+    pq.write_table(table, path, row_group_size=20, write_statistics=False)
+    tail = cold_file.decode(path.read_bytes(), last=25)
+    assert cold_file.candles_from_table(tail) == [bar(n) for n in range(25, 50)]
+    pq.write_table(table.take(pa.array([0, 2, 1])), path)
+    with pytest.raises(pa.ArrowInvalid, match="do not increase"):
+        cold_file.decode(path.read_bytes())
