@@ -206,10 +206,9 @@ class OrderManagementSystem:
         """From the private stream or REST, in any order, any number of times."""
         self._registry.hear(order)
 
-    def on_fill(self, fill: Fill) -> bool:
-        """From the private stream or REST; each trade id is booked and published once. False
-        when it was booked before."""
-        return self._registry.book(fill)
+    def on_fill(self, fill: Fill) -> None:
+        """From the private stream or REST; each trade id is booked and published once."""
+        self._registry.book(fill)
 
     # --- questions --------------------------------------------------------------------------
 
@@ -245,6 +244,11 @@ class OrderManagementSystem:
     def is_protected(self, account: str, symbol: str) -> bool:
         """True when a stop rests at the exchange for the whole position, or there is none."""
         return self._state.is_protected(account, symbol)
+
+    @property
+    def fills_booked(self) -> int:
+        """How many fills this run has booked."""
+        return self._registry.fills_booked
 
     def is_fully_booked(self, order: Order) -> bool:
         """True when the booked fills cover all that the exchange says is filled."""

@@ -60,6 +60,7 @@ class OrderRegistry:
         }
         self._foreign: OrderedDict[tuple[str, str], Order] = OrderedDict()
         self._external_told: dict[tuple[str, str], str] = {}
+        self.fills_booked = 0  # in this run
 
     # --- our own orders ---------------------------------------------------------------------
 
@@ -124,10 +125,10 @@ class OrderRegistry:
         after = apply_fills(after, self._journal.totals_of(known.client_order_id))
         self._store(known, after, [self._step("exchange", _progress(after))])
 
-    def book(self, fill: Fill) -> bool:
-        """Book one fill; False when its trade id was booked before."""
+    def book(self, fill: Fill) -> None:
+        """Book one fill, unless its trade id was booked before."""
         if self._journal.knows_fill(fill):
-            return False
+            return
         order = None
         if fill.kind is FillKind.TRADE:
             order = self._find(fill.account, fill.client_order_id, fill.exchange_order_id)
@@ -136,19 +137,8 @@ class OrderRegistry:
             order = None
         purpose = self._purpose(fill, order)
         if order is None:
-            is_external = purpose is OrderPurpose.EXTERNAL and fill.kind is FillKind.TRADE
-            owner = "" if is_external else self._owner_of(fill.account, fill.symbol)
-            fill = msgspec.structs.replace(fill, bot_id=owner)
-            self._journal.add_fill(fill, purpose, None)
-            self._bus.publish(fill)
-            if is_external:
-                self.tell_external(
-                    fill.account,
-                    fill.symbol,
-                    f"{fill.symbol}: {fill.side.value} {fill.quantity} at {fill.price} "
-                    "was traded outside this program",
-                )
-            return True
+            self._book_foreign(fill, purpose)
+            return
         fill = msgspec.structs.replace(
             fill, bot_id=order.bot_id, client_order_id=order.client_order_id
         )
@@ -157,11 +147,11 @@ class OrderRegistry:
         if not after.exchange_order_id:
             after = msgspec.structs.replace(after, exchange_order_id=fill.exchange_order_id)
         self._journal.add_fill(fill, purpose, after)
+        self.fills_booked += 1
         self._remember(after)
         self._bus.publish(fill)
         if after != order:
             self._bus.publish(after)
-        return True
 
     def purpose_of(self, fill: Fill) -> OrderPurpose:
         """Why the fill's order existed; EXTERNAL when nothing of ours explains it."""
@@ -272,6 +262,22 @@ class OrderRegistry:
                 word.symbol,
                 f"{word.symbol}: {word.side.value} order {word.exchange_order_id} "
                 f"for {word.quantity} {whose}",
+            )
+
+    def _book_foreign(self, fill: Fill, purpose: OrderPurpose) -> None:
+        """Funding, exchange-made stops, and what somebody traded by hand."""
+        is_external = purpose is OrderPurpose.EXTERNAL and fill.kind is FillKind.TRADE
+        owner = "" if is_external else self._owner_of(fill.account, fill.symbol)
+        fill = msgspec.structs.replace(fill, bot_id=owner)
+        self._journal.add_fill(fill, purpose, None)
+        self.fills_booked += 1
+        self._bus.publish(fill)
+        if is_external:
+            self.tell_external(
+                fill.account,
+                fill.symbol,
+                f"{fill.symbol}: {fill.side.value} {fill.quantity} at {fill.price} "
+                "was traded outside this program",
             )
 
     def _drop_old_foreign(self) -> None:

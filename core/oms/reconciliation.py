@@ -22,7 +22,7 @@ from core.oms.state_manager import StateManager
 
 # Executions may be listed later than they happened; real time, in market time by the clock's rate
 _FILL_OVERLAP_MS = 120_000
-_ROUNDS = 3  # a fill between two of our reads looks like a difference once, not three times
+_ROUNDS = 3  # a fill between two of our questions looks like a difference once, not three times
 _ROUND_PAUSE_S = 0.5
 
 
@@ -34,9 +34,10 @@ class ReconcileReport(msgspec.Struct, frozen=True):
     balance: Balance
     positions: list[Position]
     open_orders: list[Order]
-    fills_booked: int  # that the stream had not brought
+    fills_booked: int  # while it was read: what the stream had not brought, as a rule
     unresolved: list[Order]  # ours; the asking goes on in the background
     external: dict[str, str]  # symbol -> one sentence; each was told by `on_external` too
+    is_consistent: bool  # no fill was booked while it was read: balance and ledger may be compared
 
     @property
     def is_clean(self) -> bool:
@@ -47,8 +48,7 @@ class _Reading(msgspec.Struct, frozen=True):
     as_of_ms: int
     positions: list[Position]
     balance: Balance
-    open_orders: list[Order]
-    fills_booked: int
+    is_consistent: bool
 
 
 class Reconciler:
@@ -74,14 +74,17 @@ class Reconciler:
         """Raises Unavailable (or another ExchangeError) when the exchange cannot be read: then
         nothing has been concluded, least of all that the account is flat."""
         async with self._locks[account]:
+            booked_before = self._oms.fills_booked
             reading = await self._read(account)
-            fills_booked = reading.fills_booked
             for round_number in range(1, _ROUNDS):
-                if not self._differences(account, reading.positions):
+                if self._differences(account, reading.positions):
+                    await self._sleep(_ROUND_PAUSE_S * round_number)
+                elif reading.is_consistent:
                     break
-                await self._sleep(_ROUND_PAUSE_S * round_number)
                 reading = await self._read(account)
-                fills_booked += reading.fills_booked
+            # only now: a list that lags behind our fills must not pass for "flat" meanwhile
+            self._state.replace_positions(account, reading.positions, reading.as_of_ms)
+            self._state.on_balance(reading.balance)
             unresolved = self._oms.unresolved(account)
             external = self._external(account, reading.positions, unresolved)
             self._oms.journal.set_reconciled(account, reading.as_of_ms)
@@ -91,9 +94,10 @@ class Reconciler:
                 balance=reading.balance,
                 positions=reading.positions,
                 open_orders=self._oms.working_orders(account),
-                fills_booked=fills_booked,
+                fills_booked=self._oms.fills_booked - booked_before,
                 unresolved=unresolved,
                 external=external,
+                is_consistent=reading.is_consistent,
             )
 
     def accept_position(self, account: str, symbol: str) -> None:
@@ -108,21 +112,22 @@ class Reconciler:
         """One reading of everything, applied only when all of it was answered."""
         port = self._ports[account]
         as_of_ms = self._clock.time_ms()
+        booked_before = self._oms.fills_booked
         # positions first, fills last: what happens between is a fill that the positions lack,
         # which shows as a difference and is read again
         positions = await port.fetch_positions()
         balance = await port.fetch_balance()
         open_orders = await port.fetch_open_orders()
         fills = await port.fetch_fills(self._fills_since_ms(account, as_of_ms))
-        fills_booked = sum(self._oms.on_fill(fill) for fill in fills)
+        for fill in fills:
+            self._oms.on_fill(fill)
         for order in open_orders:
             self._oms.on_order(order)
-        self._state.replace_positions(account, positions, as_of_ms)
-        self._state.on_balance(balance)
         open_ids = {order.exchange_order_id for order in open_orders}
         await self._oms.refresh_missing(account, open_ids, as_of_ms)
         await self._oms.resolve_unknown(account)
-        return _Reading(as_of_ms, positions, balance, open_orders, fills_booked)
+        is_consistent = self._oms.fills_booked == booked_before
+        return _Reading(as_of_ms, positions, balance, is_consistent)
 
     def _fills_since_ms(self, account: str, as_of_ms: int) -> int:
         """From the last successful run, not from the newest fill: the stream may have brought a

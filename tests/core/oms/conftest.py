@@ -82,10 +82,10 @@ class World:
 
     async def restart(self) -> None:
         await self.stop()
-        self.events.clear()
         self._start()
 
     async def stop(self) -> None:
+        await self.idle(2)
         await self.supervisor.stop()
         self.database.close()
 

@@ -22,7 +22,7 @@ from core.exchange_port import (
     RequestRejected,
     Unavailable,
 )
-from core.models.fills import Fill
+from core.models.fills import Fill, FillKind
 from core.models.orders import (
     Order,
     OrderPurpose,
@@ -234,7 +234,7 @@ class ScriptedExchange:
     def position(self, symbol: str) -> Position:
         signed, cost = Decimal(0), Decimal(0)
         for fill in self.books.fills:
-            if fill.symbol != symbol:
+            if fill.symbol != symbol or fill.kind is not FillKind.TRADE:
                 continue
             change = fill.quantity * fill.side.sign
             entry = cost / signed if signed else fill.price

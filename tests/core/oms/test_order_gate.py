@@ -1,0 +1,281 @@
+"""The one road: reserve, check, journal, send; and what comes back reaches the ledger once."""
+
+import sqlite3
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from core.capital.shared_capital_manager import SharedCapitalManager
+from core.events import Error, Order, Reject
+from core.exchange_port import RequestRejected
+from core.models.orders import OrderPurpose, OrderStatus, OrderType, Side
+from core.order_gate import OrderGate
+from core.risk.risk_manager import RiskLimits, RiskManager
+
+NO_RULE_IN_THE_WAY = RiskLimits(
+    max_position_share=Decimal(1), max_order_multiple=Decimal(1000), max_orders_per_minute=1000
+)
+
+
+class Gate:
+    """Real capital and real risk on the world's bus and disk."""
+
+    def __init__(self, world, limits: RiskLimits = NO_RULE_IN_THE_WAY) -> None:
+        self.world = world
+        self.capital = SharedCapitalManager(
+            "demo", Decimal(25000), database=world.database, clock=world.clock
+        )
+        self.risk = RiskManager(
+            bus=world.bus,
+            clock=world.clock,
+            capital=self.capital,
+            database=world.database,
+            limits=limits,
+            on_liquidate=lambda _reason: None,
+            on_kill=lambda _reason: None,
+        )
+        self.gate = OrderGate(
+            bus=world.bus,
+            capital=self.capital,
+            risk=self.risk,
+            oms=world.oms,
+            clock=world.clock,
+        )
+        self.gate.settle()
+
+    def held(self) -> tuple[Decimal, Decimal]:
+        snapshot = self.capital.snapshot()
+        return snapshot.reserved, snapshot.locked
+
+    def ledger_error(self) -> Decimal:
+        wallet = Decimal(25000) + sum(f.cash_flow for f in self.world.exchange.books.fills)
+        return self.capital.snapshot().total - wallet
+
+
+@pytest.fixture
+def gate(world):
+    return Gate(world)
+
+
+async def ask(world, **terms):
+    request = world.request(**terms)
+    world.bus.publish(request)
+    await world.idle()
+    return request
+
+
+async def test_an_entry_is_reserved_then_locked(world, gate):
+    request = world.request(quantity="10")
+    world.bus.publish(request)
+    reserved, locked = gate.held()
+    assert reserved > 1000
+    assert locked == 0
+    await world.idle()
+    world.deliver()
+    assert gate.held() == (0, 1000)
+    assert gate.ledger_error() == 0
+    assert world.oms.unsettled_orders() == []
+    assert world.oms.fills_not_in_capital() == []
+
+
+async def test_a_word_filled_that_overtakes_its_fills_frees_nothing_early(world, gate):
+    request = await ask(world, quantity="10")
+    fills = [m for m in world.exchange.outbox if not isinstance(m, Order)]
+    world.oms.on_order(world.exchange.order(request.client_order_id))
+    assert world.oms.order(request.client_order_id).status is OrderStatus.FILLED
+    assert gate.held()[0] > 1000
+    for fill in fills * 2:
+        world.oms.on_fill(fill)
+    assert gate.held() == (0, 1000)
+
+
+async def test_a_round_trip_ties_out_to_the_exchange(world, gate):
+    await ask(world, quantity="10")
+    world.deliver()
+    world.exchange.price = Decimal(103)
+    await ask(world, side=Side.SELL, quantity="10", purpose=OrderPurpose.EXIT)
+    world.deliver()
+    assert gate.held() == (0, 0)
+    assert gate.ledger_error() == 0
+    assert gate.capital.snapshot().realized_pnl > 0
+
+
+async def test_no_capital_is_a_denial_with_numbers_and_nothing_is_sent(world, gate):
+    request = await ask(world, quantity="250")
+    (reject,) = world.of(Reject)
+    assert reject.is_ours
+    assert world.oms.order(request.client_order_id).status is OrderStatus.DENIED
+    assert world.exchange.books.requests == []
+    assert gate.held() == (0, 0)
+    assert world.oms.unsettled_orders() == []
+    steps = {s.step: s.text for s in world.oms.journal.trail(request.client_order_id)}
+    assert steps["capital"].startswith("denied")
+    assert "20000" in steps["capital"]
+
+
+async def test_risk_denies_after_the_reservation_and_gives_it_back(world):
+    gate = Gate(world, RiskLimits())
+    request = await ask(world, quantity="60")  # 24 % of the equity, the rule says 20 %
+    (reject,) = world.of(Reject)
+    assert (reject.is_ours, reject.client_order_id) == (True, request.client_order_id)
+    assert "20" in reject.text
+    assert gate.held() == (0, 0)
+    assert world.exchange.books.requests == []
+
+
+async def test_the_trail_keeps_every_check_with_its_numbers(world, gate):
+    request = await ask(world)
+    trail = world.oms.journal.trail(request.client_order_id)
+    assert [step.step for step in trail][:4] == ["intent", "capital", "risk", "sent"]
+    assert trail[1].text == "passed: needs 100, 20000.00 available"
+    assert "daily_loss" in trail[2].text
+
+
+async def test_a_halted_account_refuses_entries_and_lets_exits_go(world, gate):
+    await ask(world, quantity="1")
+    world.deliver()
+    gate.risk.trip("the trader pulled the kill switch")
+    entry = await ask(world)
+    leave = await ask(world, side=Side.SELL, purpose=OrderPurpose.EXIT)
+    world.deliver()
+    assert world.oms.order(entry.client_order_id).status is OrderStatus.DENIED
+    assert world.oms.order(leave.client_order_id).status is OrderStatus.FILLED
+    assert gate.held() == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "step", [RequestRejected("insufficient balance", "110007"), "lost_request"]
+)
+async def test_what_was_not_placed_gives_its_capital_back(world, gate, step):
+    world.exchange.script.append(step)
+    request = await ask(world, quantity="10")
+    assert world.oms.order(request.client_order_id).status is OrderStatus.REJECTED
+    assert gate.held() == (0, 0)
+    assert world.oms.unsettled_orders() == []
+
+
+async def test_an_unknown_order_keeps_its_capital(world, gate):
+    world.exchange.script.append("lost_request")
+    world.exchange.is_readable = False
+    await ask(world, quantity="10")
+    assert gate.held()[0] > 1000
+
+
+async def test_a_cancelled_rest_is_given_back_and_the_late_fill_booked(world, gate):
+    request = await ask(world, quantity="10", order_type=OrderType.LIMIT)
+    theirs = world.exchange.order(request.client_order_id)
+    world.exchange.fill(theirs, Decimal(4))
+    world.exchange.end(theirs, OrderStatus.CANCELLED)
+    world.deliver()
+    assert gate.held() == (0, 400)
+    world.exchange.fill(theirs, Decimal(1))
+    world.deliver()
+    assert gate.held() == (0, 500)
+    assert gate.ledger_error() == 0
+
+
+async def test_the_same_wish_twice_is_sent_once(world, gate):
+    request = await ask(world)
+    world.bus.publish(request)
+    await world.idle()
+    assert world.exchange.books.requests == [request.client_order_id]
+    assert world.of(Reject) == []  # a no would tell the bot that its order is not there
+    assert any("asked for twice" in error.text for error in world.of(Error))
+
+
+async def test_an_exit_that_could_open_a_position_is_refused(world, gate):
+    request = msgspec.structs.replace(
+        world.request(side=Side.SELL, purpose=OrderPurpose.EXIT), reduce_only=False
+    )
+    world.bus.publish(request)
+    (reject,) = world.of(Reject)
+    assert reject.code == "not_reduce_only"
+
+
+async def test_an_account_without_an_exchange_is_refused(world, gate):
+    world.bus.publish(msgspec.structs.replace(world.request(), account="nowhere"))
+    (reject,) = world.of(Reject)
+    assert reject.code == "no_exchange"
+
+
+class BrokenRisk:
+    def check(self, request):
+        raise ZeroDivisionError("equity is zero")
+
+    def snapshot(self):
+        raise ZeroDivisionError("equity is zero")
+
+
+async def test_a_check_that_breaks_stops_entries_and_no_exit(world, fail_on_unexpected_log):
+    capital = SharedCapitalManager(
+        "demo", Decimal(25000), database=world.database, clock=world.clock
+    )
+    OrderGate(bus=world.bus, capital=capital, risk=BrokenRisk(), oms=world.oms, clock=world.clock)
+    entry = await ask(world)
+    leave = await ask(world, side=Side.SELL, purpose=OrderPurpose.EXIT)
+    assert world.oms.order(entry.client_order_id).status is OrderStatus.DENIED
+    assert capital.snapshot().reserved == 0
+    assert leave.client_order_id in world.exchange.books.requests
+    assert len(fail_on_unexpected_log) == 2
+    fail_on_unexpected_log.clear()
+
+
+@pytest.mark.parametrize("operation", ["INSERT", "UPDATE"])  # the intent; that it is sent
+async def test_what_cannot_be_written_is_not_sent(world, gate, operation, fail_on_unexpected_log):
+    world.database.execute(
+        f"CREATE TRIGGER full_disk BEFORE {operation} ON oms_orders "
+        "BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+    )
+    await ask(world)
+    (reject,) = world.of(Reject)
+    assert (reject.is_ours, reject.code) == (True, "journal")
+    assert "disk full" in reject.text
+    assert world.exchange.books.requests == []
+    assert gate.held() == (0, 0)
+    fail_on_unexpected_log.clear()
+
+
+class CapitalThatDies:
+    """Stands for a process that ends between the journal's commit and the ledger's."""
+
+    def __init__(self, capital):
+        self.capital = capital
+
+    def on_fill(self, fill, purpose):
+        raise sqlite3.OperationalError("killed here")
+
+    def __getattr__(self, name):
+        return getattr(self.capital, name)
+
+
+async def test_a_fill_that_never_reached_the_ledger_is_made_good_at_start(
+    world, fail_on_unexpected_log
+):
+    gate = Gate(world)
+    gate.gate._capital = CapitalThatDies(gate.capital)
+    request = await ask(world, quantity="10")
+    world.deliver()
+    fail_on_unexpected_log.clear()
+    assert gate.held()[1] == 0
+    await world.restart()
+    gate = Gate(world)
+    assert gate.held() == (0, 1000)
+    assert gate.ledger_error() == 0
+    assert world.oms.order(request.client_order_id).status is OrderStatus.FILLED
+    report = await world.reconciler.reconcile("demo")
+    assert report.is_clean
+    assert gate.ledger_error() == 0
+
+
+async def test_an_intent_that_never_left_ends_as_denied_at_start(world):
+    gate = Gate(world)
+    request = world.request(quantity="10")
+    world.oms.accept(request)
+    gate.capital.reserve(request)  # and here the process died
+    await world.restart()
+    gate = Gate(world)
+    assert world.oms.order(request.client_order_id).status is OrderStatus.DENIED
+    assert gate.held() == (0, 0)
+    await world.reconciler.reconcile("demo")
+    assert world.exchange.books.requests == []

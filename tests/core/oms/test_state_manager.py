@@ -1,0 +1,120 @@
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from core.clock import ManualClock
+from core.event_bus import EventBus
+from core.models.orders import Order, OrderPurpose, OrderStatus, OrderType, Side
+from core.models.positions import Balance, Position
+from core.oms.state_manager import StateManager
+
+LONG = Position("demo", "BTCUSDT", Side.BUY, Decimal(2), Decimal(100), 1000)
+STOP = Order(
+    client_order_id="",
+    exchange_order_id="e1",
+    account="demo",
+    bot_id="bot-1",
+    symbol="BTCUSDT",
+    side=Side.SELL,
+    order_type=OrderType.STOP_MARKET,
+    quantity=Decimal(2),
+    status=OrderStatus.ACKNOWLEDGED,
+    purpose=OrderPurpose.STOP_LOSS,
+    created_ms=1000,
+    updated_ms=1000,
+    trigger_price=Decimal(95),
+    reduce_only=True,
+)
+
+
+@pytest.fixture
+def state() -> StateManager:
+    clock = ManualClock(5000)
+    return StateManager(EventBus(clock), clock)
+
+
+def changed(value, **fields):
+    return msgspec.structs.replace(value, **fields)
+
+
+def test_an_older_message_changes_nothing(state):
+    state.on_position(LONG)
+    state.on_position(changed(LONG, quantity=Decimal(9), updated_ms=999))
+    assert state.position("demo", "BTCUSDT") == LONG
+    state.on_balance(Balance("demo", "USDT", Decimal(5), Decimal(5), Decimal(5), 1000))
+    state.on_balance(Balance("demo", "USDT", Decimal(7), Decimal(7), Decimal(7), 999))
+    balance = state.balance("demo")
+    assert balance is not None
+    assert balance.wallet_balance == 5
+    assert state.balance_age_ms("demo") == 4000
+
+
+def test_a_position_missing_from_the_answer_is_flat(state):
+    state.on_position(LONG)
+    state.replace_positions("demo", [], as_of_ms=2000)
+    position = state.position("demo", "BTCUSDT")
+    assert position is not None
+    assert position.is_flat
+    assert state.positions() == []
+
+
+def test_a_stale_answer_does_not_overwrite_what_the_stream_said_since(state):
+    state.on_position(changed(LONG, updated_ms=2500))
+    state.replace_positions("demo", [], as_of_ms=2000)
+    state.replace_positions("demo", [changed(LONG, quantity=Decimal(1))], as_of_ms=2000)
+    assert [p.quantity for p in state.positions("demo")] == [Decimal(2)]
+
+
+def test_another_account_is_left_alone(state):
+    state.on_position(LONG)
+    state.replace_positions("live", [], as_of_ms=9000)
+    assert state.positions("demo") == [LONG]
+    assert state.positions("live") == []
+
+
+def test_open_orders_follow_the_bus():
+    clock = ManualClock()
+    bus = EventBus(clock)
+    state = StateManager(bus, clock)
+    bus.publish(STOP)
+    assert state.open_orders("demo") == [STOP]
+    bus.publish(changed(STOP, status=OrderStatus.CANCELLED))
+    assert state.open_orders() == []
+
+
+@pytest.mark.parametrize(
+    ("terms", "is_protected"),
+    [
+        ({}, True),
+        ({"quantity": Decimal(0)}, True),  # "the whole position", as some exchanges write it
+        ({"quantity": Decimal("1.9")}, False),
+        ({"filled_quantity": Decimal("0.5")}, False),
+        ({"side": Side.BUY}, False),
+        ({"reduce_only": False}, False),
+        ({"trigger_price": None}, False),
+        ({"symbol": "ETHUSDT"}, False),
+        ({"purpose": OrderPurpose.TAKE_PROFIT, "trigger_price": Decimal(95)}, False),
+        ({"purpose": OrderPurpose.EXIT}, True),  # judged by its trigger: on the losing side
+        ({"purpose": OrderPurpose.EXIT, "trigger_price": Decimal(105)}, False),
+    ],
+)
+def test_a_long_is_protected_by_a_large_enough_stop_below(state, terms, is_protected):
+    state.on_position(LONG)
+    state.on_order(changed(STOP, **terms))
+    assert state.is_protected("demo", "BTCUSDT") is is_protected
+
+
+def test_a_short_is_protected_by_a_stop_above(state):
+    state.on_position(changed(LONG, side=Side.SELL))
+    assert not state.is_protected("demo", "BTCUSDT")
+    state.on_order(
+        changed(STOP, side=Side.BUY, trigger_price=Decimal(105), purpose=OrderPurpose.EXIT)
+    )
+    assert state.is_protected("demo", "BTCUSDT")
+
+
+def test_a_stop_named_by_the_position_protects_and_flat_needs_none(state):
+    state.on_position(changed(LONG, stop_loss=Decimal(90)))
+    assert state.is_protected("demo", "BTCUSDT")
+    assert state.is_protected("demo", "ETHUSDT")
