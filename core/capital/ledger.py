@@ -84,7 +84,7 @@ class CapitalLedger:
             book.book_line(Line(kind, "", Decimal(0), Decimal(cash)))
         for row in self._database.execute(
             "SELECT client_order_id, symbol, bot_id, quantity, amount, booked_quantity"
-            " FROM capital_reservations WHERE is_open"
+            " FROM capital_reservations WHERE is_open ORDER BY rowid"
         ):
             reservation = Reservation(*row[:3], *map(Decimal, row[3:]))
             book.reservations[reservation.client_order_id] = reservation
@@ -226,7 +226,9 @@ class CapitalLedger:
                 (client_order_id,),
             )
         self._database.executemany(
-            "INSERT OR REPLACE INTO capital_reservations VALUES (?, ?, ?, ?, ?, ?, 1)",
+            "INSERT INTO capital_reservations VALUES (?, ?, ?, ?, ?, ?, 1)"
+            " ON CONFLICT (client_order_id) DO UPDATE SET quantity = excluded.quantity,"
+            " amount = excluded.amount, booked_quantity = excluded.booked_quantity",
             [
                 _reservation_row(entry)
                 for client_order_id, entry in after.reservations.items()
