@@ -42,6 +42,7 @@ UNKNOWN_OUTCOME = {
     3400214: "Bybit reported a server error",
 }
 RATE_LIMITED = frozenset({10006, 10018})  # per UID and endpoint; per IP
+ADDRESS_REFUSED = frozenset({"10018", "HTTP 403"})  # nothing at all may leave this machine
 NOT_MODIFIED = frozenset(
     {
         34040,  # trading-stop: not modified

@@ -26,7 +26,7 @@ from exchanges import bybit_parsers
 from exchanges.bybit_errors import unanswered
 from exchanges.bybit_private_stream import BybitPrivateStream
 from exchanges.bybit_public_stream import BybitPublicStream, StreamTiming
-from exchanges.bybit_rest import ACCOUNT, MARKET, ORDER, BybitRest
+from exchanges.bybit_rest import BybitRest
 from exchanges.bybit_words import (
     CATEGORY,
     EXCHANGE,
@@ -36,7 +36,7 @@ from exchanges.bybit_words import (
     TIME_IN_FORCE_OF,
 )
 from exchanges.credentials import Credentials
-from exchanges.request_limiter import RequestLimiter
+from exchanges.request_limiter import ACCOUNT, MARKET, ORDER, POSITION, RequestLimiter
 from exchanges.stream_backoff import FullJitterBackoff
 
 REST_URL = "https://api.bybit.com"
@@ -57,7 +57,7 @@ class BybitExchange:
     """Both ports of one Bybit account; without credentials only the market-data half works.
 
     `clock` is market time of that host, `limiter` every request waits for, `rng` jitters
-    reconnects. Request families: "market", "order", "account".
+    reconnects. An instruction that our own limiter holds for too long raises RateLimited unsent.
     """
 
     def __init__(
@@ -286,7 +286,7 @@ class BybitExchange:
 
     async def set_leverage(self, symbol: str, leverage: Decimal) -> None:
         await self._rest.write(
-            ACCOUNT,
+            POSITION,
             self._rest.http.set_leverage,
             category=CATEGORY,
             symbol=symbol,
@@ -300,7 +300,7 @@ class BybitExchange:
         if stop_loss is None and take_profit is None:
             return
         await self._rest.write(
-            ORDER,
+            POSITION,
             self._rest.http.set_trading_stop,
             category=CATEGORY,
             symbol=symbol,

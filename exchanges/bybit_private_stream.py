@@ -233,7 +233,11 @@ class _PybitSocket(_V5WebSocketManager):  # type: ignore[misc]
 
     def _run(self) -> None:
         try:
-            self.ws.run_forever(ping_interval=self.ping_interval, ping_timeout=self.ping_timeout)
+            self.ws.run_forever(
+                ping_interval=self.ping_interval,
+                ping_timeout=self.ping_timeout,
+                http_no_proxy=["*"],  # keys go where the trader said, as in REST
+            )
         finally:
             self._on_end(self._reason)
 
@@ -242,7 +246,8 @@ class _PybitSocket(_V5WebSocketManager):  # type: ignore[misc]
         self._send_initial_ping()
 
     def _on_error(self, error: Exception) -> None:
-        self._reason = f"{type(error).__name__}: {error}"
+        text = str(error).split(" -+-+- ")[0]  # websocket-client appends whole headers
+        self._reason = text or type(error).__name__
 
     def subscribe_all(self) -> None:
         """One message, sent directly: pybit's own `subscribe` waits without end, on the caller's

@@ -16,14 +16,16 @@ from pybit.exceptions import FailedRequestError, InvalidRequestError
 from pybit.unified_trading import HTTP
 
 from core.exchange_port import RateLimited
-from exchanges.bybit_errors import error_for_code, error_for_http_status, unanswered
+from exchanges.bybit_errors import (
+    ADDRESS_REFUSED,
+    error_for_code,
+    error_for_http_status,
+    unanswered,
+)
 from exchanges.credentials import Credentials
-from exchanges.request_limiter import RequestLimiter
+from exchanges.request_limiter import ACCOUNT, MARKET, ORDER, POSITION, WHOLE_IP, RequestLimiter
 
-MARKET = "market"
-ORDER = "order"
-ACCOUNT = "account"
-
+LONGEST_HOLD_S = 5.0  # an order that waited longer for its turn was meant for another market
 _NEVER_SENT = -(10**9)  # pybit takes an empty set of codes to retry for "the usual ones"
 
 
@@ -45,6 +47,7 @@ class BybitRest:
             MARKET: ThreadPoolExecutor(4, "bybit-market"),
             ACCOUNT: ThreadPoolExecutor(4, "bybit-account"),
             ORDER: ThreadPoolExecutor(4, "bybit-order"),
+            POSITION: ThreadPoolExecutor(2, "bybit-position"),
         }
         self.http = _Http(
             api_key=credentials.api_key if credentials else None,
@@ -80,7 +83,14 @@ class BybitRest:
         *,
         is_write: bool,
     ) -> dict[str, Any]:
-        await self._limiter.wait(family)
+        try:
+            async with asyncio.timeout(LONGEST_HOLD_S if is_write else None):
+                await self._limiter.wait(family)
+        except TimeoutError:
+            raise RateLimited(
+                f"Held back by our own request limit for {LONGEST_HOLD_S:.0f} s; nothing was sent.",
+                retry_after_s=LONGEST_HOLD_S,
+            ) from None
         request = asyncio.get_running_loop().run_in_executor(
             self._threads[family], lambda: self._send(method, parameters, is_write=is_write)
         )
@@ -90,7 +100,8 @@ class BybitRest:
         except TimeoutError:
             raise unanswered("no answer in time", is_write=is_write) from None
         except RateLimited as refusal:
-            self._limiter.penalise(family, refusal.retry_after_s)
+            held = WHOLE_IP if refusal.code in ADDRESS_REFUSED else family
+            self._limiter.penalise(held, refusal.retry_after_s)
             raise
         self._limiter.correct(family, headers)
         return result

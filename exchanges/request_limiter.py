@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+MARKET = "market"  # public data
+ORDER = "order"  # create, cancel
+ACCOUNT = "account"  # orders, fills, positions and balance read
+POSITION = "position"  # leverage, protection
+WHOLE_IP = "ip"  # for `penalise`: the exchange refuses this machine's address
+
 
 class RequestLimiter(Protocol):
     """Every request of an adapter passes here first; `family` names a group of endpoints."""

@@ -157,7 +157,20 @@ async def test_a_forbidden_address_waits_ten_minutes(exchange, bybit, limiter):
     with pytest.raises(RateLimited) as refusal:
         await exchange.fetch_positions()
     assert refusal.value.retry_after_s == 600
-    assert limiter.penalties == [("account", 600)]
+    assert limiter.penalties == [("ip", 600)]
+
+
+async def test_an_order_that_our_own_limiter_holds_is_given_up_unsent(
+    exchange, bybit, limiter, monkeypatch
+):
+    async def never(family, tokens=1):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("exchanges.bybit_rest.LONGEST_HOLD_S", 0.05)
+    limiter.wait = never
+    with pytest.raises(RateLimited, match="nothing was sent"):
+        await exchange.place_order(order())
+    assert bybit.count(CREATE) == 0
 
 
 async def test_limit_headers_of_an_answer_reach_the_limiter(exchange, bybit, limiter):
