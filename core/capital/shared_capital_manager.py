@@ -202,15 +202,20 @@ class SharedCapitalManager:
             if self._clock.monotonic_s() - self._saved_s >= _SAVE_INTERVAL_S:
                 self._save_performance()
 
-    def synchronise(self, balance: Balance, positions: list[Position]) -> Decimal:
+    def synchronise(
+        self, balance: Balance, positions: list[Position], *, as_of_ms: int | None = None
+    ) -> Decimal:
         """Compare with the exchange: its positions set the locks (owner "external" where nobody
-        here opened one). Returns our total minus its wallet balance: 0 when the books tie out.
-        Book every known fill first. Raises ValueError for another currency, sqlite3.Error."""
+        here opened one). Returns our total minus its wallet balance: 0 when the books tie out;
+        a difference is only returned, never booked away. `as_of_ms` is when the positions were
+        asked for (market time; None: when the balance was read): a fill since then outweighs
+        them. Book every known fill first. Raises ValueError for another currency, sqlite3.Error."""
         if balance.currency != self.currency:
             raise ValueError(f"the ledger is in {self.currency}, the balance in {balance.currency}")
         with self._lock:
             draft = self._book.copy()
-            lines = draft.synchronise(positions, balance.updated_ms)
+            asked_ms = balance.updated_ms if as_of_ms is None else as_of_ms
+            lines = draft.synchronise(positions, asked_ms)
             for position in positions:
                 if position.mark_price is not None and not position.is_flat:
                     self._marks[position.symbol] = position.mark_price

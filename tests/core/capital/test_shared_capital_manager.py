@@ -392,6 +392,8 @@ def test_synchronise_releases_what_the_exchange_no_longer_holds(
     capital.on_fill(fill(time_ms=2_000), OrderPurpose.ENTRY)
     capital.synchronise(balance("10000", updated_ms=1_999), [])
     assert capital.get_locked_symbols() == ["BTCUSDT"]  # the answer is older than the fill
+    capital.synchronise(balance("10000", updated_ms=2_001), [], as_of_ms=1_999)
+    assert capital.get_locked_symbols() == ["BTCUSDT"]
     capital.synchronise(balance("10000", updated_ms=2_001), [])
     assert capital.get_locked_symbols() == []
 
