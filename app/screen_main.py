@@ -7,9 +7,34 @@ is a process of its own in a session of its own: it goes on when this one is kil
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+import time
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import qasync
+from PyQt6.QtWidgets import QApplication
+
+from app.crash_guard import CrashGuard
+from app.engine_process import EngineProcess
+from app.loop_gap import LoopGapProbe
+from app.options import EXIT_DATA_DIR, EXIT_FAULT, EXIT_OK, Options
+from core.commands import CommandResult
+from core.storage.durable import write_atomic
+from ui import i18n, theme
+from ui.bridge import Bridge
+from ui.main_window import MainWindow
+from ui.settings import ScreenSettings
+
+_LOG = logging.getLogger(__name__)
+_ENGINE_FOUND_S = 1.0  # how long a runtime file is given to turn out to be a living engine
+_ENGINE_END_S = 60.0
 
 
 class ScreenOptions(msgspec.Struct, frozen=True):
@@ -35,7 +60,190 @@ class ScreenOptions(msgspec.Struct, frozen=True):
     colours: str | None = None
     language: str | None = None
 
+    def for_engine(self) -> Options:
+        """The engine's options: it runs until it is told to stop."""
+        return Options(
+            data_dir=self.data_dir,
+            config=self.config,
+            demo=self.demo,
+            report=self.report,
+            autostart=self.autostart,
+            seed=self.seed,
+            speed=self.speed,
+            candles=self.candles,
+        )
+
 
 def run_screen(options: ScreenOptions) -> int:
     """Show the window until it is closed; the exit code, 0 when nothing unhandled happened."""
-    raise NotImplementedError
+    guard = CrashGuard()
+    guard.install()
+    try:
+        _log_to_file(options.data_dir / "logs" / "screen.log")
+    except OSError as fault:
+        print(
+            f"TwinStar Quantum: the data directory {options.data_dir} cannot be written "
+            f"({fault.strerror}); choose another with --data-dir",
+            file=sys.stderr,
+        )
+        return EXIT_DATA_DIR
+    app = QApplication(sys.argv[:1])
+    app.setApplicationName("TwinStar Quantum")
+    app.setQuitOnLastWindowClosed(False)  # the coroutine below decides when it is over
+    settings = ScreenSettings(options.data_dir)
+    theme.apply(app, options.theme or settings.theme, options.colours or settings.colours)
+    i18n.use(options.language or settings.language)
+    loop = qasync.QEventLoop(app)
+    asyncio.set_event_loop(loop)
+    guard.watch_loop(loop)
+    with loop:
+        code: int = loop.run_until_complete(_Screen(options, settings, guard).run())
+    return code
+
+
+class _Screen:
+    """One run of the screen."""
+
+    def __init__(self, options: ScreenOptions, settings: ScreenSettings, guard: CrashGuard) -> None:
+        self._options, self._guard = options, guard
+        self._engine = EngineProcess(options.for_engine())
+        self._bridge = Bridge(options.data_dir)
+        self._window = MainWindow(self._bridge, settings, self._restart_engine)
+        self._probe = LoopGapProbe()
+        self._over = asyncio.Event()
+        self._stop_engine = False
+        self._window_at_s: float | None = None
+        self._chart_at_s: float | None = None
+        self._window.closing.connect(self._on_closing)
+        self._window.chart_painted.connect(self._on_chart)
+
+    async def run(self) -> int:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, lambda *_: self._over.set())
+        self._window.show()
+        self._window.repaint()
+        self._window_at_s = time.time()
+        self._probe.start()
+        self._bridge.link.start()
+        engine = asyncio.create_task(self._see_to_engine())
+        ending = asyncio.create_task(self._over.wait())
+        problem = ""
+        await asyncio.wait({ending}, timeout=self._options.for_seconds)
+        self._probe.stop()
+        if self._options.for_seconds is not None and not self._over.is_set():
+            problem = await self._end_timed_run()
+        elif self._stop_engine:
+            await self._bridge.stop_engine()
+        for task in (engine, ending):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self._bridge.link.close()
+        self._window.hide()
+        if problem:
+            print(f"TwinStar Quantum: {problem}", file=sys.stderr)
+        return self._exit_code(problem)
+
+    def _on_closing(self, stop_engine: bool) -> None:
+        self._stop_engine = stop_engine
+        self._over.set()
+
+    def _on_chart(self) -> None:
+        if self._chart_at_s is None:
+            self._chart_at_s = time.time()
+            self._probe.start_is_over()
+
+    # The engine
+
+    async def _see_to_engine(self) -> None:
+        """Attach to the engine that runs; start one where none does, and say if it cannot."""
+        if (self._options.data_dir / "run" / "engine.json").exists():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ENGINE_FOUND_S):
+                    await self._bridge.link.until_attached()
+        if not self._bridge.is_attached:
+            await self._restart_engine()
+
+    async def _restart_engine(self) -> CommandResult | None:
+        """Until the new engine is attached or has given up."""
+        if not self._engine.is_running:
+            self._engine.start()
+        waits = {
+            asyncio.ensure_future(self._bridge.link.until_attached()),
+            asyncio.ensure_future(self._engine.until_ended()),
+        }
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waiting in waits:
+                waiting.cancel()
+        if not self._bridge.is_attached:
+            self._tell_start_problem()
+        return None
+
+    def _tell_start_problem(self) -> None:
+        words = self._engine.last_words()
+        _LOG.error("the engine could not be started: %s", words)
+        self._window.show_start_problem(words)
+        if self._options.for_seconds is not None:
+            self._over.set()  # nobody is there to read the window
+
+    # The end
+
+    async def _end_timed_run(self) -> str:
+        """Pictures, the engine's end, the report; the first thing that went wrong."""
+        problem = ""
+        if self._options.screenshots is not None:
+            from app.screenshots import take
+
+            try:
+                await take(self._window, self._options.screenshots)
+            except OSError as fault:
+                problem = f"screenshots: {fault}"
+        stopped = await self._bridge.stop_engine()
+        if not stopped.ok:
+            problem = problem or stopped.text
+        if self._engine.was_started and await self._engine.wait(_ENGINE_END_S) is None:
+            problem = problem or f"the engine did not end within {_ENGINE_END_S:.0f} s"
+        if self._options.report is not None:
+            self._add_to_report(self._options.report)
+        return problem
+
+    def _add_to_report(self, path: Path) -> None:
+        """The engine's figures with the screen's own beside them."""
+        import psutil
+
+        process = psutil.Process()
+        report: dict[str, Any] = {}
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            report = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        started_s = process.create_time()
+        handled = report.get("unhandled_exceptions") or 0
+        report["unhandled_exceptions"] = handled + self._guard.unhandled_exceptions
+        report["qt_warnings"] = self._guard.qt_warnings
+        gaps = report.setdefault("loop_gap_ms", {})
+        gaps["screen_max"] = round(self._probe.run_max_ms, 1)
+        gaps["screen_start_max"] = round(self._probe.start_max_ms, 1)
+        memory = process.memory_info().rss / 1024**2
+        report.setdefault("rss_mb", {})["screen"] = round(memory, 1)
+        for name, at_s in (("window_s", self._window_at_s), ("chart_s", self._chart_at_s)):
+            report[name] = None if at_s is None else round(at_s - started_s, 3)
+        write_atomic(path, msgspec.json.format(msgspec.json.encode(report)))
+
+    def _exit_code(self, problem: str) -> int:
+        engine_code = self._engine.exit_code
+        if not self._bridge.is_attached and engine_code and self._options.for_seconds is not None:
+            print(f"TwinStar Quantum: {self._engine.last_words()}", file=sys.stderr)
+            return engine_code
+        if problem or self._guard.unhandled_exceptions or self._guard.qt_warnings:
+            return EXIT_FAULT
+        return EXIT_OK
+
+
+def _log_to_file(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = RotatingFileHandler(path, maxBytes=5_000_000, backupCount=3, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    errors = logging.StreamHandler()
+    errors.setLevel(logging.ERROR)
+    logging.basicConfig(level=logging.INFO, handlers=[handler, errors])

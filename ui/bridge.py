@@ -62,11 +62,11 @@ from core.snapshots import (
     ClosedCandle,
     DataSnapshot,
     EngineSnapshot,
+    EngineState,
     FeedItem,
     FillRecord,
     LimiterSnapshot,
     LiveCandle,
-    Notice,
     OrderRecord,
     PositionSnapshot,
     TickerRow,
@@ -77,6 +77,7 @@ _RETRY_FIRST_S = 0.25
 _RETRY_MOST_S = 2.0
 _ATTACH_TIMEOUT_S = 5.0
 _KEPT_ITEMS = 2000
+_NOT_READY = (EngineState.STARTING, EngineState.RECONCILING)
 
 
 class LinkState(enum.Enum):
@@ -87,8 +88,8 @@ class LinkState(enum.Enum):
     LOST = "lost"
 
 
-class _GapError(Exception):
-    """Items of the ordered list were lost."""
+class _ReattachError(Exception):
+    """What came with `Attached` no longer holds: attach again."""
 
 
 class _RefusedError(Exception):
@@ -119,8 +120,10 @@ class EngineLink(QObject):
         self._waiting: dict[int, asyncio.Future[CommandResult]] = {}
         self._writer: asyncio.StreamWriter | None = None
         self._last_seq: int | None = None
+        self._came_early = False
         self._last_word_s = time.monotonic()
         self._task: asyncio.Task[None] | None = None
+        self._is_attached = asyncio.Event()
 
     def start(self) -> None:
         """Look for the engine until `close`; needs a running event loop."""
@@ -133,6 +136,10 @@ class EngineLink(QObject):
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
+
+    async def until_attached(self) -> None:
+        """Return as soon as an engine is attached."""
+        await self._is_attached.wait()
 
     def silence_s(self) -> float:
         """Seconds since the engine's last message."""
@@ -163,7 +170,7 @@ class EngineLink(QObject):
         while True:
             try:
                 await self._session()
-            except _GapError as error:
+            except _ReattachError as error:
                 _LOG.info("%s; attaching again", error)
                 delay_s = 0.0
             except (OSError, EOFError, TimeoutError) as error:
@@ -211,6 +218,8 @@ class EngineLink(QObject):
     def _dispatch(self, message: ServerMessage) -> None:
         self._last_word_s = time.monotonic()
         if isinstance(message, SnapshotMessage):
+            if self._came_early and message.snapshot.state not in _NOT_READY:
+                raise _ReattachError("the engine is ready: its instruments are known now")
             self.snapshot.emit(message.snapshot)
         elif isinstance(message, FeedMessage):
             self._take_items(message.items)
@@ -229,7 +238,7 @@ class EngineLink(QObject):
                 if item.seq <= self._last_seq:
                     continue  # it came with the backlog already
                 if item.seq != self._last_seq + 1:
-                    raise _GapError(f"items {self._last_seq + 1} to {item.seq - 1} were lost")
+                    raise _ReattachError(f"items {self._last_seq + 1} to {item.seq - 1} were lost")
             self._last_seq = item.seq
             fresh.append(item)
         if fresh:
@@ -250,6 +259,10 @@ class EngineLink(QObject):
     def _set_state(self, state: LinkState, reason: str) -> None:
         if (state, reason) != (self.state, self.reason):
             self.state, self.reason = state, reason
+            if state is LinkState.ATTACHED:
+                self._is_attached.set()
+            else:
+                self._is_attached.clear()
             self.state_changed.emit(state)
 
     @staticmethod
@@ -493,10 +506,6 @@ class Bridge(QObject):
             for r in records
             if isinstance(r, FillRecord) and (symbol is None or r.fill.symbol == symbol)
         ]
-
-    def notices(self) -> list[tuple[FeedItem, Notice]]:
-        """Log lines with their entry of the list, oldest first."""
-        return [(i, i.record) for i in self.items if isinstance(i.record, Notice)]
 
     def order_history(self) -> list[Order]:
         """Newest known state of each order of the list, the last changed first."""

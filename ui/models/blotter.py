@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from core.models.orders import Order
-from core.snapshots import FillRecord, Notice, PositionSnapshot
+from core.snapshots import ClosedCandle, FillRecord, Notice, PositionSnapshot
 from ui import formatting
 from ui.bridge import Bridge
 from ui.i18n import sentence, tr
@@ -19,11 +19,13 @@ _MEDIUM = 500
 
 
 class LogLine(NamedTuple):
-    """A notice and when it came (ms UTC); `number` keeps equal lines apart."""
+    """One line of the log, in the trader's language; `number` keeps equal lines apart."""
 
     number: int
     time_ms: int
-    notice: Notice
+    tone: str
+    title: str
+    text: str
 
 
 def _time(time_ms: int) -> Cell:
@@ -185,13 +187,50 @@ def fills(bridge: Bridge) -> TableModel[FillRecord]:
     return TableModel(columns, key=lambda r: r.fill.trade_id)
 
 
+def fill_words(bridge: Bridge, record: FillRecord) -> str:
+    """`Filled: buy 0.067 BTCUSDT at 65,869.1`, in the trader's language."""
+    fill, show = record.fill, _Prices(bridge)
+    return tr(
+        "{side} {size} {symbol} at {price}",
+        side=tr(words.SIDES[fill.side]),
+        size=show.quantity(fill.symbol, fill.quantity).text,
+        symbol=fill.symbol,
+        price=show.price(fill.symbol, fill.price).text,
+    )
+
+
+def log_lines(bridge: Bridge) -> list[LogLine]:
+    """Notices, fills and closed candles of the ordered list, newest first."""
+    lines = []
+    for item in reversed(bridge.items):
+        record = item.record
+        if isinstance(record, Notice):
+            tone = words.SEVERITY_TONES.get(record.severity, "t1")
+            title, text = sentence(record.title), sentence(record.text)
+        elif isinstance(record, FillRecord):
+            tone, title = "t1", tr("Filled")
+            fee = tr("fee {fee}", fee=formatting.number(record.fill.fee, 2))
+            text = f"{fill_words(bridge, record)} · {fee}"
+            if record.trade_pnl is not None:
+                result = tr("result {pnl}", pnl=formatting.signed(record.trade_pnl))
+                text = f"{text} · {result}"
+        elif isinstance(record, ClosedCandle):
+            candle = record.candle
+            tone, title = "t1", tr("Candle closed")
+            close = _Prices(bridge).price(candle.symbol, Decimal(str(candle.close))).text
+            volume = formatting.volume(candle.volume)
+            text = f"{candle.symbol} {candle.timeframe} C {close} · {tr('Vol')} {volume}"
+        else:
+            continue
+        lines.append(LogLine(item.seq, item.time_ms, tone, title, text))
+    return lines
+
+
 def log() -> TableModel[LogLine]:
     columns: list[Column[LogLine]] = [
         Column("Time", lambda r: _time(r.time_ms)._replace(text=formatting.clock_ms(r.time_ms)),
                108, lambda r: r.time_ms),
-        Column("Event", lambda r: Cell(sentence(r.notice.title),
-               words.SEVERITY_TONES.get(r.notice.severity, "t1"), _MEDIUM), 140),
-        Column("What happened", lambda r: Cell(sentence(r.notice.text), "t2",
-               tool_tip=sentence(r.notice.text)), 200, stretch=1),
+        Column("Event", lambda r: Cell(r.title, r.tone, _MEDIUM), 140),
+        Column("What happened", lambda r: Cell(r.text, "t2", tool_tip=r.text), 200, stretch=1),
     ]  # fmt: skip
     return TableModel(columns, key=lambda r: r.number)

@@ -59,6 +59,12 @@ LIMITS = {
     "drawdown": "Drawdown",
     "capital_in_use": "Capital in use",
 }
+REQUEST_FAMILIES = {
+    "market": "market data",
+    "order": "orders",
+    "account": "account",
+    "position": "position settings",
+}
 LEDGER_KINDS = {
     "reserved": "Reserved",
     "locked": "Locked",

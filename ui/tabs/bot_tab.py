@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtGui import QKeySequence, QShortcut
 from PyQt6.QtWidgets import QHBoxLayout, QWidget
 
@@ -32,14 +33,19 @@ _WAITING = "Waiting for a fresh price"
 
 
 class BotTab(QWidget):
-    """Shows the bot behind `bot`; its chart's timeframe starts as the bot's and may be changed."""
+    """Shows the bot behind `bot`; its chart's timeframe starts as the bot's and may be changed.
+
+    Signal: chart_painted() once, when the first history stands.
+    """
+
+    chart_painted = pyqtSignal()
 
     def __init__(self, bridge: Bridge, bot: BotLink) -> None:
         super().__init__()
         self._bridge, self._bot = bridge, bot
         self._owner = f"tab {bot.bot_id}"
         self._timeframe = bot.latest.timeframe
-        self._history_loading = False
+        self._history_loading = self._has_painted = False
         self.header = BotHeader(bridge, bot)
         self.header.ask_start, self.header.ask_stop = self._ask_start, self._ask_stop
         self.header.remove_wanted.connect(lambda: tasks.spawn(self._remove()))
@@ -49,7 +55,7 @@ class BotTab(QWidget):
         self.position = PositionPanel(bridge, bot.latest.symbol)
         self.position.ask_close = self._ask_close_own
         self._risk = RiskPanel(bridge)
-        self._risk.setFixedHeight(200)
+        self._risk.setFixedHeight(196)
         self._services = ServicesPanels(bridge)
         self._right = QWidget()
         self._lay_out()
@@ -204,6 +210,10 @@ class BotTab(QWidget):
             self.chart.set_message(tr("No candles yet"), tr("They come with the first closed bar."))
         else:
             self.chart.set_history(block)
+            if not self._has_painted:
+                self._has_painted = True
+                self.chart.repaint()
+                self.chart_painted.emit()
 
     async def _load_older(self, end_ms: int) -> None:
         if self._history_loading:

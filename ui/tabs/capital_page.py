@@ -27,6 +27,7 @@ from ui.models.words import tone_of
 from ui.widgets.basic import (
     GUTTER,
     INSET,
+    ChangeLabel,
     EmptyState,
     Panel,
     Stat,
@@ -51,7 +52,7 @@ class _Figure(QWidget):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self._name, self._figure = label("label", name), label("big")
+        self._name, self._figure = label("label", name), ChangeLabel("big")
         self._unit, self._below = label("label", tone="t3"), label("caption")
         line = row(self._figure, self._unit, None, spacing=8)
         outer = column(None, self._name, spacing=2)
@@ -61,9 +62,16 @@ class _Figure(QWidget):
         self.setLayout(outer)
 
     def show_figure(
-        self, text: str, below: str, tone: str = "t1", unit: str = "", below_tone: str = ""
+        self,
+        text: str,
+        below: str,
+        *,
+        tone: str = "t1",
+        direction: int = 0,
+        unit: str = "",
+        below_tone: str = "",
     ) -> None:
-        show_value(self._figure, text, tone)
+        self._figure.show_change(text, direction, tone)
         show_value(self._below, below, below_tone or tone)
         show_value(self._unit, unit)
 
@@ -80,7 +88,7 @@ class _Figures(Panel):
         names = ("Equity", "Today", "Unrealised", "Realised today", "Since the start", "Drawdown")
         self._figures = [_Figure(name) for name in names]
         self._grid = QGridLayout()
-        self._grid.setContentsMargins(INSET + 4, 8, INSET, 8)
+        self._grid.setContentsMargins(INSET, 8, INSET, 8)
         self._grid.setHorizontalSpacing(24)
         self.body.addLayout(self._grid)
         self.set_narrow(False)
@@ -122,9 +130,13 @@ class _Figures(Panel):
 
     @staticmethod
     def _show_change(figure: _Figure, change: Decimal, base: Decimal, currency: str) -> None:
-        text = f"{formatting.arrow(change)} {formatting.money(change, currency, sign=True)}"
         ratio = change / base if base > 0 else None
-        figure.show_figure(text.strip(), formatting.percent(ratio), tone_of(change))
+        figure.show_figure(
+            formatting.money(change, currency, sign=True),
+            formatting.percent(ratio),
+            tone=tone_of(change),
+            direction=int(change.compare(Decimal(0))),
+        )
 
 
 class _EquityPanel(Panel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from PyQt6.QtCore import QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QMouseEvent, QPainter, QPaintEvent
+from PyQt6.QtGui import QMouseEvent, QPainter, QPaintEvent, QWheelEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QSizePolicy, QWidget
 
 from core.commands import CommandResult
@@ -131,6 +131,37 @@ class KillButton(ActionButton):
             self.show_icon("power", "danger")
 
 
+class _PlateStrip(QScrollArea):
+    """As wide as its plates while there is room, then it scrolls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._width = 0
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def set_content_width(self, width: int) -> None:
+        self._width = width
+        self.setMaximumWidth(max(width, 1))
+        self.updateGeometry()
+
+    def sizeHint(self) -> QSize:
+        return QSize(self._width, 32)
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        bar = self.horizontalScrollBar()
+        if event is not None and bar is not None:
+            bar.setValue(bar.value() - event.angleDelta().y() // 2)
+
+
+class _Divider(QWidget):
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFixedSize(1, 16)
+
+    def paintEvent(self, _event: QPaintEvent | None) -> None:
+        QPainter(self).fillRect(self.rect(), theme.color("line2"))
+
+
 class AppBar(QFrame):
     """44 px. Signals: bot_chosen(bot_id), page_chosen(name), add_wanted(), settings_wanted(),
     drawer_wanted()."""
@@ -157,7 +188,7 @@ class AppBar(QFrame):
         plates = QWidget()
         plates.setProperty("role", "page")
         plates.setLayout(self._bot_row)
-        self._scroll = QScrollArea()
+        self._scroll = _PlateStrip()
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)
         self._scroll.setWidgetResizable(True)
         self._scroll.setFixedHeight(32)
@@ -191,10 +222,9 @@ class AppBar(QFrame):
         line.addWidget(self._drawer)
         line.addWidget(self._scroll)
         line.addWidget(self._add)
-        divider = QFrame()
-        divider.setFixedSize(1, 16)
-        divider.setProperty("role", "rule")
-        line.addWidget(divider)
+        line.addSpacing(4)
+        line.addWidget(_Divider())
+        line.addSpacing(4)
         for name, plate in self._pages.items():
             plate.clicked.connect(lambda _checked, chosen=name: self.page_chosen.emit(chosen))
             line.addWidget(plate)
@@ -238,6 +268,5 @@ class AppBar(QFrame):
             link.changed.connect(lambda bot, shown=plate: shown.show_state(bot.state.value))
             self._bot_row.addWidget(plate)
             self._bots[bot_id] = plate
-        width = sum(p.sizeHint().width() + 4 for p in self._bots.values())
-        self._scroll.setMaximumWidth(max(width, 1))
+        self._scroll.set_content_width(sum(p.sizeHint().width() + 4 for p in self._bots.values()))
         self.select(self._current)

@@ -39,7 +39,7 @@ class KillBand(QFrame):
         if since is not None:
             show_value(self._title, tr("Trading stopped {time}", time=formatting.clock(since)))
             answers = [sentence(answer) for answer in risk.kill_switch_answers]
-            self._answers.show_text(" · ".join([*answers, tr("protective stops still rest")]))
+            self._answers.show_text(" · ".join(answers))
 
 
 class EngineBand(QFrame):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QRectF, QSize, Qt
-from PyQt6.QtGui import QPainter, QPaintEvent, QPen, QResizeEvent
+from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
+from PyQt6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF, QResizeEvent
 from PyQt6.QtWidgets import (
     QFrame,
     QGridLayout,
@@ -212,13 +212,13 @@ class LimitRow(QWidget):
         self._limit = value_label("label")
         self._limit.setProperty("tone", "t3")
         self._bar = ShareBar()
-        outer = column(spacing=5)
+        outer = column(spacing=3)
         outer.addLayout(
             row(self._name, self._icon, None, self._note, 8, self._used, self._limit, spacing=4)
         )
         outer.addWidget(self._bar)
         self.setLayout(outer)
-        self.setFixedHeight(26)
+        self.setFixedHeight(24)
 
     def show_limit(self, name: str, used: str, limit: str, ratio: float, note: str = "") -> None:
         near, full = ratio >= 0.8, ratio >= 1.0
@@ -252,7 +252,47 @@ class Stat(QWidget):
         super().__init__()
         self.caption = label("caption", name)
         self.value = value_label(right=False)
-        self.setLayout(column(self.caption, self.value, spacing=4))
+        self.setLayout(column(None, self.caption, self.value, None, spacing=3))
+
+
+class ChangeLabel(QLabel):
+    """A signed figure with its arrow ▲▼ at half the figure's size before it."""
+
+    def __init__(self, role: str, right: bool = False) -> None:
+        super().__init__()
+        self.setProperty("role", role)
+        side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
+        self.setAlignment(side | Qt.AlignmentFlag.AlignVCenter)
+        self._direction = 0
+
+    def show_change(self, text: str, direction: int, tone: str) -> None:
+        """`direction` > 0 draws ▲, < 0 ▼, 0 none."""
+        show_value(self, text, tone)
+        direction = (direction > 0) - (direction < 0)
+        if direction != self._direction:
+            self._direction = direction
+            self.setContentsMargins(self._arrow_width() + 5 if direction else 0, 0, 0, 0)
+            self.update()
+
+    def _arrow_width(self) -> int:
+        return max(6, round(self.fontMetrics().capHeight() * 0.62))
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        super().paintEvent(event)
+        if not self._direction:
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(self.palette().color(self.foregroundRole()))
+        width = self._arrow_width()
+        x = 0.0
+        if self.alignment() & Qt.AlignmentFlag.AlignRight:
+            x = self.width() - self.fontMetrics().horizontalAdvance(self.text()) - width - 5.0
+        middle, half = self.height() / 2, width * 0.4
+        tip, foot = middle - half * self._direction, middle + half * self._direction
+        corners = [QPointF(x, foot), QPointF(x + width, foot), QPointF(x + width / 2, tip)]
+        painter.drawPolygon(QPolygonF(corners))
 
 
 class ElidedLabel(QLabel):

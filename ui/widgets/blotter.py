@@ -11,9 +11,8 @@ from core.models.orders import Order
 from core.snapshots import EngineSnapshot, FeedItem
 from ui import formatting, i18n, tasks
 from ui.bridge import Bridge
-from ui.i18n import sentence, tr
+from ui.i18n import tr
 from ui.models import blotter as tables
-from ui.models import words
 from ui.models.table import TableModel
 from ui.widgets.basic import (
     INSET,
@@ -139,9 +138,7 @@ class Blotter(Panel):
         self._fills.set_rows(list(reversed(self._bridge.fills())))
         self._title(2, self._fills)
         self._history.set_rows(self._bridge.order_history())
-        notices = self._bridge.notices()
-        lines = [tables.LogLine(item.seq, item.time_ms, notice) for item, notice in notices]
-        lines.reverse()
+        lines = tables.log_lines(self._bridge)
         self._log.set_rows(lines)
         self._events.show_lines(lines[:_EVENTS])
 
@@ -196,6 +193,5 @@ class _LatestEvents(QWidget):
         empty = [None] * (_EVENTS - len(lines))
         for (time, title, text), line in zip(self._lines, [*lines, *empty], strict=True):
             show_value(time, formatting.clock_ms(line.time_ms) if line else "")
-            tone = words.SEVERITY_TONES.get(line.notice.severity, "t1") if line else "t1"
-            show_value(title, sentence(line.notice.title) if line else "", tone)
-            text.show_text(sentence(line.notice.text) if line else "")
+            show_value(title, line.title if line else "", line.tone if line else "t1")
+            text.show_text(line.text if line else "")

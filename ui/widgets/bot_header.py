@@ -15,6 +15,7 @@ from ui.i18n import sentence, tr
 from ui.models import words
 from ui.widgets.basic import (
     INSET,
+    ChangeLabel,
     ElidedLabel,
     Panel,
     Stat,
@@ -45,7 +46,7 @@ class BotHeader(Panel):
         self.setFixedHeight(60)
         self._bridge, self._bot = bridge, bot
         self._symbol, self._market = label("symbol"), label("caption")
-        self._price, self._change = label("price"), label("value")
+        self._price, self._change = label("price"), ChangeLabel("value")
         self._stats = {
             name: Stat(name)
             for name in ("24h high", "24h low", "Volume", "Funding", "Spread", "RSI 14", "ATR 14")
@@ -72,11 +73,11 @@ class BotHeader(Panel):
         line.setContentsMargins(INSET + 4, 0, 8, 0)
         line.setSpacing(0)
         name = QWidget()
-        name.setLayout(column(None, self._symbol, self._market, None, spacing=1))
-        name.setMinimumWidth(136)
+        name.setLayout(column(None, self._symbol, self._market, None, spacing=3))
+        name.setMinimumWidth(132)
         price = QWidget()
-        price.setLayout(column(None, self._price, self._change, None, spacing=0))
-        price.setMinimumWidth(136)
+        price.setLayout(column(None, self._price, self._change, None, spacing=2))
+        price.setMinimumWidth(144)
         line.addWidget(name)
         line.addWidget(price)
         for stat in self._stats.values():
@@ -115,7 +116,8 @@ class BotHeader(Panel):
         tone = "stale" if stale else words.tone_of(ratio)
         last = market.last_price if market else None
         show_value(self._price, formatting.price(last, decimals), tone)
-        show_value(self._change, self._change_text(last, ratio, decimals), tone)
+        direction = 0 if ratio is None else int(ratio.compare(Decimal(0)))
+        self._change.show_change(self._change_text(last, ratio, decimals), direction, tone)
         shown = {
             "24h high": formatting.price(market.high_24h if market else None, decimals),
             "24h low": formatting.price(market.low_24h if market else None, decimals),
@@ -133,8 +135,7 @@ class BotHeader(Panel):
         if last is None or ratio is None or ratio <= -1:
             return formatting.UNKNOWN
         change = last - last / (1 + ratio)
-        arrow = formatting.arrow(change)
-        return f"{arrow} {formatting.signed(change, decimals)}  {formatting.percent(ratio)}"
+        return f"{formatting.signed(change, decimals)}   {formatting.percent(ratio)}"
 
     @staticmethod
     def _spread(ticker: TickerRow | None, decimals: int) -> str:

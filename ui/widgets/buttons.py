@@ -5,11 +5,30 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from PyQt6.QtCore import QSize, Qt
+from PyQt6.QtGui import QIcon, QPainter, QPixmap
 from PyQt6.QtWidgets import QPushButton, QToolButton
 
 from core.commands import CommandResult
 from ui import i18n, icons, tasks, theme
 from ui.i18n import tr
+
+_ICON_GAP = 5
+
+
+def _with_gap(icon: QIcon) -> QIcon:
+    """`icon` with room to the text on its right, which Qt's style leaves too small."""
+    made = QIcon()
+    for mode in (QIcon.Mode.Normal, QIcon.Mode.Disabled):
+        source = icon.pixmap(QSize(14, 14), mode)
+        ratio = source.devicePixelRatio()
+        wide = QPixmap(round((14 + _ICON_GAP) * ratio), round(14 * ratio))
+        wide.setDevicePixelRatio(ratio)
+        wide.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(wide)
+        painter.drawPixmap(0, 0, source)
+        painter.end()
+        made.addPixmap(wide, mode)
+    return made
 
 
 class TextButton(QPushButton):
@@ -33,8 +52,8 @@ class TextButton(QPushButton):
             self._tint()
 
     def _tint(self) -> None:
-        self.setIcon(icons.icon(*self._look))
-        self.setIconSize(QSize(14, 14))
+        self.setIcon(_with_gap(icons.icon(*self._look)))
+        self.setIconSize(QSize(14 + _ICON_GAP, 14))
 
 
 class IconButton(QToolButton):

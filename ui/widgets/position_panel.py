@@ -17,6 +17,7 @@ from ui.i18n import tr
 from ui.models import words
 from ui.widgets.basic import (
     INSET,
+    ChangeLabel,
     EmptyState,
     Panel,
     ThemedIcon,
@@ -73,8 +74,9 @@ class PositionPanel(Panel):
         self.head.addWidget(self._guard_icon)
         self.head.addWidget(self._guard)
         self.head.setContentsMargins(INSET, 0, INSET, 0)
-        self._side, self._size = label("value"), label("value")
-        self._pnl, self._ratio = value_label("figure"), value_label()
+        self._side, self._size = label("value"), label("title")
+        self._side.setFixedHeight(24)
+        self._pnl, self._ratio = ChangeLabel("figure", right=True), value_label()
         self._track = PriceTrack()
         self._stop, self._entry, self._target = (label("caption", tone="t2") for _ in range(3))
         self._value, self._held = value_label(), value_label()
@@ -146,7 +148,7 @@ class PositionPanel(Panel):
     def _show_result(self, held: PositionSnapshot, stale: bool) -> None:
         pnl = held.position.unrealized_pnl
         tone = "stale" if stale else words.tone_of(pnl)
-        show_value(self._pnl, f"{formatting.arrow(pnl)} {formatting.signed(pnl)}".strip(), tone)
+        self._pnl.show_change(formatting.signed(pnl), int(pnl.compare(Decimal(0))), tone)
         r_text = (
             f"{formatting.signed(held.r_multiple)} R"
             if held.r_multiple is not None

@@ -49,7 +49,7 @@ class RiskPanel(Panel):
         self._rows: dict[str, LimitRow] = {}
         self._list = QVBoxLayout()
         self._list.setContentsMargins(INSET, 2, INSET, 8)
-        self._list.setSpacing(6)
+        self._list.setSpacing(8)
         self.body.addLayout(self._list)
         self._consequences: dict[str, KeyValue] | None = {} if with_consequences else None
         self._notes = QVBoxLayout()

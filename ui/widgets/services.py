@@ -35,7 +35,7 @@ class RequestLimits(QWidget):
         super().__init__()
         self._rows: dict[tuple[str, str], LimitRow] = {}
         self._list = QVBoxLayout()
-        self._list.setSpacing(6)
+        self._list.setSpacing(8)
         self._requests, self._held = Stat("Requests"), Stat("Held back")
         self._refused = Stat("Refused by exchange")
         outer = QVBoxLayout(self)
@@ -62,7 +62,8 @@ class RequestLimits(QWidget):
             for made in self._rows.values():
                 self._list.addWidget(made)
         for limit in limits:
-            name = f"{words.exchange_name(limit.exchange)} · {tr(limit.family)}"
+            family = tr(words.REQUEST_FAMILIES.get(limit.family, limit.family))
+            name = f"{words.exchange_name(limit.exchange)} · {family}"
             wait = tr("wait {n} ms", n=formatting.number(limit.wait_ms, 0))
             used = formatting.percent(limit.used_ratio, 0, sign=False)
             self._rows[limit.exchange, limit.family].show_limit(

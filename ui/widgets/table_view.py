@@ -92,7 +92,7 @@ def _paint_text(
     metrics = fonts.metrics(12, cell.weight)
     caption_metrics = fonts.metrics(10)
     caption_width = caption_metrics.horizontalAdvance(cell.caption) + 2 if cell.caption else 0.0
-    lead = (10.0 if cell.arrow else 0.0) + (18.0 if cell.icon else 0.0)
+    lead = (10.0 if cell.arrow else 0.0) + (16.0 if cell.icon else 0.0)
     room = area.width() - caption_width - lead
     text = _fit(metrics, cell.text, room)
     width = metrics.horizontalAdvance(text)
@@ -102,7 +102,7 @@ def _paint_text(
         painter.drawPixmap(
             QPointF(round(x), round(area.center().y() - 7)), icons.pixmap(cell.icon, tone)
         )
-        x += 18
+        x += 16
     if cell.arrow:
         _paint_arrow(painter, QPointF(x, area.center().y()), cell.arrow, hue)
         x += 10
@@ -171,6 +171,8 @@ class DataTable(QTableView):
             else QAbstractItemView.SelectionMode.NoSelection
         )
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus if selectable else Qt.FocusPolicy.NoFocus)
+        if pad != _PAD:
+            self.setStyleSheet(f"QHeaderView::section {{ padding: 0 {pad}px; }}")
         self._set_up_headers(model, row_height, header)
         self.doubleClicked.connect(lambda index: self.chosen.emit(model.row_at(index.row())))
 

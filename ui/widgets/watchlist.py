@@ -23,7 +23,7 @@ class Watchlist(Panel):
         super().__init__("Watchlist")
         self._bridge = bridge
         self._model = watchlist(bridge)
-        self._table = DataTable(self._model, row_height=24, pad=8, selectable=True)
+        self._table = DataTable(self._model, row_height=24, pad=6, selectable=True)
         self._table.chosen.connect(lambda shown: self.chosen.emit(shown.ticker.symbol))
         i18n.set_tool_tip(self._table, "Double click opens the symbol")
         self._search = SearchField("Symbol")

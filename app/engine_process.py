@@ -1,0 +1,84 @@
+"""Starts the engine as a process of its own that outlives the screen.
+
+Its own session (or detached, on Windows): closing the terminal or killing the screen does not reach
+it. What it says on its way down goes to a file, so that the screen can show the sentence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+from pathlib import Path
+
+from app.options import EXIT_ALREADY_RUNNING, ROOT, Options
+
+_POLL_S = 0.1
+
+
+class EngineProcess:
+    """The engine that this screen has started, if it has."""
+
+    def __init__(self, options: Options) -> None:
+        """`options` are handed on whole."""
+        self._arguments = options.arguments()
+        self._errors = options.data_dir / "logs" / "engine.err"
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def was_started(self) -> bool:
+        return self._child is not None
+
+    @property
+    def is_running(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs, or where another engine was running already."""
+        code = None if self._child is None else self._child.poll()
+        return None if code == EXIT_ALREADY_RUNNING else code
+
+    def start(self) -> None:
+        """Raises OSError when the process cannot be made."""
+        command = [sys.executable, "-m", "app", "engine", *self._arguments]
+        flags = 0
+        if sys.platform == "win32":
+            flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
+        with self._errors.open("wb") as errors:
+            self._child = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                start_new_session=sys.platform != "win32",
+                creationflags=flags,
+            )
+
+    def last_words(self) -> str:
+        """The sentence it ended with, without the program's name."""
+        lines = _text_of(self._errors).strip().splitlines()
+        sentence = lines[-1].removeprefix("TwinStar Quantum: ") if lines else ""
+        return sentence or f"The engine ended with code {self.exit_code}."
+
+    async def wait(self, timeout_s: float) -> int | None:
+        """Exit code, or None when it still runs after `timeout_s`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self.until_ended()
+        return self.exit_code
+
+    async def until_ended(self) -> None:
+        """Return when the process that was started has ended; never where none was."""
+        # polled: qasync has no child watcher, and a thread in wait() would hold up our own end
+        while self.exit_code is None:  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_S)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

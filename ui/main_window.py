@@ -1,0 +1,420 @@
+"""The window: app bar, bands, bots and watchlist, the tabs, status bar, toasts.
+
+It only arranges. What a panel shows comes to it from the bridge; what the window adds is which
+tab is in front, what fits at this size, and the questions before it closes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from PyQt6.QtCore import QSize, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QCloseEvent, QKeySequence, QResizeEvent, QShortcut
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+
+from core.commands import CommandResult
+from core.snapshots import (
+    AccountMode,
+    BotSnapshot,
+    BotState,
+    EngineSnapshot,
+    FeedItem,
+    FillRecord,
+    Notice,
+)
+from ui import i18n, tasks
+from ui.bridge import Bridge, LinkState
+from ui.dialogs import questions
+from ui.dialogs.add_bot import AddBotDialog
+from ui.i18n import sentence, tr
+from ui.models.blotter import fill_words
+from ui.settings import ScreenSettings
+from ui.settings_menu import SettingsMenu
+from ui.tabs import PAGES, make_page
+from ui.widgets.app_bar import AppBar
+from ui.widgets.bands import EngineBand, KillBand
+from ui.widgets.basic import GUTTER, EmptyState
+from ui.widgets.bots_list import BotsList
+from ui.widgets.buttons import TextButton
+from ui.widgets.status_bar import StatusBar
+from ui.widgets.toasts import Toaster
+from ui.widgets.watchlist import Watchlist
+
+DEFAULT_SIZE = QSize(1600, 940)
+_LEFT_WIDTH, _BOTS_HEIGHT = 268, 260
+_NARROW_WIDTH, _NARROW_HEIGHT, _NO_RIGHT_WIDTH = 1500, 900, 1180
+_TICK_MS = 500
+_SILENT_AFTER_S = 3.0
+_ACTIVE = (BotState.RUNNING, BotState.PAUSED, BotState.STARTING)
+
+
+class MainWindow(QMainWindow):
+    """`start_engine` starts one and returns a result with the reason if it could not.
+
+    Signals: closing(stop_engine) when the trader has decided; chart_painted() when the first
+    chart stands.
+    """
+
+    closing = pyqtSignal(bool)
+    chart_painted = pyqtSignal()
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        settings: ScreenSettings,
+        start_engine: Callable[[], Awaitable[CommandResult | None]],
+    ) -> None:
+        super().__init__()
+        self.bridge, self.settings = bridge, settings
+        self._start_engine = start_engine
+        self._tabs: dict[str, QWidget] = {}
+        self._pages: dict[str, QWidget] = {}
+        self._current = ""
+        self._narrow: bool | None = None
+        self._may_close = self._has_left = False
+        self._start_problem = ""
+        self.setWindowTitle("TwinStar Quantum")
+        self.setMinimumSize(960, 640)
+        self._build()
+        self._connect()
+        self._add_shortcuts()
+        self._restore_geometry()
+        self._tick_timer = QTimer(self)
+        self._tick_timer.timeout.connect(self._tick)
+        self._tick_timer.start(_TICK_MS)
+        self._show_bots()
+
+    # Building
+
+    def _build(self) -> None:
+        bridge = self.bridge
+        self.live_line = QFrame()
+        self.live_line.setProperty("role", "live_line")
+        self.live_line.hide()
+        self.app_bar = AppBar(bridge, [page.title for page in PAGES])
+        self.kill_band = KillBand(self._resume)
+        self.engine_band = EngineBand(self._restart_engine)
+        self.bots = BotsList(bridge)
+        self.watchlist = Watchlist(bridge)
+        self.status = StatusBar(bridge)
+        self._left = self._left_column()
+        self._stack = QStackedWidget()
+        self._waiting = EmptyState(
+            "hourglass", "Starting the engine", "Charts come as soon as it answers."
+        )
+        add = TextButton("Add a bot", kind="primary", icon="plus", color="#FFFFFF")
+        add.clicked.connect(lambda: self.add_bot())  # noqa: PLW0108 (clicked carries a bool)
+        self._no_bots = EmptyState(
+            "layers", "No bots", "A bot trades one symbol by one strategy.", add
+        )
+        self._stack.addWidget(self._waiting)
+        self._stack.addWidget(self._no_bots)
+        self._body = QWidget()
+        self._body_line = QHBoxLayout(self._body)
+        self._body_line.setContentsMargins(GUTTER, 0, GUTTER, GUTTER)
+        self._body_line.setSpacing(GUTTER)
+        self._body_line.addWidget(self._left)
+        self._body_line.addWidget(self._stack, 1)
+        central = QWidget()
+        central.setProperty("role", "window")
+        outer = QVBoxLayout(central)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(0)
+        for part in (self.live_line, self.app_bar, self.kill_band, self.engine_band):
+            outer.addWidget(part)
+        outer.addWidget(self._body, 1)
+        outer.addWidget(self.status)
+        self.setCentralWidget(central)
+        self.toaster = Toaster(self, bottom=38)
+
+    def _left_column(self) -> QWidget:
+        left = QWidget()
+        left.setFixedWidth(_LEFT_WIDTH)
+        left.setAutoFillBackground(True)
+        lines = QVBoxLayout(left)
+        lines.setContentsMargins(0, 0, 0, 0)
+        lines.setSpacing(GUTTER)
+        self.bots.setFixedHeight(_BOTS_HEIGHT)
+        lines.addWidget(self.bots)
+        lines.addWidget(self.watchlist, 1)
+        return left
+
+    def _connect(self) -> None:
+        bridge = self.bridge
+        bridge.snapshot_changed.connect(self._take)
+        bridge.state_changed.connect(self._take_link_state)
+        bridge.bots_changed.connect(self._show_bots)
+        bridge.feed_items.connect(self._take_items)
+        tasks.refused.connect(self._tell_refusal)
+        i18n.language.changed.connect(lambda _name: bridge.repeat())
+        self.app_bar.bot_chosen.connect(self.show_bot)
+        self.app_bar.page_chosen.connect(self.show_page)
+        self.app_bar.add_wanted.connect(self.add_bot)
+        self.app_bar.settings_wanted.connect(self._open_settings)
+        self.app_bar.drawer_wanted.connect(self.toggle_left)
+        self.bots.chosen.connect(self.show_bot)
+        self.bots.add_wanted.connect(self.add_bot)
+        self.watchlist.chosen.connect(self._open_symbol)
+
+    def _add_shortcuts(self) -> None:
+        for keys, do in (
+            ("Ctrl+Shift+K", self.app_bar.kill.press_by_key),
+            ("Ctrl+B", self.toggle_left),
+            ("F9", self.toggle_right),
+            ("Ctrl+Tab", self.show_next_bot),
+        ):
+            QShortcut(QKeySequence(keys), self).activated.connect(do)
+
+    # Which tab is in front
+
+    def show_bot(self, bot_id: str) -> None:
+        """Bring a bot's tab to the front; it is made when it is shown first."""
+        link = self.bridge.bots.get(bot_id)
+        if link is None:
+            return
+        tab = self._tabs.get(bot_id)
+        if tab is None:
+            from ui.tabs.bot_tab import BotTab  # pyqtgraph: after the window stands
+
+            made = BotTab(self.bridge, link)
+            made.chart_painted.connect(self.chart_painted)
+            tab = self._tabs[bot_id] = made
+            self._stack.addWidget(tab)
+        self._bring(bot_id, tab)
+        self.bots.select(bot_id)
+        self.watchlist.select(link.latest.symbol)
+
+    def show_page(self, title: str) -> None:
+        """Bring one of `PAGES` to the front."""
+        page = self._pages.get(title)
+        if page is None:
+            entry = next(p for p in PAGES if p.title == title)
+            page = self._pages[title] = make_page(entry, self.bridge)
+            self._stack.addWidget(page)
+        self._bring(title, page)
+
+    def show_next_bot(self) -> None:
+        names = list(self.bridge.bots)
+        if names:
+            after = names.index(self._current) + 1 if self._current in names else 0
+            self.show_bot(names[after % len(names)])
+
+    def _bring(self, name: str, widget: QWidget) -> None:
+        self._current = name
+        self._fit(widget)
+        self._stack.setCurrentWidget(widget)
+        self.app_bar.select(name)
+        self._arrange_left()
+
+    def _show_bots(self) -> None:
+        for bot_id in [known for known in self._tabs if known not in self.bridge.bots]:
+            tab = self._tabs.pop(bot_id)
+            tab.leave()  # type: ignore[attr-defined]
+            self._stack.removeWidget(tab)
+            tab.deleteLater()
+        if self._current in self._pages or self._current in self.bridge.bots:
+            return
+        if self.bridge.bots:
+            # one turn of the loop later, so that the window is painted before charts are made
+            QTimer.singleShot(0, self._show_first_bot)
+        else:
+            self._current = ""
+            known = self.bridge.snapshot is not None
+            self._stack.setCurrentWidget(self._no_bots if known else self._waiting)
+
+    def _show_first_bot(self) -> None:
+        if self.bridge.bots and self._current not in (*self.bridge.bots, *self._pages):
+            self.show_bot(next(iter(self.bridge.bots)))
+
+    def _open_symbol(self, symbol: str) -> None:
+        for bot_id, link in self.bridge.bots.items():
+            if link.latest.symbol == symbol:
+                self.show_bot(bot_id)
+                return
+        self.add_bot(symbol)
+
+    # What fits at this size
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        narrow = self.width() < _NARROW_WIDTH or self.height() < _NARROW_HEIGHT
+        if narrow != self._narrow:
+            self._narrow = narrow
+            self.app_bar.set_narrow(narrow)
+            self.status.set_narrow(narrow)
+        current = self._stack.currentWidget()
+        if current is not None:
+            self._fit(current)
+        self._arrange_left()
+
+    def _fit(self, widget: QWidget) -> None:
+        if hasattr(widget, "set_narrow"):
+            widget.set_narrow(bool(self._narrow))
+        if hasattr(widget, "set_right_shown"):
+            widget.set_right_shown(self.width() >= _NO_RIGHT_WIDTH)
+
+    def _arrange_left(self) -> None:
+        """A column beside bots on a wide window, a drawer over them on a narrow one."""
+        on_page = self._current in self._pages
+        if self._narrow:
+            if self._body_line.indexOf(self._left) >= 0:
+                self._body_line.removeWidget(self._left)
+                self._left.hide()
+            self._left.setGeometry(GUTTER, 0, _LEFT_WIDTH, self._body.height() - GUTTER)
+            self._left.raise_()
+            if on_page:
+                self._left.hide()
+        else:
+            if self._body_line.indexOf(self._left) < 0:
+                self._body_line.insertWidget(0, self._left)
+            self._left.setVisible(not on_page)
+
+    def toggle_left(self) -> None:
+        """Ctrl+B: bots and watchlist."""
+        if self._current not in self._pages:
+            self._left.setVisible(not self._left.isVisible())
+
+    def toggle_right(self) -> None:
+        """F9: the right column of a bot's tab."""
+        tab = self._tabs.get(self._current)
+        if tab is not None:
+            tab.set_right_shown(not tab.is_right_shown)  # type: ignore[attr-defined]
+
+    # What the engine says
+
+    def _take(self, snapshot: EngineSnapshot) -> None:
+        mode = self.bridge.mode()
+        self.app_bar.show_mode(mode)
+        self.live_line.setVisible(mode is AccountMode.LIVE)
+        self.kill_band.show_risk(snapshot.risk)
+        if not snapshot.bots and not self._current:
+            self._stack.setCurrentWidget(self._no_bots)
+
+    def _take_items(self, items: list[FeedItem]) -> None:
+        for item in items:
+            record = item.record
+            if isinstance(record, Notice) and record.toast:
+                way = self._way_to(record.bot_id)
+                title, text = sentence(record.title), sentence(record.text)
+                self.toaster.show_toast(record.severity, title, text, way)
+            elif isinstance(record, FillRecord) and record.purpose != "external":
+                way = self._way_to(record.fill.bot_id)
+                self.toaster.show_toast("info", tr("Filled"), fill_words(self.bridge, record), way)
+
+    def _way_to(self, bot_id: str) -> tuple[str, Callable[[], None]] | None:
+        if bot_id not in self.bridge.bots or bot_id == self._current:
+            return None
+        return "Show", lambda: self.show_bot(bot_id)
+
+    def _take_link_state(self, state: LinkState) -> None:
+        self._start_problem = ""
+        if state is LinkState.LOST:
+            self.engine_band.show_lost(self.bridge.link.reason)
+        else:
+            self.engine_band.hide()
+
+    def show_start_problem(self, text: str) -> None:
+        """The engine could not be started: its own sentence, with a way to try again."""
+        self._start_problem = text
+        self.engine_band.show_start_failed(text)
+
+    def _tell_refusal(self, text: str) -> None:
+        self.toaster.show_toast("warning", tr("Not done"), sentence(text))
+
+    def _tick(self) -> None:
+        self.status.tick()
+        self.app_bar.kill.disarm_if_late()
+        tab = self._tabs.get(self._current)
+        if tab is not None:
+            tab.tick()  # type: ignore[attr-defined]
+        if self.bridge.is_attached:
+            silence_s = self.bridge.link.silence_s()
+            if silence_s > _SILENT_AFTER_S:
+                self.engine_band.show_silent(silence_s)
+            elif not self._start_problem:
+                self.engine_band.hide()
+
+    # What the trader wants
+
+    def add_bot(self, symbol: str = "") -> None:
+        if not self.bridge.is_attached:
+            self._tell_refusal("The engine is not connected. Nothing was sent.")
+            return
+        dialog = AddBotDialog(self, self.bridge, symbol)
+        tasks.spawn(self._add_bot(dialog))
+
+    async def _add_bot(self, dialog: AddBotDialog) -> None:
+        before = set(self.bridge.bots)
+        if await dialog.ask_and_add() is not None:
+            self._show_when_there(before)
+
+    def _show_when_there(self, before: set[str]) -> None:
+        """The new bot comes with a snapshot: then its tab opens."""
+
+        def look() -> None:
+            new = [bot_id for bot_id in self.bridge.bots if bot_id not in before]
+            if new:
+                self.bridge.snapshot_changed.disconnect(look)
+                self.show_bot(new[0])
+
+        self.bridge.snapshot_changed.connect(look)
+
+    async def _resume(self) -> CommandResult | None:
+        if await questions.resume_trading(self).ask() != questions.GO:
+            return None
+        return await self.bridge.resume_trading()
+
+    async def _restart_engine(self) -> CommandResult | None:
+        return await self._start_engine()
+
+    def _open_settings(self) -> None:
+        menu = SettingsMenu(self, self.settings, self._default_geometry)
+        button = self.app_bar.settings
+        menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
+
+    # Coming and going
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        if event is None:
+            return
+        running = self._running_bots()
+        if self._may_close or not running:
+            event.accept()
+            self._leave(stop_engine=not running and not self._may_close)
+            return
+        event.ignore()
+        tasks.spawn(self._ask_and_close(running))
+
+    def _running_bots(self) -> list[BotSnapshot]:
+        if not self.bridge.is_attached:
+            return []
+        return [b.latest for b in self.bridge.bots.values() if b.latest.state in _ACTIVE]
+
+    async def _ask_and_close(self, running: list[BotSnapshot]) -> None:
+        answer = await questions.close_window(self, self.bridge, running).ask()
+        if answer == questions.CANCELLED:
+            return
+        self._may_close = True
+        self._leave(stop_engine=answer == questions.CLOSE)
+        self.close()
+
+    def _leave(self, stop_engine: bool) -> None:
+        self.settings.window_geometry = self.saveGeometry()
+        self.settings.save()
+        if not self._has_left:
+            self._has_left = True
+            self.closing.emit(stop_engine)
+
+    def _restore_geometry(self) -> None:
+        geometry = self.settings.window_geometry
+        if geometry is None or not self.restoreGeometry(geometry):
+            self._default_geometry()
+
+    def _default_geometry(self) -> None:
+        screen = self.screen()
+        room = screen.availableSize() if screen is not None else DEFAULT_SIZE
+        self.setWindowState(Qt.WindowState.WindowNoState)
+        self.resize(DEFAULT_SIZE.boundedTo(room).expandedTo(self.minimumSize()))
