@@ -103,6 +103,8 @@ class VenueState:
         """The wallet, and with `symbol` that position, changed: told once per commit, as it is
         then."""
         self._touched[account, symbol] = None
+        if symbol:
+            self.ledgers[account].holding(symbol).sequence = self._sequence
 
     def tell(self, event: Traded) -> None:
         self._events.append(event)
@@ -119,7 +121,6 @@ class VenueState:
             ledger = self.ledgers[account]
             changes.accounts[account] = ledger.books
             if symbol:
-                ledger.holding(symbol).sequence = self.next_sequence()
                 events.append(PositionChanged(ledger.position(symbol, self.price)))
         for account in dict.fromkeys(name for name, _ in self._touched):
             events.append(WalletChanged(self.ledgers[account].wallet(self.price, self.now_ms)))

@@ -94,7 +94,12 @@ class Bench:
         return self._place(account, side, quantity, None, more)
 
     def limit_order(
-        self, side: Side, quantity: str, price: str, *, account: Account | None = None,
+        self,
+        side: Side,
+        quantity: str,
+        price: str,
+        *,
+        account: Account | None = None,
         **more: object,
     ) -> VenueOrder:
         return self._place(account, side, quantity, Decimal(price), more)

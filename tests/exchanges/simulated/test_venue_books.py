@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,8 +23,6 @@ from exchanges.simulated.values import (
     VenueReject,
     WalletChanged,
 )
-
-import pytest
 
 BUY, SELL = Side.BUY, Side.SELL
 STARTED_WITH = Decimal(10_000)
@@ -150,22 +149,6 @@ def test_a_holding_loses_nothing_to_rounding(trades, last_price):
     assert holding.unrealized(last_price) + realized == cash + holding.quantity * last_price
 
 
-def _request(draw_side, quantity, price, kind, stop, target):
-    return PlaceOrder(
-        symbol="BTCUSDT",
-        side=draw_side,
-        order_type=OrderType.MARKET if kind == "market" else OrderType.LIMIT,
-        quantity=quantity,
-        price=None if kind == "market" else price,
-        time_in_force=kind if isinstance(kind, TimeInForce) else TimeInForce.GTC,
-        reduce_only=kind == "reduce",
-        trigger_price=price + 5 if kind == "stop" else None,
-        trigger_direction=TriggerDirection.RISING if kind == "stop" else TriggerDirection.NONE,
-        stop_loss=stop,
-        take_profit=target,
-    )
-
-
 @st.composite
 def requests(draw):
     side = draw(st.sampled_from(Side))
@@ -174,7 +157,19 @@ def requests(draw):
     distance = draw(st.sampled_from([None, Decimal(3), Decimal(30)]))
     stop = None if distance is None else near - side.sign * distance
     target = None if distance is None else near + side.sign * distance
-    return _request(side, draw(st.decimals("0.1", "30", places=3)), near, kind, stop, target)
+    return PlaceOrder(
+        symbol="BTCUSDT",
+        side=side,
+        order_type=OrderType.MARKET if kind == "market" else OrderType.LIMIT,
+        quantity=draw(st.decimals("0.1", "30", places=3)),
+        price=None if kind == "market" else near,
+        time_in_force=kind if isinstance(kind, TimeInForce) else TimeInForce.GTC,
+        reduce_only=kind == "reduce",
+        trigger_price=near + 5 if kind == "stop" else None,
+        trigger_direction=TriggerDirection.RISING if kind == "stop" else TriggerDirection.NONE,
+        stop_loss=stop,
+        take_profit=target,
+    )
 
 
 steps = st.one_of(

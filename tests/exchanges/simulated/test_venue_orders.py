@@ -223,9 +223,7 @@ def test_a_stop_limit_order_rests_after_its_trigger(bench):
     ],
 )
 def test_a_trigger_on_the_wrong_side_is_refused(bench, direction, price, reason):
-    got = refusal(
-        bench.market_order, BUY, "1", trigger_price=price, trigger_direction=direction
-    )
+    got = refusal(bench.market_order, BUY, "1", trigger_price=price, trigger_direction=direction)
     assert got is reason
 
 
@@ -267,9 +265,7 @@ def test_cancel_names_an_order_by_either_id_and_only_once(bench):
 
 def test_cancel_all_takes_conditional_orders_too_and_keeps_to_its_symbol(bench):
     bench.limit_order(BUY, "1", "990.0")
-    bench.market_order(
-        BUY, "1", trigger_price="1010.0", trigger_direction=TriggerDirection.RISING
-    )
+    bench.market_order(BUY, "1", trigger_price="1010.0", trigger_direction=TriggerDirection.RISING)
     kept = bench.limit_order(BUY, "1", "990.0", symbol="ETHUSDT")
 
     assert len(bench.account.cancel_all("BTCUSDT")) == 2
@@ -278,9 +274,7 @@ def test_cancel_all_takes_conditional_orders_too_and_keeps_to_its_symbol(bench):
 
 def test_amending_the_price_into_the_book_fills(bench):
     order = bench.limit_order(BUY, "1", "990.0")
-    amended = bench.account.amend_order(
-        "BTCUSDT", order_id=order.order_id, price=Decimal("1000.1")
-    )
+    amended = bench.account.amend_order("BTCUSDT", order_id=order.order_id, price=Decimal("1000.1"))
     assert amended.status is VenueOrderStatus.FILLED
 
 
@@ -327,6 +321,8 @@ def test_history_comes_newest_first_in_pages(bench):
     second = bench.account.order_history(limit=2, cursor=first.next_cursor)
 
     assert [o.price for o in first.items + second.items] == [
-        Decimal("992.0"), Decimal("991.0"), Decimal("990.0"),
+        Decimal("992.0"),
+        Decimal("991.0"),
+        Decimal("990.0"),
     ]
     assert second.next_cursor == ""

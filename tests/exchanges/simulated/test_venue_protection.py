@@ -62,15 +62,16 @@ def test_protection_shrinks_with_the_position_and_ends_with_it(bench):
 
 
 @pytest.mark.parametrize(
-    ("side", "stop", "target", "hit", "kind"),
+    ("side", "hit", "kind"),
     [
-        (BUY, "980.0", "1020.0", "980.0", CreateType.STOP_LOSS),
-        (BUY, "980.0", "1020.0", "1020.0", CreateType.TAKE_PROFIT),
-        (SELL, "1020.0", "980.0", "1020.0", CreateType.STOP_LOSS),
-        (SELL, "1020.0", "980.0", "980.0", CreateType.TAKE_PROFIT),
+        (BUY, "980.0", CreateType.STOP_LOSS),
+        (BUY, "1020.0", CreateType.TAKE_PROFIT),
+        (SELL, "1020.0", CreateType.STOP_LOSS),
+        (SELL, "980.0", CreateType.TAKE_PROFIT),
     ],
 )
-def test_the_last_price_sets_it_off_and_the_other_one_ends(bench, side, stop, target, hit, kind):
+def test_the_last_price_sets_it_off_and_the_other_one_ends(bench, side, hit, kind):
+    stop, target = ("980.0", "1020.0") if side is BUY else ("1020.0", "980.0")
     bench.market_order(side, "1", stop_loss=stop, take_profit=target)
     bench.trade(hit)
 
@@ -158,9 +159,7 @@ def test_a_turned_position_has_the_new_orders_protection_only(bench):
 def test_a_protection_order_can_be_cancelled_and_its_price_amended_by_id(bench):
     bench.market_order(BUY, "1", stop_loss="980.0")
     (stop,) = protection(bench).values()
-    bench.account.amend_order(
-        "BTCUSDT", order_id=stop.order_id, trigger_price=Decimal("985.0")
-    )
+    bench.account.amend_order("BTCUSDT", order_id=stop.order_id, trigger_price=Decimal("985.0"))
     assert bench.account.positions()[0].stop_loss == 985
     with pytest.raises(VenueReject):
         bench.account.amend_order("BTCUSDT", order_id=stop.order_id, quantity=Decimal(2))
