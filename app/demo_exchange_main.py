@@ -6,6 +6,7 @@ It runs on its own so that an engine's death (kill -9 included) never touches it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
@@ -228,7 +229,8 @@ async def _listen(server: DemoServer, port: int) -> None:
 def _announce(runtime: DemoExchangeRuntime) -> None:
     public = msgspec.to_builtins(runtime)
     del public["api_secret"]
-    print(msgspec.json.encode(public).decode(), flush=True)
+    with contextlib.suppress(BrokenPipeError):  # who started us may be gone; the file stands
+        print(msgspec.json.encode(public).decode(), flush=True)
 
 
 async def _wait(stop: asyncio.Event, for_seconds: float | None) -> None:

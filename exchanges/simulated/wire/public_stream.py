@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from exchanges.simulated.values import Traded, VenueEvent
@@ -10,6 +11,7 @@ from exchanges.simulated.wire.public_feeds import Feed, Frame, TradeFeed, open_f
 from exchanges.simulated.wire.session import StreamSession, request_topics
 
 _MOST_ARGS_CHARACTERS = 21_000
+_TOPICS_A_BREATH = 4
 
 
 class _Topic:
@@ -53,11 +55,16 @@ class PublicStream:
         for topic in tuple(session.topics):
             self._leave(session, topic)
 
-    def publish(self, *, conflated: bool) -> None:
-        """Send what changed; `conflated` False: only closed bars, which must not wait."""
-        for topic in self._topics.values():
+    def publish(self, *, conflated: bool) -> Iterator[None]:
+        """Send what changed; `conflated` False: only closed bars, which must not wait.
+
+        Yields every few topics: the moment to answer requests, when many are followed.
+        """
+        for count, topic in enumerate(tuple(self._topics.values()), start=1):
             for frame in topic.feed.changes(conflated=conflated):
                 self._send(topic, frame)
+            if count % _TOPICS_A_BREATH == 0:
+                yield
 
     def _send(self, topic: _Topic, frame: Frame) -> None:
         for session in topic.followers:

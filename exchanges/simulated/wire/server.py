@@ -123,7 +123,8 @@ class DemoServer:
             pause_s = _PUMP_INTERVAL_S
             try:
                 self._venue.advance()
-                self._public.publish(conflated=count % _PUMPS_A_CONFLATION == 0)
+                for _ in self._public.publish(conflated=count % _PUMPS_A_CONFLATION == 0):
+                    await asyncio.sleep(0)
             except Exception:  # clients still get answers; the log says what stands still
                 log.exception("the market did not move")
                 pause_s = _AFTER_FAULT_S

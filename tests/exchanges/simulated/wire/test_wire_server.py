@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -199,6 +200,24 @@ async def test_each_key_has_an_account_of_its_own(caller: Caller) -> None:
     for key in ("key", "other"):
         answer = await caller.get("/v5/position/list", key, category="linear", settleCoin="USDT")
         assert [row["size"] for row in answer["result"]["list"]] == ["0.010"]
+
+
+async def test_the_wallet_is_the_deposit_plus_every_listed_result(
+    caller: Caller, clock: ManualClock
+) -> None:
+    for number in range(6):
+        side = "Sell" if number % 3 == 2 else "Buy"
+        assert (await caller.place(f"n-{number}", side=side, qty="0.013"))["retCode"] == 0
+        clock.advance_ms(6 * 3_600_000)  # over a funding time and more
+
+    wallet = await caller.get("/v5/account/wallet-balance", accountType="UNIFIED")
+    listed = await caller.get("/v5/execution/list", category="linear", limit=100)
+
+    rows = listed["result"]["list"]
+    assert {row["execType"] for row in rows} == {"Trade", "Funding"}
+    results = sum(Decimal(row["execPnl"]) - Decimal(row["execFee"]) for row in rows)
+    balance = Decimal(wallet["result"]["list"][0]["coin"][0]["walletBalance"])
+    assert balance == 25_000 + results
 
 
 async def test_cancel_all_by_filter_leaves_the_other_kind(caller: Caller) -> None:
