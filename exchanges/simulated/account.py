@@ -45,7 +45,8 @@ class Account:
     """One-way mode, cross margin, one settlement currency (USDT).
 
     Every method brings the market up to the clock first, and commits before it returns.
-    Refusals are `VenueReject`. An order is named by its exchange id or its client id.
+    Refusals are `VenueReject`. An order is named by its exchange id or its client id. Over live
+    prices, `wallet` and `positions` raise LookupError while a held symbol has no price yet.
     """
 
     def __init__(

@@ -180,6 +180,8 @@ class BarMarket(abc.ABC):
         oldest_ms = self.history_start_ms(symbol)
         if start_ms is not None:
             oldest_ms = max(oldest_ms, start_ms)
+        if oldest_ms > newest_ms:
+            return []
         first_open_ms = timeframe.floor_ms(last_open_ms - (limit - 1) * timeframe.duration_ms)
         while True:
             bars = self._candle_bars(

@@ -116,7 +116,7 @@ class GeneratedMarket(BarMarket):
     def _make_bars(self, symbol: str, day: int) -> Bars:
         row, minute = self._row[symbol], day * _MINUTES
         index = day - self._first_day
-        if index + 1 >= len(self._log_price):
+        while index + 1 >= len(self._log_price):
             self._make_days(_DAYS_AT_ONCE)
         start, end = self._log_price[index : index + 2, row] + self._log_scale[row]
 

@@ -77,12 +77,18 @@ class Venue:
     # -- time ---------------------------------------------------------------------------------
 
     def advance(self) -> None:
-        """Process everything that happened up to the clock's time, commit, send events."""
+        """Process everything that happened up to the clock's time, commit, send events.
+
+        Over live prices, time stands still while a symbol with orders or a position has none.
+        """
         state, now_ms = self._state, self.clock.time_ms()
         while state.now_ms < now_ms:
-            if not self._has_business():
+            symbols = self._symbols_with_business()
+            if not symbols:
                 state.now_ms = now_ms
                 break
+            if any(self.market.last_tick(symbol, now_ms) is None for symbol in symbols):
+                break  # live prices that have not come yet: the books wait for them
             minute_ms = (state.now_ms // MARGIN_INTERVAL_MS + 1) * MARGIN_INTERVAL_MS
             self._play(min(minute_ms, now_ms))
             if state.now_ms % MARGIN_INTERVAL_MS == 0:
@@ -99,10 +105,15 @@ class Venue:
         else:
             state.tell_events()
 
-    def _has_business(self) -> bool:
-        return any(
-            ledger.orders or ledger.open_holdings() for ledger in self._state.ledgers.values()
-        )
+    def _symbols_with_business(self) -> set[str]:
+        return {
+            symbol
+            for ledger in self._state.ledgers.values()
+            for symbol in (
+                *(order.symbol for order in ledger.orders.values()),
+                *(symbol for symbol, _ in ledger.open_holdings()),
+            )
+        }
 
     def _play(self, end_ms: int) -> None:
         """Trades of every symbol with orders, in order of time, up to and including `end_ms`."""

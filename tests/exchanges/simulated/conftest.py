@@ -43,11 +43,12 @@ class HandMarket(LiveMarket):
     The venue runs here over the same kind of market that paper trading uses.
     """
 
-    def __init__(self, start_ms: int = START_MS) -> None:
+    def __init__(self, first_price: Decimal | None = Decimal(1000)) -> None:
         instruments = {symbol: instrument(symbol) for symbol in (BTC, ETH)}
-        super().__init__("by hand", start_ms, instruments, level_notional=Decimal(10_000))
-        for symbol in instruments:
-            self.push(symbol, Decimal(1000), start_ms)
+        super().__init__("by hand", START_MS, instruments, level_notional=Decimal(10_000))
+        if first_price is not None:
+            for symbol in instruments:
+                self.push(symbol, first_price, START_MS)
         self.rate = Decimal("0.0001")
 
     def funding_rate(self, symbol: str, funding_ms: int) -> Decimal:

@@ -116,6 +116,13 @@ def test_nothing_from_the_future_is_shown(market):
     assert rebuilt(market.ticks("BTCUSDT", market.start_ms - 1, now_ms), Timeframe.M1) == shown
 
 
+def test_a_range_outside_of_history_is_empty(market):
+    now_ms = market.start_ms
+    future = market.candles("BTCUSDT", Timeframe.M15, now_ms=now_ms, start_ms=now_ms * 2)
+    past = market.candles("BTCUSDT", Timeframe.M15, now_ms=now_ms, end_ms=1000)
+    assert future == past == []
+
+
 def test_the_last_tick_is_the_newest_of_the_ticks(market):
     for offset_ms in (0, 1, 999, 1000, 59_999, 60_000, 123_456):
         now_ms = market.start_ms + offset_ms

@@ -118,3 +118,19 @@ def test_a_live_ticker_sets_the_quote_and_a_new_price_trades(bench):
 def test_live_prices_keep_no_candles(bench):
     with pytest.raises(LookupError):
         bench.venue.candles("BTCUSDT", Timeframe.M1)
+
+
+def test_restored_books_wait_for_the_first_live_price(open_bench, tmp_path):
+    before = open_bench(tmp_path / "books.db")
+    before.market_order(Side.BUY, "1", stop_loss="980.0")
+    before.venue.close()
+
+    after = open_bench(tmp_path / "books.db", type(before.market)(first_price=None))
+    after.clock.advance_ms(600_000)
+    after.venue.advance()
+    with pytest.raises(LookupError):
+        after.account.wallet()
+    after.trade("979.0")
+    after.clock.advance_ms(60_000)
+    after.venue.advance()
+    assert after.position() == 0
