@@ -1,4 +1,4 @@
-"""MACD crosses on the entry timeframe, taken only with the hourly trend and a sane RSI.
+"""MACD and RSI turns on the entry timeframe, taken only with the hourly trend.
 
 Why this one first: it is the textbook combination most traders can check by eye, it uses both
 timeframes, and it trades often enough to show a whole round trip within a demo session.
@@ -29,15 +29,16 @@ class MacdRsiTrendParameters(StrategyParameters, frozen=True):
     macd_signal: Period = 9
     rsi_period: Period = 14
     atr_period: Period = 14
+    rsi_middle: Percent = 50.0
     rsi_long_max: Percent = 72.0
     rsi_short_min: Percent = 28.0
-    stop_atr: Multiple = 1.5
-    take_profit_atr: Multiple = 2.5
+    stop_atr: Multiple = 1.0
+    take_profit_atr: Multiple = 1.5
 
 
 class MacdRsiTrend(Strategy):
-    """Long when the MACD histogram turns positive while the hourly MACD is above its signal
-    line and RSI is not overbought; short is the mirror image."""
+    """Long when the MACD histogram turns positive, or RSI comes back above its middle, while the
+    hourly MACD is above its signal line and RSI is not overbought; short is the mirror image."""
 
     name: ClassVar[str] = "macd_rsi_trend"
     required_timeframes: ClassVar[tuple[Timeframe, ...]] = (Timeframe.M15, Timeframe.H1)
@@ -66,11 +67,12 @@ class MacdRsiTrend(Strategy):
 
     def generate_signals(self, indicators: pd.DataFrame) -> pd.Series:
         p = self.parameters
-        histogram = indicators["macd_histogram"]
-        before = histogram.shift(1)
-        trend, rsi = indicators["pattern_histogram"], indicators["rsi"]
-        long = (before <= 0) & (histogram > 0) & (trend > 0) & (rsi < p.rsi_long_max)
-        short = (before >= 0) & (histogram < 0) & (trend < 0) & (rsi > p.rsi_short_min)
+        histogram, rsi = indicators["macd_histogram"], indicators["rsi"]
+        trend = indicators["pattern_histogram"]
+        up = _crosses_above(histogram, 0.0) | _crosses_above(rsi, p.rsi_middle)
+        down = _crosses_above(-histogram, 0.0) | _crosses_above(-rsi, -p.rsi_middle)
+        long = up & (trend > 0) & (rsi < p.rsi_long_max)
+        short = down & (trend < 0) & (rsi > p.rsi_short_min)
         return long.astype(int) - short.astype(int)
 
     def exit_distances(self, row: pd.Series) -> tuple[float, float]:
@@ -78,8 +80,11 @@ class MacdRsiTrend(Strategy):
         return atr * self.parameters.stop_atr, atr * self.parameters.take_profit_atr
 
     def explain(self, row: pd.Series, direction: int) -> str:
-        turned, trend = ("above", "up") if direction > 0 else ("below", "down")
-        return f"MACD histogram turned {turned} zero, 1h trend {trend}, RSI {row['rsi']:.1f}"
+        way = "up" if direction > 0 else "down"
+        return (
+            f"Momentum turned {way} (MACD histogram {row['macd_histogram']:+.4g}, "
+            f"RSI {row['rsi']:.1f}) with the 1h trend {way}"
+        )
 
     def _pattern_histogram(
         self,
@@ -103,3 +108,8 @@ class MacdRsiTrend(Strategy):
         )
         newest = np.asarray(pattern_closes.searchsorted(entry_closes, side="right")) - 1
         return np.where(newest >= 0, histogram[np.maximum(newest, 0)], np.nan)
+
+
+def _crosses_above(values: pd.Series, level: float) -> pd.Series:
+    """True on the bar that closes above `level` after one that did not."""
+    return (values > level) & (values.shift(1) <= level)
