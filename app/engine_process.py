@@ -22,13 +22,10 @@ class EngineProcess:
 
     def __init__(self, options: Options) -> None:
         """`options` are handed on whole."""
+        self._runtime_file = options.data_dir / "run" / "engine.json"
         self._arguments = options.arguments()
         self._errors = options.data_dir / "logs" / "engine.err"
         self._child: subprocess.Popen[bytes] | None = None
-
-    @property
-    def was_started(self) -> bool:
-        return self._child is not None
 
     @property
     def is_running(self) -> bool:
@@ -63,12 +60,19 @@ class EngineProcess:
         sentence = lines[-1].removeprefix("TwinStar Quantum: ") if lines else ""
         return sentence or f"The engine ended with code {self.exit_code}."
 
-    async def wait(self, timeout_s: float) -> int | None:
-        """Exit code, or None when it still runs after `timeout_s`."""
+    async def wait_for_end(self, timeout_s: float) -> bool:
+        """Whether the engine of this data directory has ended; ours or one found running.
+
+        One that was found removes its runtime file last of all.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await self.until_ended()
-        return self.exit_code
+                if self.is_running:
+                    await self.until_ended()
+                while self._runtime_file.exists() and self.exit_code is None:  # noqa: ASYNC110
+                    await asyncio.sleep(_POLL_S)
+                return True
+        return False
 
     async def until_ended(self) -> None:
         """Return when the process that was started has ended; never where none was."""

@@ -203,7 +203,7 @@ class _Screen:
         stopped = await self._bridge.stop_engine()
         if not stopped.ok:
             problem = problem or stopped.text
-        if self._engine.was_started and await self._engine.wait(_ENGINE_END_S) is None:
+        if stopped.ok and not await self._engine.wait_for_end(_ENGINE_END_S):
             problem = problem or f"the engine did not end within {_ENGINE_END_S:.0f} s"
         if self._options.report is not None:
             self._add_to_report(self._options.report)

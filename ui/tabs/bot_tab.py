@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from PyQt6 import sip
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtGui import QKeySequence, QShortcut
 from PyQt6.QtWidgets import QHBoxLayout, QWidget
@@ -202,8 +203,8 @@ class BotTab(QWidget):
         self.chart.set_loading(tr("Loading candles"))
         await self._bridge.data.watch(self._owner, symbol, timeframe)
         block, refusal = await self._bridge.data.candles(symbol, timeframe, _HISTORY_BARS)
-        if timeframe != self._timeframe:
-            return  # another one has been chosen meanwhile
+        if sip.isdeleted(self) or timeframe != self._timeframe:
+            return  # the bot was removed, or another timeframe chosen meanwhile
         if block is None:
             self.chart.set_message(tr("No candles"), sentence(refusal))
         elif block.rows == 0:
@@ -222,7 +223,7 @@ class BotTab(QWidget):
         try:
             timeframe, symbol = self._timeframe, self._bot.latest.symbol
             block, _ = await self._bridge.data.candles(symbol, timeframe, _HISTORY_BARS, end_ms)
-            if block is not None and timeframe == self._timeframe:
+            if block is not None and not sip.isdeleted(self) and timeframe == self._timeframe:
                 self.chart.prepend_history(block)
         finally:
             self._history_loading = False

@@ -9,7 +9,7 @@ from PyQt6.QtGui import QMouseEvent, QPainter, QPaintEvent, QWheelEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QSizePolicy, QWidget
 
 from core.commands import CommandResult
-from core.snapshots import AccountMode
+from core.snapshots import AccountMode, BotSnapshot
 from ui import fonts, i18n, theme
 from ui.bridge import Bridge
 from ui.i18n import tr
@@ -35,9 +35,9 @@ class TabPlate(QPushButton):
         else:
             self.setText(text)
 
-    def show_state(self, state: str) -> None:
-        if state != self._state:
-            self._state = state
+    def show_bot(self, bot: BotSnapshot) -> None:
+        if bot.state.value != self._state:
+            self._state = bot.state.value
             self.update()
 
     def sizeHint(self) -> QSize:
@@ -263,9 +263,9 @@ class AppBar(QFrame):
         for bot_id, link in self._bridge.bots.items():
             plate = TabPlate(link.latest.symbol, has_dot=True, bound=False)
             plate.setToolTip(f"{link.latest.kind} · {link.latest.symbol} · {link.latest.timeframe}")
-            plate.show_state(link.latest.state.value)
+            plate.show_bot(link.latest)
             plate.clicked.connect(lambda _checked, chosen=bot_id: self.bot_chosen.emit(chosen))
-            link.changed.connect(lambda bot, shown=plate: shown.show_state(bot.state.value))
+            link.changed.connect(plate.show_bot)
             self._bot_row.addWidget(plate)
             self._bots[bot_id] = plate
         self._scroll.set_content_width(sum(p.sizeHint().width() + 4 for p in self._bots.values()))

@@ -98,13 +98,16 @@ class Blotter(Panel):
         bridge.snapshot_changed.connect(self._take)
         bridge.feed_items.connect(self._take_items)
         bridge.feed_reset.connect(self.refresh)
-        i18n.language.changed.connect(lambda _name: self.refresh())
+        i18n.language.changed.connect(self._retranslate)
         self.refresh()
 
     def set_narrow(self, narrow: bool) -> None:
         for _, page in self._pages:
             page.table.set_narrow(narrow)
         self._events.setVisible(not narrow)
+
+    def _retranslate(self, _language: str) -> None:
+        self.refresh()
 
     def refresh(self) -> None:
         """Everything anew: at the start, after attaching, in another language."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from PyQt6 import sip
 from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QIcon, QPainter, QPixmap
 from PyQt6.QtWidgets import QPushButton, QToolButton
@@ -124,7 +125,8 @@ class ActionButton(TextButton):
             if result is not None:
                 tasks.announce(result)
         finally:
-            self._set_busy(False)
+            if not sip.isdeleted(self):  # the answer may remove the very panel that asked
+                self._set_busy(False)
 
     def _set_busy(self, busy: bool) -> None:
         self._busy = busy

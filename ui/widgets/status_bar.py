@@ -100,7 +100,7 @@ class StatusBar(QFrame):
             line.addWidget(item)
         self._received_s = time.monotonic()
         bridge.snapshot_changed.connect(self._take)
-        bridge.state_changed.connect(lambda _state: self.tick())
+        bridge.state_changed.connect(self.tick)
         if bridge.snapshot is not None:
             self._take(bridge.snapshot)
         self.tick()
@@ -117,7 +117,7 @@ class StatusBar(QFrame):
         passed_s = min(time.monotonic() - self._received_s, 1.0)
         return snapshot.market_time_ms + int(passed_s * 1000 * snapshot.clock_rate)
 
-    def tick(self) -> None:
+    def tick(self, _state: LinkState | None = None) -> None:
         """Once in a while: the ages and the clock run on between snapshots."""
         snapshot = self._bridge.snapshot
         show_value(self._clock.value, formatting.clock(self.market_time_ms()))

@@ -53,7 +53,11 @@ class Toast(QFrame):
         self.setLayout(line)
         shown_ms = _SHOWN_MS.get(severity)
         if shown_ms is not None:
-            QTimer.singleShot(shown_ms, self.finished.emit)
+            # a child: it dies with the toast; a bare `emit` later would reach a deleted object
+            timer = QTimer(self)
+            timer.setSingleShot(True)
+            timer.timeout.connect(self.finished)
+            timer.start(shown_ms)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         super().paintEvent(event)
