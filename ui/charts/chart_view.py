@@ -216,6 +216,8 @@ class CandleChart(QWidget):
         is_newest = candle.open_time_ms == int(self._series.times[-1])
         if is_new:
             model.grow(self._series.last_slot)
+        if not self.isVisible():
+            return  # a chart on another tab costs no drawing; showEvent catches up
         if is_new or not is_newest or self._rescale():
             self._refresh()
             return
@@ -342,7 +344,9 @@ class CandleChart(QWidget):
         return not is_same
 
     def _refresh(self) -> None:
-        """The whole chart after the view, the data or the theme changed."""
+        """The whole chart after the view, the data or the theme changed; later when hidden."""
+        if not self.isVisible():
+            return
         canvas, model = self.canvas, self.canvas.viewport_model
         for pane in canvas.panes:
             pane.set_slots(model.left, model.right)
@@ -435,7 +439,10 @@ class CandleChart(QWidget):
         has_averages = self.canvas.plot_width >= 1000
         parts = readout.legends(self._series, row, self._decimals, with_averages=has_averages)
         if self._is_stale:
-            parts[PRICE] = [replace(part, hue="t3") for part in parts[PRICE]]
+            parts = [
+                [replace(p, hue="t3") if p.hue in ("up", "down") else p for p in pane_parts]
+                for pane_parts in parts
+            ]
         for legend, part in zip(self._legends, parts, strict=True):
             legend.set_parts(part)
 
@@ -458,6 +465,7 @@ class CandleChart(QWidget):
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
         self._countdown_timer.start()
+        self._refresh()
 
     def hideEvent(self, event: QHideEvent | None) -> None:
         super().hideEvent(event)
@@ -467,6 +475,7 @@ class CandleChart(QWidget):
         self._latest.setIcon(icons.icon("chevrons-right", "t1", 14))
         self._latest.setToolTip(i18n.tr("Go to the newest bar"))
         self._latest.setAccessibleName(i18n.tr("Go to the newest bar"))
+        self.canvas.setAccessibleName(i18n.tr("Chart"))
         self.canvas.apply_theme()
         self._read_levels()  # their words may be in another language
         self._refresh()

@@ -117,7 +117,8 @@ def time_ticks(
         period = times // step_ms if step_ms <= _DAY_MS else days // (step_ms // _DAY_MS)
     else:
         months = times.astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64)
-        step = next((m for m in _MONTH_STEPS if m * _MONTH_MS >= wanted_ms), _MONTH_STEPS[-1])
+        least_ms = _MIN_GAP_PX / slot_px * series.duration_ms  # "Feb" is shorter than "15:00"
+        step = next((m for m in _MONTH_STEPS if m * _MONTH_MS >= least_ms), _MONTH_STEPS[-1])
         period = months // step
     at = np.flatnonzero(period[1:] != period[:-1]) + 1
     if step_ms is not None and step_ms < _DAY_MS:

@@ -64,6 +64,7 @@ class Viewport:
         """Moves the view by `slots` (positive: to newer bars), not past the series' ends."""
         if not math.isfinite(slots):
             return
+        slots = min(_MAX_SLOTS, max(-_MAX_SLOTS, slots))
         self.left += slots
         self.right += slots
         self._hold()
