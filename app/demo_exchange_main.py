@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import logging
 import os
 import secrets
@@ -190,6 +191,8 @@ async def _run(options: DemoExchangeOptions) -> int:
     try:
         server = DemoServer(venue, keys={keys.api_key: keys.api_secret})
         await _listen(server, options.port)
+        gc.collect()
+        gc.freeze()  # scanning what lives as long as the process held the loop for 20 ms
         runtime = DemoExchangeRuntime(
             pid=os.getpid(),
             host=_HOST,

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import pyarrow.parquet as pq
 import pytest
 
 from app.demo_exchange_main import read_runtime, runtime_path
@@ -292,6 +294,26 @@ def test_after_a_kill_the_same_key_finds_market_time_where_it_was(tmp_path: Path
         assert moved_ms >= 900 * 1_500
         assert moved_ms <= 900 * (ran_ms + 2_500)
         stop(second)
+
+
+def test_replayed_files_are_served_bar_for_bar(tmp_path: Path, real_candles: Path) -> None:
+    with started(tmp_path, candles_dir=str(real_candles), speed=900.0) as running:
+        source = running.announced["sources"]["BTCUSDT"]
+        last_ms = running.announced["market_anchor_ms"] - 900_000
+        query = f"category=linear&symbol=BTCUSDT&interval=15&limit=1000&end={last_ms}"
+        url = f"http://{running.client_arguments[0]}/v5/market/kline?{query}"
+        with urllib.request.urlopen(url) as response:
+            served = json.loads(response.read())["result"]["list"][::-1]
+        stop(running)
+
+    assert source == "binanceusdm_BTCUSDT_15m.parquet"
+    rows = pq.read_table(real_candles / source).to_pylist()
+    columns = ("timestamp", "open", "high", "low", "close", "volume")
+    wanted = {row["timestamp"]: [Decimal(str(row[name])) for name in columns] for row in rows}
+    assert len(served) == 1000
+    assert [[Decimal(x) for x in bar[:6]] for bar in served] == [
+        wanted[int(bar[0])] for bar in served
+    ]
 
 
 def test_it_ends_by_itself_when_told_how_long(tmp_path: Path) -> None:

@@ -80,14 +80,17 @@ class PublicStream:
 
     def _subscribe(self, session: StreamSession, request: dict[str, Any], names: list[str]) -> None:
         """Acknowledge, then the first snapshots: a client knows its topic before data comes."""
+        opened: dict[str, Feed] = {}
         for name in names:
-            if name not in self._topics:
-                feed = open_feed(self._venue, name)
-                if feed is None:
-                    words = f"error:handler not found,topic:{name}"
-                    session.push_message(_reply(session, request, "subscribe", words, ok=False))
-                    return
-                self._open(name, feed)
+            feed = None if name in self._topics else open_feed(self._venue, name)
+            if feed is not None:
+                opened[name] = feed
+            elif name not in self._topics:
+                words = f"error:handler not found,topic:{name}"
+                session.push_message(_reply(session, request, "subscribe", words, ok=False))
+                return
+        for name, feed in opened.items():
+            self._open(name, feed)
         session.push_message(_reply(session, request, "subscribe", "subscribe"))
         for name in names:
             topic = self._topics[name]

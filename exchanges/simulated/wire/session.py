@@ -100,6 +100,8 @@ class StreamSession:
 
     async def close(self) -> None:
         """Say good-bye (1001, going away); does not wait for a client that has stopped reading."""
+        if not self._open:
+            return
         self._open = False
         try:
             await asyncio.wait_for(self._socket.close(code=1001), timeout=0.5)

@@ -99,6 +99,18 @@ def test_all_followers_of_a_topic_share_one_frame(venue: Venue, clock: ManualClo
     assert len(set(frames)) == 1
 
 
+def test_a_request_with_one_bad_topic_follows_none_of_them(
+    venue: Venue, clock: ManualClock
+) -> None:
+    client = _Client()
+    stream = PublicStream(venue)
+    stream.on_request(client, {"op": "subscribe", "args": ["tickers.BTCUSDT", "tickers.NOSUCH"]})
+    assert [message["success"] for message in client.take()] == [False]
+    clock.advance_ms(5_000)
+    list(stream.publish(conflated=True))
+    assert client.take() == []
+
+
 def test_too_long_a_list_of_topics_is_refused_whole(venue: Venue) -> None:
     client = _Client()
     stream = PublicStream(venue)
