@@ -6,9 +6,18 @@ on each polish, and a panel that needs more paints itself with the same tokens.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from PyQt6.QtGui import QColor
 
 from ui.tokens import Tokens
+
+# Stylesheets cannot colour an icon: these two carry a colour that holds on both themes.
+_FIXED_ICONS = Path(__file__).resolve().parent.parent / "resources" / "icons" / "fixed"
+
+
+def _icon(name: str) -> str:
+    return (_FIXED_ICONS / f"{name}.svg").as_posix()
 
 
 def _over(base: str, overlay: str) -> str:
@@ -78,6 +87,8 @@ QToolButton:disabled {{ color: {mix(t.e1, t.t2, 0.4)}; }}
 QPushButton[kind="chip"] {{ padding: 0 8px; min-height: 22px; max-height: 22px; }}
 QPushButton[kind="chip"]:checked {{ background: {t.e2}; color: {t.t1}; font-weight: 600; }}
 QPushButton[kind="link"] {{ color: {t.accent}; padding: 0; text-align: left; }}
+QPushButton[kind="link"]:hover {{ color: {t.t1}; }}
+QPushButton[kind="link"]:disabled {{ color: {mix(t.e1, t.accent, 0.4)}; }}
 QPushButton[kind="ghost"]:focus, QPushButton[kind="chip"]:focus, QPushButton[kind="link"]:focus,
 QPushButton[kind="primary"]:focus, QPushButton[kind="buy"]:focus, QPushButton[kind="sell"]:focus,
 QPushButton[kind="live"]:focus, QToolButton:focus {{ border-color: {t.accent}; }}
@@ -168,11 +179,22 @@ def _fields(t: Tokens) -> str:
 {focus} {{ border-color: {t.accent}; }}
 {error} {{ border-color: {t.danger}; }}
 {disabled} {{ color: {mix(t.e2, t.t1, 0.4)}; }}
-QComboBox::drop-down {{ border: none; width: 20px; }}
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{ width: 0; border: none; }}
+QComboBox::drop-down {{ border: none; width: 24px; }}
+QComboBox::down-arrow {{ image: url("{_icon("chevron-grey")}"); width: 12px; height: 12px; }}
 QComboBox QAbstractItemView {{ background: {t.e3}; border: 1px solid {t.e3_border};
   selection-background-color: {t.sel}; selection-color: {t.t1}; outline: none; padding: 4px; }}
 QPlainTextEdit, QTextEdit {{ background: {t.e1}; border: none; color: {t.t1}; }}
 QCheckBox, QRadioButton {{ color: {t.t1}; spacing: 8px; background: transparent; }}
+QCheckBox::indicator, QRadioButton::indicator {{ width: 12px; height: 12px;
+  background: {t.e2}; border: 1px solid {t.line2}; border-radius: 3px; }}
+QRadioButton::indicator {{ border-radius: 7px; }}
+QCheckBox::indicator:hover, QRadioButton::indicator:hover {{ border-color: {t.t3}; }}
+QCheckBox::indicator:focus, QRadioButton::indicator:focus {{ border-color: {t.accent}; }}
+QCheckBox::indicator:checked {{ background: {t.afill}; border-color: {t.afill};
+  image: url("{_icon("check-white")}"); }}
+QRadioButton::indicator:checked {{ width: 6px; height: 6px; background: #FFFFFF;
+  border: 4px solid {t.afill}; }}
 QCheckBox:disabled, QRadioButton:disabled {{ color: {mix(t.e1, t.t1, 0.4)}; }}
 """
 
@@ -186,7 +208,8 @@ QTableView::item:selected, QListView::item:selected,
 QTreeView::item:selected {{ background: {t.sel}; color: {t.t1}; }}
 QHeaderView {{ background: {t.e1}; border: none; }}
 QHeaderView::section {{ background: {t.e1}; color: {t.t3}; border: none;
-  border-bottom: 1px solid {t.line}; padding: 0 12px; height: 26px; font-size: 11px; }}
+  border-bottom: 1px solid {t.line}; padding: 0 12px; height: 26px; font-size: 11px;
+  font-weight: 400; }}
 QTableCornerButton::section {{ background: {t.e1}; border: none; }}
 QTabWidget::pane {{ border: none; }}
 QTabBar {{ background: transparent; border: none; qproperty-drawBase: 0; }}
