@@ -245,6 +245,25 @@ def test_a_bar_that_closes_before_its_next_tick_keeps_both(make_chart: MakeChart
     assert close[-2:].tolist() == [66_123.4, 66_200.0]
 
 
+def test_a_snapshot_older_than_the_close_changes_nothing(make_chart: MakeChart, market) -> None:
+    chart = make_chart(market.block(500))
+    chart.append_closed(market.candle(500, 66_123.4))
+    chart.update_live(market.candle(500, 66_000.0))
+    chart.flush()
+    assert chart._series.column("close")[-1] == 66_123.4
+
+
+def test_a_hidden_chart_keeps_its_bars_and_catches_up_when_shown(
+    make_chart: MakeChart, market
+) -> None:
+    chart = make_chart(market.block(500))
+    chart.hide()
+    chart.append_closed(market.candle(500, 66_123.4))
+    chart.show()
+    assert chart.canvas.price_axes[PRICE].tags[-1].text == "66,123.4"
+    assert chart.canvas.viewport_model.sees_last
+
+
 def test_go_to_latest_shows_when_scrolled_away(make_chart: MakeChart, market) -> None:
     chart = make_chart(market.block(800))
     assert not chart._latest.isVisible()

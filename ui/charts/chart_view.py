@@ -14,7 +14,7 @@ from core.models.orders import Order
 from core.snapshots import CandleBlock, FillRecord, LiveCandle, PositionSnapshot
 from ui import formatting, i18n, icons, theme
 from ui.charts import autoscale, levels, readout, trades
-from ui.charts.axes import AXIS_WIDTH, BandPart, GridPart
+from ui.charts.axes import BandPart, GridPart
 from ui.charts.candle_parts import CandlesPart, GapsPart, HistogramPart, VolumePart
 from ui.charts.canvas import MACD, PRICE, RSI, ChartCanvas
 from ui.charts.overlays import (
@@ -54,6 +54,8 @@ class CandleChart(QWidget):
         self._decimals, self._tick = 2, Decimal("0.01")
         self._market_time_ms: Callable[[], int] | None = None
         self._pending: LiveCandle | None = None
+        self._newest_live: LiveCandle | None = None
+        self._closed_ms = -1  # open time of the newest bar known to be final
         self._fills: list[FillRecord] = []
         self._orders: list[Order] = []
         self._position: PositionSnapshot | None = None
@@ -138,7 +140,8 @@ class CandleChart(QWidget):
         self._decimals, self._tick, self._base = price_decimals, tick_size, base
         self._symbol, self._timeframe = symbol, timeframe
         if is_other:
-            self._pending = None
+            self._pending = self._newest_live = None
+            self._closed_ms = -1
             self._series.clear(timeframe)
             self._fills, self._orders, self._position = [], [], None
             self.canvas.reset_scales()
@@ -154,6 +157,7 @@ class CandleChart(QWidget):
         """
         if self._is_ours(block.symbol, block.timeframe):
             self._series.load(block)
+            self._newest_live = None
             self._is_whole = block.is_end_of_history
             if self._series.size:
                 self._plate.clear()
@@ -178,9 +182,16 @@ class CandleChart(QWidget):
         self._refresh()
 
     def update_live(self, candle: LiveCandle) -> None:
-        """The forming bar; drawn at most 30 times a second. Other series are ignored."""
+        """The forming bar; drawn at most 30 times a second.
+
+        Ignored are other series, a repeated value, and a bar that has already closed: a snapshot
+        may be older than the ordered feed.
+        """
         if not self._is_ours(candle.symbol, candle.timeframe) or self._series.size == 0:
             return
+        if candle == self._newest_live or candle.open_time_ms <= self._closed_ms:
+            return
+        self._newest_live = candle
         if self._pending is not None and candle.open_time_ms > self._pending.open_time_ms:
             self.flush()
         self._pending = candle
@@ -194,6 +205,7 @@ class CandleChart(QWidget):
         pending = self._pending
         if pending is not None and pending.open_time_ms <= candle.open_time_ms:
             self._pending = None
+        self._closed_ms = max(self._closed_ms, candle.open_time_ms)
         self._take(candle)
 
     def flush(self) -> None:
@@ -368,6 +380,10 @@ class CandleChart(QWidget):
         keys = {"A": pane.is_auto, "L": pane.is_log, "%": self._is_percent}
         canvas.corner.active = frozenset(key for key, is_on in keys.items() if is_on)
         self._latest.setVisible(self._series.size > 0 and not model.sees_last)
+        self._latest.move(
+            round(canvas.plot_width) - _LATEST_SIZE - 16,
+            round(pane.geometry().bottom()) - _LATEST_SIZE - 16,
+        )
         self._latest.raise_()
         self._update_last()
         self._move_cursor()
@@ -459,8 +475,6 @@ class CandleChart(QWidget):
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)
         self._plate.setGeometry(self.rect())
-        pane_bottom = self.canvas.panes[PRICE].geometry().bottom()
-        self._latest.move(self.width() - AXIS_WIDTH - 44, round(pane_bottom) - 44)
 
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
