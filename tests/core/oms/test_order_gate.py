@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from core.capital.shared_capital_manager import SharedCapitalManager
-from core.events import Error, Order, Reject
+from core.events import Error, Heartbeat, Order, Reject
 from core.exchange_port import RequestRejected
 from core.models.orders import OrderPurpose, OrderStatus, OrderType, Side
 from core.order_gate import OrderGate
@@ -85,9 +85,11 @@ async def test_a_word_filled_that_overtakes_its_fills_frees_nothing_early(world,
     world.oms.on_order(world.exchange.order(request.client_order_id))
     assert world.oms.order(request.client_order_id).status is OrderStatus.FILLED
     assert gate.held()[0] > 1000
+    assert [o.client_order_id for o in world.oms.unresolved("demo")] == [request.client_order_id]
     for fill in fills * 2:
         world.oms.on_fill(fill)
     assert gate.held() == (0, 1000)
+    assert world.oms.unresolved("demo") == []
 
 
 async def test_a_round_trip_ties_out_to_the_exchange(world, gate):
@@ -122,6 +124,20 @@ async def test_risk_denies_after_the_reservation_and_gives_it_back(world):
     assert "20" in reject.text
     assert gate.held() == (0, 0)
     assert world.exchange.books.requests == []
+
+
+async def test_capital_that_was_denied_is_free_for_the_very_next_order(world):
+    Gate(world, RiskLimits(max_position_share=Decimal("0.5"), max_order_multiple=Decimal(1000)))
+    too_large, next_one = world.request(quantity="150"), world.request(quantity="120")
+
+    def ask_for_both(_beat):
+        world.bus.publish(too_large)
+        world.bus.publish(next_one)
+
+    world.bus.subscribe(Heartbeat, ask_for_both, part="test")
+    world.bus.publish(Heartbeat("test", world.clock.time_ms()))
+    await world.idle()
+    assert world.exchange.books.requests == [next_one.client_order_id]
 
 
 async def test_the_trail_keeps_every_check_with_its_numbers(world, gate):

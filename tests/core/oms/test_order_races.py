@@ -163,6 +163,7 @@ def test_a_fill_overrules_our_conclusion_that_the_order_never_arrived():
     ours = desk.registry.order(REQUEST.client_order_id)
     assert ours is not None
     assert ours.status is OrderStatus.PARTLY_FILLED
+    assert ours.exchange_order_id == desk.fills[0].exchange_order_id
 
 
 def test_a_second_order_under_our_id_is_an_alarm_not_a_merge():

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from core.events import Fill, Order
-from core.exchange_port import Unavailable
+from core.exchange_port import DuplicateOrder, Unavailable
 from core.models.fills import FillKind
 from core.models.orders import OrderPurpose, OrderStatus, OrderType, Side
 
@@ -85,11 +85,13 @@ async def test_a_stop_that_fired_while_we_were_down_closes_the_books(world):
     world.deliver()
     await world.reconciler.reconcile("demo")
     await world.stop()
+    world.clock.advance_ms(3_600_000)
     stop = world.exchange.place_by_hand(
         "BTCUSDT", Side.SELL, Decimal(1), purpose=OrderPurpose.STOP_LOSS, reduce_only=True
     )
     world.exchange.fill(stop, Decimal(1), price=Decimal(95), exchange_purpose="stop_loss")
     world.exchange.outbox.clear()
+    world.clock.advance_ms(3_600_000)
     world._start()
     report = await world.reconciler.reconcile("demo")
     assert report.is_clean
@@ -139,6 +141,49 @@ async def test_an_open_intent_is_reported_and_its_symbol_not_called_external(wor
     assert world.oms.order(request.client_order_id).status is OrderStatus.ACKNOWLEDGED
 
 
+async def test_a_position_that_may_be_an_open_intent_is_not_external_yet(world):
+    await world.reconciler.reconcile("demo")
+    world.exchange.script.append("lost_ack")
+    world.exchange.index_lag_s = 1e9
+    fetch_fills = world.exchange.fetch_fills
+
+    async def no_fills_listed_yet(start_ms):
+        return []
+
+    world.exchange.fetch_fills = no_fills_listed_yet
+    request = world.request()
+    world.oms.submit(request)
+    await world.idle(2)
+    world.exchange.outbox.clear()
+    report = await world.reconciler.reconcile("demo")
+    assert [order.client_order_id for order in report.unresolved] == [request.client_order_id]
+    assert report.external == {}
+    assert world.external == []
+    world.exchange.fetch_fills = fetch_fills
+    assert (await world.reconciler.reconcile("demo")).is_clean
+
+
+async def test_an_order_that_the_exchange_has_acknowledged_is_never_called_absent(world):
+    request = world.request(order_type=OrderType.LIMIT)
+    world.exchange._admit(request)
+    world.exchange.outbox.clear()
+    world.exchange.index_lag_s = 1e9
+
+    async def nothing_listed():
+        return []
+
+    world.exchange.fetch_open_orders = nothing_listed
+    world.exchange.script.append(DuplicateOrder("duplicate", "110072"))
+    world.oms.submit(request)
+    await world.idle(3)
+    await world.restart()
+    await world.reconciler.reconcile("demo")
+    started_s = world.clock.monotonic_s()
+    while world.clock.monotonic_s() - started_s < 120:
+        await world.idle(1)
+    assert world.oms.order(request.client_order_id).status is OrderStatus.ACKNOWLEDGED
+
+
 async def test_somebody_elses_order_is_external_and_told_once(world):
     world.exchange.place_by_hand("ETHUSDT", Side.BUY, Decimal(3))
     world.exchange.outbox.clear()
@@ -182,7 +227,7 @@ async def test_a_position_from_before_our_time_is_external_until_taken_over(worl
     theirs = world.exchange.place_by_hand("BTCUSDT", Side.BUY, Decimal(2))
     world.exchange.fill(theirs, Decimal(2))
     world.exchange.outbox.clear()
-    world.clock.advance_ms(86_400_000)
+    world.clock.advance_ms(5_000)
     for _ in range(2):
         report = await world.reconciler.reconcile("demo")
         assert report.external == {
