@@ -33,7 +33,7 @@ from ui.settings_menu import SettingsMenu
 from ui.tabs import PAGES, make_page
 from ui.widgets.app_bar import AppBar
 from ui.widgets.bands import EngineBand, KillBand
-from ui.widgets.basic import GUTTER, EmptyState
+from ui.widgets.basic import GUTTER, EmptyState, Veil
 from ui.widgets.bots_list import BotsList
 from ui.widgets.buttons import TextButton
 from ui.widgets.status_bar import StatusBar
@@ -125,7 +125,10 @@ class MainWindow(QMainWindow):
         outer.addWidget(self._body, 1)
         outer.addWidget(self.status)
         self.setCentralWidget(central)
+        self._veil = Veil(self._body)
         self.toaster = Toaster(self, bottom=38)
+        central.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        central.setFocus()
 
     def _left_column(self) -> QWidget:
         left = QWidget()
@@ -249,6 +252,8 @@ class MainWindow(QMainWindow):
         if current is not None:
             self._fit(current)
         self._arrange_left()
+        if self._veil.isVisible():
+            self._veil.cover()
 
     def _fit(self, widget: QWidget) -> None:
         if hasattr(widget, "set_narrow"):
@@ -313,8 +318,10 @@ class MainWindow(QMainWindow):
         self._start_problem = ""
         if state is LinkState.LOST:
             self.engine_band.show_lost(self.bridge.link.reason)
+            self._veil.cover()
         else:
             self.engine_band.hide()
+            self._veil.hide()
 
     def show_start_problem(self, text: str) -> None:
         """The engine could not be started: its own sentence, with a way to try again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import QItemSelectionModel, QSortFilterProxyModel, QStringListModel, Qt
-from PyQt6.QtWidgets import QComboBox, QFormLayout, QListView, QWidget
+from PyQt6.QtWidgets import QFormLayout, QLabel, QListView, QWidget
 
 from core.commands import CommandResult
 from ui.bridge import Bridge
@@ -11,10 +11,17 @@ from ui.dialogs.sheet import Sheet
 from ui.i18n import sentence, tr
 from ui.models import words
 from ui.widgets.basic import label
+from ui.widgets.choice import Choice
 from ui.widgets.search_field import SearchField
 
 _TIMEFRAMES = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d")
 _ADD = "add"
+
+
+def _form_label(text: str) -> QLabel:
+    made = label("label", text)
+    made.setFixedHeight(32)
+    return made
 
 
 class AddBotDialog(Sheet):
@@ -32,9 +39,10 @@ class AddBotDialog(Sheet):
         self.list = QListView()
         self.list.setModel(self._symbols)
         self.list.setUniformItemSizes(True)
+        self.list.setStyleSheet("QListView { border-radius: 4px } QListView::item { padding: 5px }")
         self.list.setFixedHeight(168)
         self.list.setEditTriggers(QListView.EditTrigger.NoEditTriggers)
-        self.timeframe, self.strategy, self.account = QComboBox(), QComboBox(), QComboBox()
+        self.timeframe, self.strategy, self.account = Choice(), Choice(), Choice()
         self.timeframe.addItems(_TIMEFRAMES)
         self.timeframe.setCurrentText("15m")
         self.strategy.addItems(bridge.strategies)
@@ -63,9 +71,9 @@ class AddBotDialog(Sheet):
         form.setHorizontalSpacing(16)
         form.setVerticalSpacing(8)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow(label("label", "Timeframe"), self.timeframe)
-        form.addRow(label("label", "Strategy"), self.strategy)
-        form.addRow(label("label", "Account"), self.account)
+        form.addRow(_form_label("Timeframe"), self.timeframe)
+        form.addRow(_form_label("Strategy"), self.strategy)
+        form.addRow(_form_label("Account"), self.account)
         self.content.addLayout(form)
         self.content.addWidget(self.problem)
         add = self.add_button(_ADD, tr("Add bot"), "primary", default=True)

@@ -10,7 +10,6 @@ from ui.bridge import Bridge
 from ui.dialogs.sheet import CANCELLED, Sheet
 from ui.i18n import tr
 from ui.models import words
-from ui.widgets.basic import label
 
 KEEP, CLOSE, GO = "keep", "close", "go"
 
@@ -72,10 +71,7 @@ def start_live(parent: QWidget, bridge: Bridge, bot: BotSnapshot) -> Sheet:
                 limit=formatting.number(limit.limit, 0),
             )
         )
-    badge = label("caption")
-    badge.setText("LIVE")
-    badge.setProperty("badge", "live")
-    asked.button_row.insertWidget(0, badge)
+    asked.add_badge()
     asked.add_button(GO, tr("Start LIVE"), "live")
     asked.add_cancel()
     return asked
@@ -128,10 +124,7 @@ def close_window(parent: QWidget, bridge: Bridge, running: list[BotSnapshot]) ->
         tr("Stop: bots and engine end. Positions and their stops stay at the exchange.")
     )
     if bridge.mode() is AccountMode.LIVE:
-        badge = label("caption")
-        badge.setText("LIVE")
-        badge.setProperty("badge", "live")
-        asked.button_row.insertWidget(0, badge)
+        asked.add_badge()
     asked.add_button(CLOSE, tr("Stop bots"), "danger")
     asked.add_button(KEEP, tr("Keep running"), "primary")
     asked.add_cancel()

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 
 from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from ui.i18n import tr
-from ui.widgets.basic import label
+from ui.widgets.basic import label, show_plate
 from ui.widgets.buttons import TextButton
 
 CANCELLED = ""
@@ -85,6 +86,17 @@ class Sheet(QDialog):
 
     def add_cancel(self, default: bool = True) -> QPushButton:
         return self.add_button(CANCELLED, tr("Cancel"), default=default)
+
+    def add_badge(self) -> None:
+        """LIVE, left of the buttons."""
+        badge = label("caption")
+        badge.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        show_plate(badge, "LIVE", "badge", "live")
+        self.button_row.insertWidget(0, badge)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        self.adjustSize()  # wrapped lines know their height only now
+        super().showEvent(event)
 
     def finish_with(self, name: str) -> None:
         self._answer = name

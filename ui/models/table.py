@@ -17,6 +17,7 @@ from ui.i18n import tr
 
 Row = TypeVar("Row")
 FLASH_MS = 250
+_CALM_S = 1.0  # a value that changes more often than this is not tinted at each change
 _NOWHERE = QModelIndex()
 
 
@@ -76,6 +77,7 @@ class TableModel(QAbstractTableModel, Generic[Row]):
         self._sort_column: int | None = None
         self._sort_descending = False
         self._flashes: dict[tuple[Hashable, int], tuple[float, int]] = {}
+        self._changed_s: dict[tuple[Hashable, int], float] = {}
         self._flash_end = QTimer(self)
         self._flash_end.setSingleShot(True)
         self._flash_end.timeout.connect(self._end_flashes)
@@ -180,9 +182,13 @@ class TableModel(QAbstractTableModel, Generic[Row]):
             if not column.flash or column.sort is None:
                 continue
             old, new = column.sort(before), column.sort(after)
-            if old is not None and new is not None and old != new:
-                end = time.monotonic() + FLASH_MS / 1000
-                self._flashes[self._key(after), i] = (end, 1 if new > old else -1)
+            if old is None or new is None or old == new:
+                continue
+            place, now_s = (self._key(after), i), time.monotonic()
+            was_calm = now_s - self._changed_s.get(place, 0.0) > _CALM_S
+            self._changed_s[place] = now_s
+            if was_calm:
+                self._flashes[place] = (now_s + FLASH_MS / 1000, 1 if new > old else -1)
                 if not self._flash_end.isActive():
                     self._flash_end.start(FLASH_MS)
 

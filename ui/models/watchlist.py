@@ -12,6 +12,7 @@ from ui.models.words import tone_of
 
 STALE_AFTER_MS = 15_000
 _MEDIUM = 500
+_ROOM_FOR_QUOTE = 5  # letters of a base name beside which its quote still fits
 
 
 def is_stale(row: TickerRow) -> bool:
@@ -25,7 +26,8 @@ def watchlist(bridge: Bridge) -> TableModel[TickerRow]:
         instrument = bridge.instruments.get(row.ticker.symbol)
         if instrument is None:
             return Cell(row.ticker.symbol, weight=600)
-        return Cell(instrument.base, weight=600, caption=instrument.quote)
+        caption = instrument.quote if len(instrument.base) <= _ROOM_FOR_QUOTE else ""
+        return Cell(instrument.base, weight=600, caption=caption, tool_tip=instrument.symbol)
 
     def last(row: TickerRow) -> Cell:
         instrument = bridge.instruments.get(row.ticker.symbol)
@@ -45,9 +47,9 @@ def watchlist(bridge: Bridge) -> TableModel[TickerRow]:
         return Cell(formatting.number(Decimal(row.age_ms) / 1000, 1), "t3")
 
     columns: list[Column[TickerRow]] = [
-        Column("Symbol", symbol, 82, lambda r: r.ticker.symbol, stretch=1),
-        Column("Last", last, 72, lambda r: r.ticker.last_price, right=True, flash=True),
+        Column("Symbol", symbol, 74, lambda r: r.ticker.symbol, stretch=1),
+        Column("Last", last, 76, lambda r: r.ticker.last_price, right=True, flash=True),
         Column("24h %", change, 54, lambda r: r.ticker.change_24h_ratio, right=True),
-        Column("Age", age, 56, lambda r: r.age_ms, right=True),
+        Column("Age", age, 52, lambda r: r.age_ms, right=True),
     ]
     return TableModel(columns, key=lambda r: r.ticker.symbol, is_stale=is_stale)

@@ -13,7 +13,7 @@ from core.snapshots import AccountMode, BotSnapshot
 from ui import fonts, i18n, theme
 from ui.bridge import Bridge
 from ui.i18n import tr
-from ui.widgets.basic import ThemedIcon, label, row
+from ui.widgets.basic import ThemedIcon, label, row, show_plate
 from ui.widgets.buttons import ActionButton, IconButton
 
 _ARM_S = 1.0
@@ -205,6 +205,7 @@ class AppBar(QFrame):
         self.settings.clicked.connect(self.settings_wanted)
         self.badge = label("caption")
         self.badge.setObjectName("mode_badge")
+        self.badge.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.badge.hide()
         self.kill = KillButton(bridge)
         self._lay_out()
@@ -250,8 +251,7 @@ class AppBar(QFrame):
     def show_mode(self, mode: AccountMode | None) -> None:
         self.badge.setVisible(mode is not None)
         if mode is not None:
-            self.badge.setText(mode.value.upper())
-            theme.set_property(self.badge, "badge", mode.value)
+            show_plate(self.badge, mode.value.upper(), "badge", mode.value)
 
     def _rebuild_bots(self) -> None:
         while (item := self._bot_row.takeAt(0)) is not None:

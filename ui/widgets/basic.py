@@ -15,7 +15,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from ui import i18n, icons, theme
+from ui import fonts, i18n, icons, theme
 
 GUTTER = 4
 INSET = 12
@@ -46,6 +46,16 @@ def show_value(target: QLabel, text: str, tone: str | None = None) -> None:
         target.setText(text)
     if tone is not None:
         theme.set_property(target, "tone", tone)
+
+
+def show_plate(target: QLabel, text: str, kind: str, name: str) -> None:
+    """Text of a badge or pill; `kind` is the property ("badge", "pill"), `name` its value."""
+    theme.set_property(target, kind, name)
+    if target.text() != text:
+        target.setText(text)
+        spacing = 0.6 * len(text) if kind == "badge" else 0.0
+        width = fonts.metrics(12, 600).horizontalAdvance(text) + spacing
+        target.setFixedWidth(round(width) + 16)
 
 
 def row(*parts: QWidget | int | None, spacing: int = 8) -> QHBoxLayout:
@@ -232,6 +242,25 @@ class LimitRow(QWidget):
         if near:
             self._icon.show_icon("triangle-alert", "danger" if full else "warn")
         self._bar.show_ratio(ratio, "danger" if full else "warnf" if near else "t3")
+
+
+class Veil(QWidget):
+    """Greys everything under it without taking the mouse from it: these numbers are old."""
+
+    def __init__(self, over: QWidget) -> None:
+        super().__init__(over)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.hide()
+
+    def cover(self) -> None:
+        parent = self.parentWidget()
+        if parent is not None:
+            self.setGeometry(parent.rect())
+            self.show()
+            self.raise_()
+
+    def paintEvent(self, _event: QPaintEvent | None) -> None:
+        QPainter(self).fillRect(self.rect(), theme.color("e0", 0.5))
 
 
 class KeyValue(QWidget):

@@ -124,11 +124,18 @@ class BotHeader(Panel):
             "Volume": formatting.compact(market.turnover_24h if market else None),
             "Funding": formatting.percent(market.funding_rate if market else None, 4),
             "Spread": self._spread(ticker, decimals),
-            "RSI 14": formatting.number(bot.indicators.get("rsi_14"), 1),
-            "ATR 14": formatting.price(bot.indicators.get("atr_14"), decimals),
+            "RSI 14": formatting.number(self._indicator("rsi"), 1),
+            "ATR 14": formatting.price(self._indicator("atr"), decimals),
         }
         for name, text in shown.items():
             show_value(self._stats[name].value, text, "stale" if stale else "t1")
+
+    def _indicator(self, name: str) -> float | None:
+        """On the forming bar where the chart shows the bot's timeframe, else at the last close."""
+        bot = self._bot.latest
+        live = self._bridge.live_candle(bot.symbol, bot.timeframe)
+        values = bot.indicators if live is None else live.indicators
+        return values.get(f"{name}_14", bot.indicators.get(name))
 
     @staticmethod
     def _change_text(last: Decimal | None, ratio: Decimal | None, decimals: int) -> str:

@@ -24,6 +24,7 @@ from ui.widgets.basic import (
     column,
     label,
     row,
+    show_plate,
     show_value,
     value_label,
 )
@@ -76,6 +77,7 @@ class PositionPanel(Panel):
         self.head.setContentsMargins(INSET, 0, INSET, 0)
         self._side, self._size = label("value"), label("title")
         self._side.setFixedHeight(24)
+        self._side.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._pnl, self._ratio = ChangeLabel("figure", right=True), value_label()
         self._track = PriceTrack()
         self._stop, self._entry, self._target = (label("caption", tone="t2") for _ in range(3))
@@ -124,8 +126,7 @@ class PositionPanel(Panel):
             return
         position = held.position
         hue = words.SIDE_TONES[position.side]
-        show_value(self._side, tr(words.DIRECTIONS[position.side]))
-        theme.set_property(self._side, "pill", hue)
+        show_plate(self._side, tr(words.DIRECTIONS[position.side]), "pill", hue)
         instrument = self._bridge.instruments.get(self._symbol)
         decimals = instrument.price_decimals if instrument else 2
         quantity = formatting.quantity(

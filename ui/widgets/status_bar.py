@@ -36,6 +36,7 @@ class _Connection(_Item):
 
     def __init__(self, exchange: str) -> None:
         super().__init__("", f"connection_{exchange}")
+        self._name = words.exchange_name(exchange)
         self.dot = StateDot()
         line = self.layout()
         assert isinstance(line, QHBoxLayout)
@@ -45,7 +46,7 @@ class _Connection(_Item):
         whole = link.public == link.private == _CONNECTED
         self.dot.show_state("connected" if whole else "waiting")
         word = link.public if link.public != _CONNECTED else link.private
-        show_value(self.caption, f"{words.exchange_name(link.exchange)} {tr(word)}")
+        show_value(self.caption, f"{self._name} {tr(word)}")
         delay = link.latency_p50_ms
         text = formatting.UNKNOWN if delay is None else f"{delay:.0f} ms"
         self.show_text(text if delay is None or delay >= 1 else "<1 ms")
@@ -61,6 +62,12 @@ class _Connection(_Item):
                 if part
             )
         )
+
+    def show_unknown(self) -> None:
+        """Nobody tells us: the engine is away."""
+        self.dot.show_state("unknown")
+        show_value(self.caption, f"{self._name} {tr('unknown')}")
+        self.show_text(formatting.UNKNOWN)
 
 
 class StatusBar(QFrame):
@@ -131,6 +138,8 @@ class StatusBar(QFrame):
             self._engine.show_text(
                 tr("lost") if lost else tr("starting"), "danger" if lost else "warn"
             )
+            for link in self._connections.values():
+                link.show_unknown()
         self._show_age(snapshot)
 
     def _show_age(self, snapshot: EngineSnapshot | None) -> None:

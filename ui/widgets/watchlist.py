@@ -23,7 +23,8 @@ class Watchlist(Panel):
         super().__init__("Watchlist")
         self._bridge = bridge
         self._model = watchlist(bridge)
-        self._table = DataTable(self._model, row_height=24, pad=6, selectable=True)
+        self._places: dict[str, int] = {}
+        self._table = DataTable(self._model, row_height=24, pad=5, selectable=True)
         self._table.chosen.connect(lambda shown: self.chosen.emit(shown.ticker.symbol))
         i18n.set_tool_tip(self._table, "Double click opens the symbol")
         self._search = SearchField("Symbol")
@@ -53,9 +54,17 @@ class Watchlist(Panel):
 
     def _show(self, tickers: list[TickerRow]) -> None:
         wanted = self._search.text().strip().upper()
-        self._model.set_rows([t for t in tickers if wanted in t.ticker.symbol])
+        rows = [t for t in tickers if wanted in t.ticker.symbol]
+        self._model.set_rows(sorted(rows, key=lambda t: self._place(t, tickers)))
         self._table.setVisible(bool(tickers))
         self._empty.setVisible(not tickers)
+
+    def _place(self, row: TickerRow, tickers: list[TickerRow]) -> int:
+        """By traded value, settled when the symbols become known: rows do not jump about."""
+        if len(self._places) != len(tickers):
+            by_value = sorted(tickers, key=lambda t: t.ticker.turnover_24h or 0, reverse=True)
+            self._places = {t.ticker.symbol: i for i, t in enumerate(by_value)}
+        return self._places.get(row.ticker.symbol, len(self._places))
 
     def _toggle_search(self) -> None:
         self._search.setVisible(not self._search.isVisible())
