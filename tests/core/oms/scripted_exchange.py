@@ -7,6 +7,7 @@ books outlive the process.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
@@ -48,7 +49,7 @@ class Books(msgspec.Struct):
 
 class ScriptedExchange:
     """`script` holds what becomes of the next requests: "ack", "lost_ack", "lost_request",
-    "late" (admitted when `admit_late` is called), or an exception to raise."""
+    "late" (admitted when `admit_late` is called), "slow", or an exception to raise."""
 
     account = ACCOUNT
 
@@ -85,6 +86,9 @@ class ScriptedExchange:
         if step == "late":
             self.late.append(request)
             raise OutcomeUnknown("timed out")
+        if step == "slow":
+            for _ in range(5):
+                await asyncio.sleep(0)
         exchange_order_id = self._admit(request)
         self.on_accepted()
         if step == "lost_ack":

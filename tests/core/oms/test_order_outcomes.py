@@ -12,7 +12,7 @@ from core.exchange_port import (
     RateLimited,
     RequestRejected,
 )
-from core.models.orders import OrderStatus, OrderType
+from core.models.orders import OrderPurpose, OrderStatus, OrderType, Side
 
 
 def statuses(world, client_order_id):
@@ -300,3 +300,96 @@ async def test_history_outlives_the_working_list(world):
     assert world.oms.entry_request("demo", "BTCUSDT").stop_loss == Decimal(90)
     assert world.oms.entry_request("demo", "ETHUSDT") is None
     assert len(world.oms.fills()) == 2
+
+
+@pytest.mark.parametrize("heard", [Order, Fill])
+async def test_a_stream_that_is_faster_than_the_answer_is_believed(world, heard):
+    request = world.request()
+
+    def hear_some():
+        for message in list(world.exchange.outbox):
+            if isinstance(message, heard):
+                world.hear(message)
+
+    world.exchange.on_accepted = hear_some
+    world.oms.submit(request)
+    await world.idle()
+    order = world.oms.order(request.client_order_id)
+    assert order.status is OrderStatus.FILLED
+    assert order.exchange_order_id
+    world.deliver()
+    assert len(world.of(Fill)) == 1
+
+
+async def test_a_rejection_that_contradicts_the_stream_changes_nothing(world):
+    request = world.request(order_type=OrderType.LIMIT)
+    world.exchange._admit(request)
+    place_order = world.exchange.place_order
+
+    async def heard_first(sent):
+        world.deliver()
+        return await place_order(sent)
+
+    world.exchange.place_order = heard_first
+    world.exchange.script.append(RequestRejected("no", "10001"))
+    world.oms.submit(request)
+    await world.idle()
+    assert world.oms.order(request.client_order_id).status is OrderStatus.ACKNOWLEDGED
+    assert world.of(Reject) == []
+
+
+async def test_a_cancel_waits_as_long_as_the_limiter_says(world):
+    request = world.request(order_type=OrderType.LIMIT)
+    world.oms.submit(request)
+    await world.idle()
+    world.exchange.cancel_script.append(RateLimited("too many", "10006", 3.0))
+    before_s = world.clock.monotonic_s()
+    await world.oms.cancel("demo", "BTCUSDT", request.client_order_id, "")
+    assert world.clock.monotonic_s() - before_s == 3.0
+    assert world.exchange.order(request.client_order_id).status is OrderStatus.CANCELLED
+
+
+async def test_a_withdrawn_order_that_cannot_be_cancelled_is_an_alarm(world):
+    request = world.request(order_type=OrderType.LIMIT)
+    world.exchange.cancel_script.extend([OutcomeUnknown("timed out")] * 9)
+    world.exchange.script.append("slow")
+    world.oms.submit(request)
+    await world.idle(2)
+    await world.oms.cancel("demo", "BTCUSDT", request.client_order_id, "")  # still on its way
+    await world.idle()
+    assert any("is not confirmed" in error.text for error in world.of(Error))
+
+
+async def test_a_withdrawn_order_that_filled_first_is_no_alarm(world):
+    request = world.request()
+    world.exchange.script.append("slow")
+    world.oms.submit(request)
+    await world.idle(2)
+    await world.oms.cancel("demo", "BTCUSDT", request.client_order_id, "")
+    await world.idle()
+    assert world.oms.order(request.client_order_id).status is OrderStatus.FILLED
+    assert world.of(Error) == []
+
+
+async def test_a_position_needs_a_stop_that_rests(world):
+    world.oms.submit(world.request())
+    await world.idle()
+    world.deliver()
+    world.state.on_position(world.exchange.position("BTCUSDT"))
+    assert not world.oms.is_protected("demo", "BTCUSDT")
+    stop = world.exchange.place_by_hand(
+        "BTCUSDT",
+        Side.SELL,
+        Decimal(1),
+        purpose=OrderPurpose.STOP_LOSS,
+        reduce_only=True,
+        trigger_price=Decimal(95),
+    )
+    world.deliver()
+    assert world.oms.is_protected("demo", "BTCUSDT")
+    assert [(o.purpose, o.bot_id) for o in world.oms.working_orders()] == [
+        (OrderPurpose.STOP_LOSS, "bot-1")
+    ]
+    world.exchange.end(stop, OrderStatus.CANCELLED)
+    world.deliver()
+    assert not world.oms.is_protected("demo", "BTCUSDT")

@@ -4,6 +4,7 @@ import sqlite3
 from decimal import Decimal
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_exchange import ACCOUNT, ScriptedExchange
@@ -176,3 +177,29 @@ def test_a_second_order_under_our_id_is_an_alarm_not_a_merge():
     assert ours is not None
     assert ours.exchange_order_id == theirs.exchange_order_id
     assert [o.exchange_order_id for o in desk.registry.working()][-1] == "e999"
+
+
+def test_a_fill_of_a_second_order_under_our_id_is_not_ours():
+    desk = Desk()
+    for message in live_through(desk, [30], None):
+        desk.hear(message)
+    fill = msgspec.structs.replace(desk.fills[0], trade_id="t999", exchange_order_id="e999")
+    assert desk.registry.purpose_of(desk.fills[0]) is OrderPurpose.ENTRY
+    desk.hear(fill)
+    ours = desk.registry.order(REQUEST.client_order_id)
+    assert ours is not None
+    assert ours.filled_quantity == Decimal("0.3")
+    assert desk.fills[-1].bot_id == ""
+
+
+def test_ended_orders_of_others_are_forgotten_in_the_end():
+    desk = Desk()
+    for _ in range(1003):
+        order = desk.exchange.place_by_hand("ETHUSDT", Side.BUY, Decimal(1))
+        desk.hear(msgspec.structs.replace(order, status=OrderStatus.CANCELLED))
+    assert len(desk.registry._foreign) == 1000
+
+
+def test_a_conclusion_on_an_order_that_never_was_is_a_fault():
+    with pytest.raises(KeyError, match="not in the journal"):
+        Desk().registry.conclude("nobody", OrderStatus.SENT)
