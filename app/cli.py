@@ -158,7 +158,7 @@ def _demo_exchange(options: Options) -> int:
         DemoExchangeOptions(
             data_dir=options.data_dir,
             port=options.port,
-            seed=1 if options.seed is None else options.seed,
+            seed=options.seed,
             speed=options.speed or 1.0,
             candles_dir=options.candles,
             for_seconds=options.for_seconds,

@@ -40,6 +40,7 @@ from core.storage.instance_lock import AlreadyRunning, InstanceLock
 
 log = logging.getLogger(__name__)
 SETTLE_TIMEOUT_S = 5.0
+SWITCH_INTERVAL_S = 0.0005  # a thread that merges candles must not hold the loop for 5 ms
 LOG_BYTES, LOG_FILES = 5_000_000, 5
 
 
@@ -59,6 +60,7 @@ def main(options: Options) -> int:
                 EXIT_ALREADY_RUNNING,
             ) from None
         _log_to_file(options.data_dir / "logs" / "engine.log")
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         try:
             return asyncio.run(_run(config, options))
         finally:

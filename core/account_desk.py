@@ -193,11 +193,13 @@ class AccountDesk:
     async def reconcile(self) -> None:
         """Bring our books and the exchange's together; entries stay blocked until done."""
         async with self._reconciling:
+            self.gate.settle()
             report = await self._reconciler.reconcile(self.name)
-            self.ledger_error = self.capital.synchronise(report.balance, report.positions)
+            if report.is_consistent:  # else something moved meanwhile: the next one judges
+                self.ledger_error = self.capital.synchronise(report.balance, report.positions)
             for symbol, text in report.external.items():
                 self._on_external(self.name, symbol, text)
-            if self.ledger_error != 0:
+            if report.is_consistent and self.ledger_error:
                 self._report(
                     f"our ledger is {self.ledger_error:+} {report.balance.currency} away from "
                     f"{self.port.exchange}'s wallet balance; the exchange's figure was booked",
@@ -205,6 +207,10 @@ class AccountDesk:
                 )
         self.is_ready = self.private_state is StreamState.CONNECTED
         self.state_text = "Reconciled." if self.is_ready else "Waiting for the private stream."
+
+    def close(self) -> None:
+        """Close the books; nothing may arrive any more."""
+        self._database.close()
 
     async def measure_ledger_error(self) -> Decimal:
         """Ledger minus the exchange's wallet balance, asked for now. Raises ExchangeError."""
@@ -279,7 +285,6 @@ class AccountDesk:
         self._feed.on_ticker(ticker, latency_ms)
 
     def on_order(self, order: Order) -> None:
-        self.state.on_order(order)
         self.oms.on_order(order)
 
     def on_fill(self, fill: Fill) -> None:

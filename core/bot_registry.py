@@ -44,3 +44,6 @@ class BotRegistry:
             self._database.execute(
                 "UPDATE bots SET was_running = ? WHERE bot_id = ?", (int(running), bot_id)
             )
+
+    def close(self) -> None:
+        self._database.close()

@@ -137,6 +137,9 @@ class Engine:
             await desk.port.stop()
         for feed in self.feeds.values():
             await asyncio.to_thread(feed.data.close)
+        for desk in self.desks.values():
+            desk.close()
+        self.registry.close()
 
     # Commands. Each does the whole thing or raises Refused.
 

@@ -26,7 +26,9 @@ class Supervisor:
 
     def spawn(self, part: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run once; a fault is published as `part`'s error."""
-        return self._start(part, self._once(part, work))
+        task = self._start(part, self._once(part, work))
+        task.add_done_callback(lambda _: work.close())  # cancelled before its first step
+        return task
 
     def keep_running(
         self, part: str, work: Callable[[], Coroutine[Any, Any, None]]
