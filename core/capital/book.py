@@ -83,9 +83,6 @@ class CapitalBook:
         self.cap_ratio = cap_ratio
         self.total = ZERO
         self.deposits = ZERO
-        self.realized = ZERO
-        self.fees = ZERO
-        self.funding = ZERO
         self.reservations: dict[str, Reservation] = {}
         self.locks: dict[str, PositionLock] = {}
 
@@ -125,8 +122,6 @@ class CapitalBook:
     def audit(self) -> str:
         """What is wrong with the book, or "". Losses may leave more in use than the cap allows;
         that is not wrong, it only ends new entries."""
-        if self.total != self.deposits + self.realized - self.fees - self.funding:
-            return f"total {self.total} is not what deposits and results add up to"
         for entry in self.reservations.values():
             if entry.amount < 0 or entry.booked_quantity > entry.quantity:
                 return f"reservation {entry.client_order_id} is below nothing: {entry.amount}"
@@ -136,16 +131,10 @@ class CapitalBook:
         return ""
 
     def book_line(self, line: Line) -> None:
-        """Apply a line's cash; also how the accounts are rebuilt from disk."""
+        """Apply a line's cash; also how the total is added up again from disk."""
         self.total += line.cash
         if line.kind == "deposit":
             self.deposits += line.cash
-        elif line.kind == "fee":
-            self.fees -= line.cash
-        elif line.kind == "funding":
-            self.funding -= line.cash
-        else:
-            self.realized += line.cash
 
     def reserve(self, reservation: Reservation, text: str) -> list[Line]:
         """The caller has checked `available`."""

@@ -221,7 +221,6 @@ class SharedCapitalManager:
                     self._marks[position.symbol] = position.mark_price
             if lines:
                 self._commit(draft, lines)
-            self._refresh(self._book)
             return self._book.total - balance.wallet_balance
 
     def reset_peak(self) -> None:

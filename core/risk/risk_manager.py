@@ -63,7 +63,7 @@ class RiskManager:
         self._has_killed = False  # in this run of the program
         self._has_liquidated = False
         self._order_times_s: deque[float] = deque()
-        self._cool_until_s = float("-inf")
+        self._cool_until_s = clock.monotonic_s()
 
     def check(self, request: OrderRequest) -> Denial | None:
         """May this order be sent? Exits always may. An order let through counts for the rate

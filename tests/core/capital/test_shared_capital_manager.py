@@ -158,6 +158,12 @@ def test_a_cancel_after_a_partial_fill_gives_back_the_rest(
     capital.on_fill(fill(quantity="4"), OrderPurpose.ENTRY)
     capital.on_order(ended(OrderStatus.CANCELLED, "4"))
     assert parts(capital) == (9600, 0, 400)
+    assert [(line.kind, line.amount) for line in capital.snapshot().ledger] == [
+        ("given_back", 600),
+        ("locked", 400),
+        ("reserved", 1000),
+        ("deposit", 10000),
+    ]
 
 
 def test_a_cancel_that_overtakes_its_fills_keeps_their_share(
@@ -322,6 +328,8 @@ def test_names_of_the_spec_lock_and_release(capital: SharedCapitalManager) -> No
     assert parts(capital) == (D("6987.5"), 0, 3000)
     stats = capital.get_stats()
     assert (stats.realized_pnl, stats.locked_capital) == (D("-12.5"), 3000)
+    capital.release_position("SOLUSDT", D(0))
+    assert capital.snapshot().trades == 1
     with pytest.raises(ValueError, match="more than zero"):
         capital.allocate_for_position("BTCUSDT", D(0))
 
@@ -378,9 +386,9 @@ def test_fills_older_than_the_found_position_move_cash_only(
     capital: SharedCapitalManager, fill: MakeFill
 ) -> None:
     capital.synchronise(balance("10000", 2_000), [position("10", "100", 2_000)])
-    capital.on_fill(fill(time_ms=1_500, fee="1"), OrderPurpose.ENTRY)
+    capital.on_fill(fill(time_ms=2_000, fee="1"), OrderPurpose.ENTRY)
     assert parts(capital) == (8999, 0, 1000)
-    capital.on_fill(fill("", time_ms=1_600, side=Side.SELL, quantity="1"), OrderPurpose.EXIT)
+    capital.on_fill(fill("", time_ms=2_000, side=Side.SELL, quantity="1"), OrderPurpose.EXIT)
     assert parts(capital) == (8999, 0, 1000)
     capital.on_fill(fill("", time_ms=2_001, side=Side.SELL, quantity="5"), OrderPurpose.EXIT)
     assert parts(capital) == (9499, 0, 500)
@@ -491,6 +499,19 @@ def test_a_ledger_that_cannot_be_written_denies_entries_and_stays_as_it_was(
     fail_on_unexpected_log.clear()
 
 
+def test_a_senseless_fill_is_booked_and_ends_entries(
+    capital: SharedCapitalManager,
+    entry: MakeOrder,
+    fill: MakeFill,
+    fail_on_unexpected_log: list[logging.LogRecord],
+) -> None:
+    assert capital.on_fill(fill(price="-100", fee="2"), OrderPurpose.EXTERNAL)
+    assert capital.fault == "lock of BTCUSDT is below nothing: -1000"
+    assert capital.snapshot().total == 9998
+    assert capital.reserve(entry()) is not None
+    fail_on_unexpected_log.clear()
+
+
 def test_marks_that_cannot_be_written_are_followed_all_the_same(
     open_capital: Make,
     fill: MakeFill,
@@ -565,3 +586,15 @@ def test_the_equity_curve_ends_now(
     curve = capital.snapshot().equity_curve
     assert len(curve) == 6
     assert curve[-1] == (clock.time_ms(), 9900.0)
+
+
+def test_the_curve_on_disk_stays_as_short_as_in_memory(
+    open_capital: Make, clock: ManualClock
+) -> None:
+    capital = open_capital()
+    for _ in range(520):
+        clock.advance_ms(60_000)
+        capital.on_mark_price("BTCUSDT", D(1))
+    curve = capital.snapshot().equity_curve
+    assert len(curve) == 500
+    assert open_capital().snapshot().equity_curve == curve

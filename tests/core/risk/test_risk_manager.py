@@ -345,6 +345,7 @@ def test_a_kill_survives_a_restart_and_is_carried_out_again(account: Account) ->
     account.risk.evaluate()
     account.risk.record_kill_answer("Bybit: 3 of 3 cancelled")
     before = account.risk.snapshot()
+    assert before.kill_switch_answers == ["Bybit: 3 of 3 cancelled"]
     account.restart()
     assert account.risk.snapshot() == before
     assert account.code() == "drawdown"
