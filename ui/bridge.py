@@ -62,7 +62,6 @@ from core.snapshots import (
     ClosedCandle,
     DataSnapshot,
     EngineSnapshot,
-    EngineState,
     FeedItem,
     FillRecord,
     LimiterSnapshot,
@@ -77,7 +76,6 @@ _RETRY_FIRST_S = 0.25
 _RETRY_MOST_S = 2.0
 _ATTACH_TIMEOUT_S = 5.0
 _KEPT_ITEMS = 2000
-_NOT_READY = (EngineState.STARTING, EngineState.RECONCILING)
 
 
 class LinkState(enum.Enum):
@@ -88,8 +86,8 @@ class LinkState(enum.Enum):
     LOST = "lost"
 
 
-class _ReattachError(Exception):
-    """What came with `Attached` no longer holds: attach again."""
+class _GapError(Exception):
+    """Items of the ordered list were lost."""
 
 
 class _RefusedError(Exception):
@@ -120,7 +118,6 @@ class EngineLink(QObject):
         self._waiting: dict[int, asyncio.Future[CommandResult]] = {}
         self._writer: asyncio.StreamWriter | None = None
         self._last_seq: int | None = None
-        self._came_early = False
         self._last_word_s = time.monotonic()
         self._task: asyncio.Task[None] | None = None
         self._is_attached = asyncio.Event()
@@ -170,7 +167,7 @@ class EngineLink(QObject):
         while True:
             try:
                 await self._session()
-            except _ReattachError as error:
+            except _GapError as error:
                 _LOG.info("%s; attaching again", error)
                 delay_s = 0.0
             except (OSError, EOFError, TimeoutError) as error:
@@ -218,8 +215,6 @@ class EngineLink(QObject):
     def _dispatch(self, message: ServerMessage) -> None:
         self._last_word_s = time.monotonic()
         if isinstance(message, SnapshotMessage):
-            if self._came_early and message.snapshot.state not in _NOT_READY:
-                raise _ReattachError("the engine is ready: its instruments are known now")
             self.snapshot.emit(message.snapshot)
         elif isinstance(message, FeedMessage):
             self._take_items(message.items)
@@ -238,7 +233,7 @@ class EngineLink(QObject):
                 if item.seq <= self._last_seq:
                     continue  # it came with the backlog already
                 if item.seq != self._last_seq + 1:
-                    raise _ReattachError(f"items {self._last_seq + 1} to {item.seq - 1} were lost")
+                    raise _GapError(f"items {self._last_seq + 1} to {item.seq - 1} were lost")
             self._last_seq = item.seq
             fresh.append(item)
         if fresh:
@@ -463,7 +458,6 @@ class Bridge(QObject):
             self.data.changed.emit(self.data.latest)
         if self.snapshot is not None:
             self.snapshot_changed.emit(self.snapshot)
-        self.feed_reset.emit()
 
     @property
     def is_attached(self) -> bool:

@@ -82,6 +82,8 @@ class MainWindow(QMainWindow):
         self._tick_timer = QTimer(self)
         self._tick_timer.timeout.connect(self._tick)
         self._tick_timer.start(_TICK_MS)
+        if bridge.snapshot is not None:
+            self._take(bridge.snapshot)
         self._show_bots()
 
     # Building
@@ -149,7 +151,7 @@ class MainWindow(QMainWindow):
         bridge.bots_changed.connect(self._show_bots)
         bridge.feed_items.connect(self._take_items)
         tasks.refused.connect(self._tell_refusal)
-        i18n.language.changed.connect(lambda _name: bridge.repeat())
+        i18n.language.changed.connect(self._retranslate)
         self.app_bar.bot_chosen.connect(self.show_bot)
         self.app_bar.page_chosen.connect(self.show_page)
         self.app_bar.add_wanted.connect(self.add_bot)
@@ -289,6 +291,9 @@ class MainWindow(QMainWindow):
             tab.set_right_shown(not tab.is_right_shown)  # type: ignore[attr-defined]
 
     # What the engine says
+
+    def _retranslate(self, _language: str) -> None:
+        self.bridge.repeat()
 
     def _take(self, snapshot: EngineSnapshot) -> None:
         mode = self.bridge.mode()

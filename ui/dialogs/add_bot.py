@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PyQt6.QtCore import QItemSelectionModel, QSortFilterProxyModel, QStringListModel, Qt
-from PyQt6.QtWidgets import QFormLayout, QLabel, QListView, QWidget
+from PyQt6.QtWidgets import QComboBox, QFormLayout, QLabel, QListView, QWidget
 
 from core.commands import CommandResult
 from ui.bridge import Bridge
@@ -11,7 +11,6 @@ from ui.dialogs.sheet import Sheet
 from ui.i18n import sentence, tr
 from ui.models import words
 from ui.widgets.basic import label
-from ui.widgets.choice import Choice
 from ui.widgets.search_field import SearchField
 
 _TIMEFRAMES = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d")
@@ -42,7 +41,7 @@ class AddBotDialog(Sheet):
         self.list.setStyleSheet("QListView { border-radius: 4px } QListView::item { padding: 5px }")
         self.list.setFixedHeight(168)
         self.list.setEditTriggers(QListView.EditTrigger.NoEditTriggers)
-        self.timeframe, self.strategy, self.account = Choice(), Choice(), Choice()
+        self.timeframe, self.strategy, self.account = QComboBox(), QComboBox(), QComboBox()
         self.timeframe.addItems(_TIMEFRAMES)
         self.timeframe.setCurrentText("15m")
         self.strategy.addItems(bridge.strategies)

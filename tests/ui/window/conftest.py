@@ -1,4 +1,4 @@
-"""A hand-written engine at the seam: a real link server on loopback that plays what a test gives it.
+"""A hand-written engine at the seam: a real link server on loopback, played by the test.
 
 It speaks `core/link_protocol` over a real socket; only what stands behind it is made by hand.
 """
@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from PyQt6.QtCore import QEvent
 from PyQt6.QtWidgets import QApplication
 
 from core.commands import (
     Attach,
+    AttachedMessage,
     Command,
     CommandResult,
     FeedMessage,
@@ -62,7 +64,10 @@ from core.snapshots import (
     TickerRow,
     TradingState,
 )
+from ui import i18n, theme
 from ui.bridge import Bridge
+from ui.main_window import MainWindow
+from ui.settings import ScreenSettings
 
 TOKEN = "let-me-in"
 NOW_MS = 1_763_649_127_000  # 2025-11-20 14:32:07 UTC
@@ -70,14 +75,34 @@ QUARTER_MS = 15 * 60_000
 D = Decimal
 
 WATCHED = [
-    ("BTC", "67074.5", "0.0142", 1), ("ETH", "3412.18", "0.0087", 1), ("SOL", "168.97", "0.0394", 2),
-    ("XRP", "0.5873", "-0.0062", 1), ("BNB", "602.40", "0.0031", 3), ("DOGE", "0.14218", "0.0227", 1),
-    ("ADA", "0.4461", "-0.0118", 4), ("AVAX", "34.212", "0.0461", 2), ("LINK", "14.883", "0.0109", 2),
-    ("DOT", "6.204", "-0.0044", 6), ("TRX", "0.12041", "0.0012", 3), ("LTC", "82.17", "-0.0091", 5),
-    ("ATOM", "8.317", "-0.0236", 380), ("NEAR", "6.742", "0.0512", 2), ("APT", "9.104", "0.0177", 4),
-    ("OP", "2.381", "-0.0152", 3), ("ARB", "1.0266", "-0.0027", 2), ("SUI", "1.2874", "0.0683", 1),
-    ("INJ", "24.61", "0.0294", 5), ("PEPE", "0.000008124", "0.0402", 2), ("WIF", "2.841", "-0.0194", 3),
-]  # fmt: skip
+    (base, price, change, int(age))
+    for base, price, change, age in (
+        line.split()
+        for line in """
+        BTC 67074.5 0.0142 1
+        ETH 3412.18 0.0087 1
+        SOL 168.97 0.0394 2
+        XRP 0.5873 -0.0062 1
+        BNB 602.40 0.0031 3
+        DOGE 0.14218 0.0227 1
+        ADA 0.4461 -0.0118 4
+        AVAX 34.212 0.0461 2
+        LINK 14.883 0.0109 2
+        DOT 6.204 -0.0044 6
+        TRX 0.12041 0.0012 3
+        LTC 82.17 -0.0091 5
+        ATOM 8.317 -0.0236 380
+        NEAR 6.742 0.0512 2
+        APT 9.104 0.0177 4
+        OP 2.381 -0.0152 3
+        ARB 1.0266 -0.0027 2
+        SUI 1.2874 0.0683 1
+        INJ 24.61 0.0294 5
+        PEPE 0.000008124 0.0402 2
+        WIF 2.841 -0.0194 3
+        """.strip().splitlines()
+    )
+]  # base, price, 24 h change as a ratio, age in tenths of a second
 
 
 def _instruments() -> list[Instrument]:
@@ -103,7 +128,7 @@ def _tickers() -> list[TickerRow]:
         TickerRow(
             Ticker(
                 "bybit", f"{base}USDT", D(price), NOW_MS, D(price), D(price), D(price) + D("0.1"),
-                D(price) * D("1.001"), D(price) * D("0.978"), D(change), D("4180000000"), D("0.0001"),
+                D(price) * D("1.001"), D(price) * D("0.978"), D(change), D(4180000000), D("0.0001"),
             ),
             age_ms=age * 100,
         )
@@ -112,7 +137,7 @@ def _tickers() -> list[TickerRow]:
 
 
 def _bot(
-    bot_id: str, symbol: str, timeframe: str, state: BotState, pnl: str, text: str
+    bot_id: str, symbol: str, timeframe: str, *, state: BotState, pnl: str, text: str
 ) -> BotSnapshot:
     return BotSnapshot(
         bot_id, "UnifiedBot", "main", symbol, timeframe, "macd_rsi_trend", state, text,
@@ -162,7 +187,8 @@ def _capital() -> CapitalSnapshot:
             CapitalSlice("ETHUSDT", "b2", D("1200.00"), "reserved", D("0.048"), None),
         ],
         ledger=[
-            LedgerLine(NOW_MS - 1_176_000, "locked", "SOLUSDT, filled 14.3 at 167.97", D("2401.97")),
+            LedgerLine(NOW_MS - 1_176_000, "locked", "SOLUSDT, filled 14.3 at 167.97",
+                       D("2401.97")),
             LedgerLine(NOW_MS - 1_177_000, "reserved", "SOLUSDT, market buy 14.3", D("2406.80")),
             LedgerLine(NOW_MS - 2_700_000, "given_back", "AVAXUSDT, order denied by risk rule",
                        D("5198.40")),
@@ -190,10 +216,12 @@ def rich_snapshot(seq: int = 1) -> EngineSnapshot:
                             D("25162.26"), D("95.06"), D("0.00")),
         ],
         bots=[
-            _bot("b1", "BTCUSDT", "15m", BotState.RUNNING, "80.76", "Waiting for the next candle."),
-            _bot("b2", "ETHUSDT", "1h", BotState.PAUSED, "-6.12",
-                 "Paused. No new entries; stops stay."),
-            _bot("b3", "SOLUSDT", "15m", BotState.ERROR, "14.30", "The exchange refused the key."),
+            _bot("b1", "BTCUSDT", "15m", state=BotState.RUNNING, pnl="80.76",
+                 text="Waiting for the next candle."),
+            _bot("b2", "ETHUSDT", "1h", state=BotState.PAUSED, pnl="-6.12",
+                 text="Paused. No new entries; stops stay."),
+            _bot("b3", "SOLUSDT", "15m", state=BotState.ERROR, pnl="14.30",
+                 text="The exchange refused the key."),
         ],
         positions=_positions(),
         working_orders=[
@@ -329,6 +357,14 @@ class LinkServer:
         self.backlog.append(item)
         self._send_all(FeedMessage([item]))
 
+    def greet_again(self) -> None:
+        self._send_all(AttachedMessage(self._greeting()))
+
+    def _greeting(self) -> Attached:
+        last_seq = self.backlog[-1].seq if self.backlog else 0
+        return Attached(PROTOCOL_VERSION, 4242, "data", _instruments(), ["macd_rsi_trend"],
+                        self.backlog, last_seq, self.snapshot)  # fmt: skip
+
     def _send_all(self, message: ServerMessage) -> None:
         for writer in self._writers:
             writer.write(encode_frame(message))
@@ -354,10 +390,7 @@ class LinkServer:
             if command.token != TOKEN:
                 return CommandResult(request_id, False, "wrong token")
             self.attach_count += 1
-            attached = Attached(PROTOCOL_VERSION, 4242, "data", _instruments(), ["macd_rsi_trend"],
-                                self.backlog, self.backlog[-1].seq if self.backlog else 0,
-                                self.snapshot)  # fmt: skip
-            return CommandResult(request_id, True, attached=attached)
+            return CommandResult(request_id, True, attached=self._greeting())
         self.commands.append(command)
         if isinstance(command, GetCandles):
             block = candle_block(command.symbol, command.timeframe, command.count, command.end_ms)
@@ -382,8 +415,7 @@ async def bridge(
     made = Bridge(tmp_path)
     made.link.start()
     async with asyncio.timeout(5):
-        while not made.is_attached:
-            await asyncio.sleep(0.005)
+        await made.link.until_attached()
     yield made
     await made.link.close()
 
@@ -402,6 +434,46 @@ def still_bridge(tmp_path: Path, qapp: QApplication) -> Iterator[Bridge]:
 
 
 @pytest.fixture
+def until(qapp: QApplication) -> Callable[[Callable[[], object]], Awaitable[None]]:
+    """Waits for a condition while Qt's events are handled; the loop is asyncio's own."""
+
+    async def wait(condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(5):
+            while not condition():
+                qapp.processEvents()
+                await asyncio.sleep(0.002)
+
+    return wait
+
+
+@pytest.fixture
+def make_window(
+    bridge: Bridge, tmp_path: Path, qapp: QApplication
+) -> Iterator[Callable[[], MainWindow]]:
+    """The real window on an attached bridge; nothing of it outlives the test."""
+    made: list[MainWindow] = []
+
+    async def no_engine() -> None:
+        return None
+
+    def make() -> MainWindow:
+        theme.apply(qapp, "dark", "global")
+        i18n.use("en")
+        window = MainWindow(bridge, ScreenSettings(tmp_path), no_engine)
+        window.resize(1600, 940)
+        window.show()
+        made.append(window)
+        return window
+
+    yield make
+    for window in made:
+        window.hide()
+        window.deleteLater()
+    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    i18n.use("en")
+
+
+@pytest.fixture
 def closed_candle() -> ClosedCandle:
     opened = NOW_MS // QUARTER_MS * QUARTER_MS
     return ClosedCandle(LiveCandle("BTCUSDT", "15m", opened, 1.0, 2.0, 0.5, 1.5, 10.0))
@@ -410,3 +482,10 @@ def closed_candle() -> ClosedCandle:
 @pytest.fixture
 def make_snapshot() -> Callable[[int], EngineSnapshot]:
     return rich_snapshot
+
+
+@pytest.fixture
+def fill_record() -> FillRecord:
+    record = sample_records()[2][1]
+    assert isinstance(record, FillRecord)
+    return record

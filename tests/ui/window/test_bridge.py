@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,7 @@ from core.commands import KillSwitch, StartBot
 from core.snapshots import ClosedCandle, EngineSnapshot, Notice
 from ui.bridge import Bridge, EngineLink, LinkState
 
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
+Until = Callable[[Callable[[], Any]], Awaitable[None]]
 
 
 async def test_attaching_gives_bots_instruments_and_backlog(bridge: Bridge) -> None:
@@ -28,7 +24,7 @@ async def test_attaching_gives_bots_instruments_and_backlog(bridge: Bridge) -> N
 
 
 async def test_a_snapshot_fires_only_the_facades_that_changed(
-    bridge: Bridge, link_server: Any, make_snapshot: Callable[[int], EngineSnapshot]
+    bridge: Bridge, link_server: Any, make_snapshot: Callable[[int], EngineSnapshot], until: Until
 ) -> None:
     heard: list[str] = []
     bridge.capital.changed.connect(lambda _: heard.append("capital"))
@@ -39,7 +35,7 @@ async def test_a_snapshot_fires_only_the_facades_that_changed(
 
 
 async def test_items_arrive_once_and_in_order(
-    bridge: Bridge, link_server: Any, closed_candle: ClosedCandle
+    bridge: Bridge, link_server: Any, closed_candle: ClosedCandle, until: Until
 ) -> None:
     closed: list[object] = []
     bridge.data.candle_closed.connect(closed.append)
@@ -52,7 +48,7 @@ async def test_items_arrive_once_and_in_order(
 
 
 async def test_a_gap_in_the_list_attaches_again_and_gets_the_list_anew(
-    bridge: Bridge, link_server: Any
+    bridge: Bridge, link_server: Any, until: Until
 ) -> None:
     states: list[LinkState] = []
     bridge.state_changed.connect(states.append)
@@ -78,7 +74,7 @@ async def test_no_answer_is_unknown_and_says_so(bridge: Bridge, link_server: Any
 
 
 async def test_a_killed_engine_is_lost_at_once_and_found_again(
-    bridge: Bridge, link_server: Any
+    bridge: Bridge, link_server: Any, until: Until
 ) -> None:
     await link_server.stop()
     await until(lambda: bridge.link.state is LinkState.LOST)
@@ -102,7 +98,7 @@ async def test_a_command_under_way_when_the_engine_dies_is_answered(
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b'{"pid":1}'])
 async def test_a_broken_runtime_file_is_told_and_retried(
-    content: bytes, tmp_path: Path, qapp: object
+    content: bytes, tmp_path: Path, qapp: object, until: Until
 ) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "engine.json").write_bytes(content)
@@ -123,3 +119,15 @@ async def test_only_watched_charts_are_asked_for(bridge: Bridge, link_server: An
         [("BTCUSDT", "1h"), ("ETHUSDT", "1h")],
         [("BTCUSDT", "1h")],
     ]
+
+
+async def test_a_second_greeting_brings_the_instruments(
+    bridge: Bridge, link_server: Any, until: Until
+) -> None:
+    resets: list[bool] = []
+    bridge.feed_reset.connect(lambda: resets.append(True))
+    bridge.instruments.clear()
+    link_server.greet_again()
+    await until(lambda: bridge.instruments)
+    assert resets == [True]
+    assert link_server.attach_count == 1
