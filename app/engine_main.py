@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from decimal import Decimal
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -121,6 +122,7 @@ async def _run(config: Config, options: Options) -> int:
     if config.world == "demo":
         demo = await asyncio.to_thread(ensure_demo_exchange, options)
     engine = build_engine(config, options, demo)
+    built_after_s = time.time() - psutil.Process().create_time()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _loop, context: _on_stray_exception(engine, context))
@@ -141,7 +143,7 @@ async def _run(config: Config, options: Options) -> int:
         raise StartError(f"{config.accounts[0].exchange}: {fault.text}") from None
     finally:
         started.cancel()
-        await _end(engine, link, options)
+        await _end(engine, link, options, built_after_s)
         if demo is not None:
             stop_demo_exchange(options.data_dir)
     return EXIT_FAULT if engine.supervisor.unhandled_exceptions else EXIT_OK
@@ -156,11 +158,11 @@ async def _until_started(started: asyncio.Task[None], stopping: asyncio.Event) -
         started.result()
 
 
-async def _end(engine: Engine, link: LinkServer, options: Options) -> None:
+async def _end(engine: Engine, link: LinkServer, options: Options, built_after_s: float) -> None:
     for bot in engine.bots.values():
         bot.stop("The engine is stopping.")
     ledger_error = await _settled_ledger_error(engine)
-    report = _report(engine, ledger_error)
+    report = _report(engine, ledger_error, built_after_s)
     await engine.stop()
     await link.stop()
     if options.report is not None:
@@ -185,8 +187,10 @@ async def _settled_ledger_error(engine: Engine) -> Decimal | None:
         await asyncio.sleep(0.1)
 
 
-def _report(engine: Engine, ledger_error: Decimal | None) -> dict[str, Any]:
-    """What `--report` writes; a screen adds its own figures."""
+def _report(engine: Engine, ledger_error: Decimal | None, built_after_s: float) -> dict[str, Any]:
+    """What `--report` writes; a screen adds its own figures. `first_candle_s` counts from the
+    start of this process to the first closed candle."""
+    first_s = engine.first_candle_after_s
     latencies = [ms for feed in engine.feeds.values() for ms in feed.latencies_ms]
     trips = [trip for desk in engine.desks.values() for trip in desk.trades.round_trips]
     return {
@@ -200,7 +204,7 @@ def _report(engine: Engine, ledger_error: Decimal | None) -> dict[str, Any]:
             "p99": percentile(latencies, 0.99),
         },
         "loop_gap_ms": {"engine_max": round(engine.probe.gap_max_ms, 1), "screen_max": None},
-        "first_candle_s": engine.first_candle_after_s,
+        "first_candle_s": None if first_s is None else round(built_after_s + first_s, 3),
         "rss_mb": {
             "engine": round(psutil.Process().memory_info().rss / 1024**2, 1),
             "screen": None,

@@ -62,6 +62,7 @@ class AccountDesk:
     risk: RiskManager
     oms: OrderManagementSystem
     gate: OrderGate
+    past_fills: list[tuple[Fill, RoundTrip | None]]  # booked before this start, oldest first
 
     def __init__(
         self,
@@ -92,10 +93,9 @@ class AccountDesk:
         self.is_ready = False
         self.state_text = "Starting."
         self.private_state = StreamState.DISCONNECTED
-        self.private_detail = ""
-        self.private_reconnects = 0
+        self.private_connects = 0
         self.ledger_error: Decimal | None = None
-        self.on_round_trip: list[Callable[[RoundTrip], None]] = []
+        self.on_booked_fill: list[Callable[[Fill, RoundTrip | None], None]] = []
         self._feed = feed
         self._clock = clock
         self._supervisor = supervisor
@@ -186,8 +186,7 @@ class AccountDesk:
         self.bus.subscribe(MarketData, self._on_market_data, part=f"{self.name}: valuation")
         self.bus.subscribe(Fill, self._on_booked_fill, part=f"{self.name}: trades")
         self.gate.settle()
-        for fill in self.oms.fills():
-            self.trades.on_fill(fill)
+        self.past_fills = [(fill, self.trades.on_fill(fill)) for fill in self.oms.fills()]
         self.is_built = True
 
     async def reconcile(self) -> None:
@@ -300,11 +299,9 @@ class AccountDesk:
         if kind is StreamKind.PUBLIC:
             self._feed.on_stream_state(kind, state, detail)
             return
-        was_connected_before = self.private_detail != ""
-        self.private_state, self.private_detail = state, detail or state.value
+        self.private_state = state
         if state is StreamState.CONNECTED and self.is_built:
-            if was_connected_before and not self.is_ready:
-                self.private_reconnects += 1
+            self.private_connects += 1
             self._supervisor.spawn(f"{self.name}: reconciliation", self._reconcile_or_report())
         elif state is StreamState.DISCONNECTED:
             self.is_ready = False
@@ -371,10 +368,10 @@ class AccountDesk:
             self.capital.on_mark_price(event.symbol, price)
 
     def _on_booked_fill(self, fill: Fill) -> None:
+        """Tell the listeners, with the round trip that the fill ended, if it did."""
         ended = self.trades.on_fill(fill)
-        if ended is not None:
-            for listener in self.on_round_trip:
-                listener(ended)
+        for listener in self.on_booked_fill:
+            listener(fill, ended)
 
     def _kill(self, reason: str) -> None:
         self._on_kill(self.name, reason)

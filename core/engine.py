@@ -40,6 +40,7 @@ from core.supervision import Supervisor
 from core.trade_log import RoundTrip
 
 CLOSE_TIMEOUT_S = 10.0
+RECALLED_ORDERS, RECALLED_FILLS = 200, 500
 
 
 class Refused(Exception):
@@ -88,9 +89,8 @@ class Engine:
         for desk in desks.values():
             desk.bus.subscribe(Error, self._on_error, part="records")
             desk.bus.subscribe(Order, self._on_order, part="records")
-            desk.bus.subscribe(Fill, functools.partial(self._on_fill, desk), part="records")
             desk.bus.subscribe(Reject, self._on_reject, part="records")
-            desk.on_round_trip.append(self._on_round_trip)
+            desk.on_booked_fill.append(functools.partial(self._on_booked_fill, desk))
             feed = self._feed_of(desk)
             feed.bus.subscribe(MarketData, desk.bus.publish, part=f"{desk.name}: market data")
 
@@ -102,10 +102,12 @@ class Engine:
         self.state, self.state_text = EngineState.RECONCILING, "Connecting and reconciling."
         for desk in self.desks.values():
             await desk.start()
+            self._recall(desk)
         for listener in self.on_instruments:
             listener()
         for feed in self.feeds.values():
             self.supervisor.keep_running(f"{feed.port.exchange}: data monitor", feed.monitor)
+            self.supervisor.keep_running(f"{feed.port.exchange}: candle files", feed.save_regularly)
             feed.port.subscribe_tickers(self._ticker_symbols(feed))
         for spec in specs:
             self.registry.add(spec)
@@ -331,11 +333,32 @@ class Engine:
     def _on_order(self, order: Order) -> None:
         self.records.add(OrderRecord(order))
 
-    def _on_fill(self, desk: AccountDesk, fill: Fill) -> None:
-        trips = desk.trades.round_trips
-        ended = trips[-1] if trips and trips[-1].closed_ms == fill.time_ms else None
-        result = ended.net_result if ended and ended.symbol == fill.symbol else None
+    def _on_booked_fill(self, desk: AccountDesk, fill: Fill, ended: RoundTrip | None) -> None:
+        result = ended.net_result if ended else None
         self.records.add(FillRecord(fill, desk.oms.purpose_of(fill).value, result))
+        if ended is not None:
+            self._notice(
+                "info",
+                "Trade closed",
+                f"{ended.symbol} {ended.quantity}, result {ended.net_result:+.2f}",
+                symbol=ended.symbol,
+                bot_id=ended.bot_id,
+            )
+
+    def _recall(self, desk: AccountDesk) -> None:
+        """What earlier runs did on this account, so that a screen shows it after a restart."""
+        orders = [
+            order
+            for spec, _ in self.registry.load()
+            if spec.account == desk.name
+            for order in desk.oms.orders_of(spec.bot_id, RECALLED_ORDERS)
+        ]
+        for order in sorted(orders, key=lambda order: order.created_ms):
+            self.records.add(OrderRecord(order), order.updated_ms)
+        for fill, ended in desk.past_fills[-RECALLED_FILLS:]:
+            result = ended.net_result if ended else None
+            purpose = desk.oms.purpose_of(fill).value
+            self.records.add(FillRecord(fill, purpose, result), fill.time_ms)
 
     def _on_reject(self, event: Reject) -> None:
         title = "Denied" if event.is_ours else "Rejected"
@@ -345,15 +368,6 @@ class Engine:
             f"{event.symbol} {event.side} {event.quantity}: {event.text}",
             symbol=event.symbol,
             bot_id=event.bot_id,
-        )
-
-    def _on_round_trip(self, trip: RoundTrip) -> None:
-        self._notice(
-            "info",
-            "Trade closed",
-            f"{trip.symbol} {trip.quantity}, result {trip.net_result:+.2f}",
-            symbol=trip.symbol,
-            bot_id=trip.bot_id,
         )
 
     def _notice(

@@ -22,6 +22,7 @@ from core.models.candles import CandleUpdate, Ticker, Timeframe
 from core.supervision import Supervisor
 
 log = logging.getLogger(__name__)
+SAVE_INTERVAL_S = 60  # hot rows are durable already; this only moves them into Parquet
 MONITOR_INTERVAL_S = 300  # spec T3: a backfill every 300 s, whatever the stream says
 LATENCY_SAMPLES = 50_000
 _Series = tuple[str, Timeframe]
@@ -91,6 +92,12 @@ class MarketFeed:
             await asyncio.sleep(MONITOR_INTERVAL_S)
             for series in list(self._managers):
                 await self._fill(series)
+
+    async def save_regularly(self) -> None:
+        """Merge new candles into their Parquet files, for ever, beside the loop."""
+        while True:
+            await asyncio.sleep(SAVE_INTERVAL_S)
+            await asyncio.to_thread(self.data.batch_save_parquet)
 
     def message_age_ms(self) -> int | None:
         """Real time since the last message of the stream."""

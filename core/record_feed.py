@@ -22,9 +22,10 @@ class RecordFeed:
         self._seq = 0
         self.listeners: list[Callable[[FeedItem], None]] = []
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record, time_ms: int | None = None) -> None:
+        """`time_ms` (market time) is now unless the record is of the past."""
         self._seq += 1
-        item = FeedItem(self._seq, self._clock.time_ms(), record)
+        item = FeedItem(self._seq, self._clock.time_ms() if time_ms is None else time_ms, record)
         self._items.append(item)
         for listener in self.listeners:
             listener(item)

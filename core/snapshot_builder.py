@@ -94,7 +94,7 @@ class SnapshotBuilder:
             latency_p99_ms=p99,
             order_latency_ms=desk.oms.last_latency_ms if desk.is_built else None,
             last_message_age_ms=feed.message_age_ms(),
-            reconnects=feed.reconnects + desk.private_reconnects,
+            reconnects=feed.reconnects + max(0, desk.private_connects - 1),
         )
 
     def _bot(self, bot: UnifiedBot) -> BotSnapshot:
