@@ -21,6 +21,7 @@ from pathlib import Path
 
 import msgspec
 
+from app.demo_runtime import DemoExchangeRuntime, runtime_path
 from app.options import (
     EXIT_ALREADY_RUNNING,
     EXIT_DATA_DIR,
@@ -60,28 +61,6 @@ class DemoExchangeOptions(msgspec.Struct, frozen=True):
     for_seconds: float | None = None
 
 
-class DemoExchangeRuntime(msgspec.Struct, frozen=True):
-    """Contents of `run/demo_exchange.json` (mode 0600): where the exchange is and how to sign.
-
-    Market time is `market_anchor_ms + (unix now - unix_anchor_ms) * rate`, as `ScaledClock`.
-    `sources` names the file behind each replayed symbol; empty for the generated market.
-    """
-
-    pid: int
-    host: str
-    port: int
-    api_key: str
-    api_secret: str
-    rate: float
-    market_anchor_ms: int
-    unix_anchor_ms: int
-    seed: int | None
-    sources: dict[str, str]
-
-    def __repr__(self) -> str:
-        return f"DemoExchangeRuntime(pid={self.pid}, port={self.port}, rate={self.rate})"
-
-
 class _Keys(msgspec.Struct, frozen=True):
     """The demo account's key pair; worth nothing outside this machine's demo exchange."""
 
@@ -90,20 +69,6 @@ class _Keys(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return "_Keys(...)"
-
-
-def runtime_path(data_dir: Path) -> Path:
-    """Where the running demo exchange of this data directory says that it is."""
-    return data_dir / "run" / "demo_exchange.json"
-
-
-def read_runtime(data_dir: Path) -> DemoExchangeRuntime | None:
-    """The runtime file, or None when there is none. After a kill -9 it may outlive its process:
-    check `pid` and the port. Raises OSError, msgspec.DecodeError."""
-    try:
-        return msgspec.json.decode(runtime_path(data_dir).read_bytes(), type=DemoExchangeRuntime)
-    except FileNotFoundError:
-        return None
 
 
 def main(options: DemoExchangeOptions) -> int:

@@ -22,7 +22,7 @@ import requests
 
 from app.bootstrap import Obstacle, check_machine, check_qt_libraries
 from app.config import Config, default_config, load_config
-from app.demo_exchange_main import read_runtime
+from app.demo_runtime import read_runtime
 from app.options import EXIT_FAULT, EXIT_OK, Options, StartError
 from core.snapshots import AccountMode
 from core.storage.instance_lock import AlreadyRunning, InstanceLock

@@ -11,7 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from app.config import AccountConfig, Config
-from app.demo_exchange_main import DemoExchangeRuntime
+from app.demo_runtime import DemoExchangeRuntime
 from app.keys import read_key
 from app.options import Options, StartError
 from core.account_desk import AccountDesk

@@ -22,7 +22,7 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
-from app.demo_exchange_main import read_runtime, runtime_path
+from app.demo_runtime import read_runtime, runtime_path
 from app.options import EXIT_ALREADY_RUNNING, EXIT_DATA_DIR, EXIT_PORT_TAKEN, EXIT_USAGE
 
 pytestmark = [

@@ -1,0 +1,143 @@
+"""The engine's run: from a sound configuration to an ordered end.
+
+Order of things: the exchange is there, the books are reconciled; only then do bots start. The end
+is the same in reverse. Imports everything heavy; `engine_main` comes first and is light.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import psutil
+
+from app.config import Config, default_config
+from app.demo_launcher import DemoLaunch, stop_demo_exchange
+from app.link_server import LinkServer
+from app.options import (
+    EXIT_FAULT,
+    EXIT_OK,
+    Options,
+    StartError,
+)
+from app.wiring import build_engine
+from core.engine import Engine, Refused
+from core.exchange_port import ExchangeError
+from core.metrics import percentile
+from core.storage.durable import write_atomic
+
+log = logging.getLogger(__name__)
+SETTLE_TIMEOUT_S = 5.0
+
+
+async def run(config: Config | None, options: Options, launch: DemoLaunch | None) -> int:
+    """The exit code. `config` None is the default one, `launch` None the real world. Raises
+    StartError when the engine cannot start."""
+    config = config or default_config()
+    demo = None if launch is None else await asyncio.to_thread(launch.runtime)
+    engine = build_engine(config, options, demo)
+    built_after_s = time.time() - psutil.Process().create_time()
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, context: _on_stray_exception(engine, context))
+    for name in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows
+            loop.add_signal_handler(name, stopping.set)
+    link = LinkServer(engine, on_stop=stopping.set)
+    await link.start(options.data_dir / "run" / "engine.json")
+    started = loop.create_task(engine.start(config.bots, autostart=options.autostart))
+    try:
+        await _until_started(started, stopping)
+        if started.done() and not stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), options.for_seconds)
+    except Refused as refusal:
+        raise StartError(str(refusal)) from None
+    except ExchangeError as fault:
+        raise StartError(f"{config.accounts[0].exchange}: {fault.text}") from None
+    finally:
+        started.cancel()
+        await _end(engine, link, options, built_after_s)
+        if demo is not None:
+            stop_demo_exchange(options.data_dir)
+    return EXIT_FAULT if engine.supervisor.unhandled_exceptions else EXIT_OK
+
+
+async def _until_started(started: asyncio.Task[None], stopping: asyncio.Event) -> None:
+    """Whichever comes first; a failed start raises its reason."""
+    stop = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait({started, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if started.done():
+        started.result()
+
+
+async def _end(engine: Engine, link: LinkServer, options: Options, built_after_s: float) -> None:
+    for bot in engine.bots.values():
+        bot.stop("The engine is stopping.")
+    ledger_error = await _settled_ledger_error(engine)
+    report = _report(engine, ledger_error, built_after_s)
+    await engine.stop()
+    await link.stop()
+    if options.report is not None:
+        write_atomic(options.report, msgspec.json.format(msgspec.json.encode(report)))
+
+
+async def _settled_ledger_error(engine: Engine) -> Decimal | None:
+    """Our ledger minus the exchange's books, once the orders under way have been answered."""
+    desks = [desk for desk in engine.desks.values() if desk.is_built]
+    if not desks:
+        return None
+    error = Decimal(0)
+    deadline_s = engine.clock.monotonic_s() + SETTLE_TIMEOUT_S
+    while True:
+        try:
+            error = sum([await desk.measure_ledger_error() for desk in desks], Decimal(0))
+        except ExchangeError as fault:
+            log.info("the exchange's books could not be read at the end: %s", fault.text)
+            return None
+        if error == 0 or engine.clock.monotonic_s() > deadline_s:
+            return error
+        await asyncio.sleep(0.1)
+
+
+def _report(engine: Engine, ledger_error: Decimal | None, built_after_s: float) -> dict[str, Any]:
+    """What `--report` writes; a screen adds its own figures. `first_candle_s` counts from the
+    start of this process to the first closed candle."""
+    first_s = engine.first_candle_after_s
+    latencies = [ms for feed in engine.feeds.values() for ms in feed.latencies_ms]
+    trips = [trip for desk in engine.desks.values() for trip in desk.trades.round_trips]
+    return {
+        "candles_closed": sum(feed.candles_closed for feed in engine.feeds.values()),
+        "round_trips": len(trips),
+        "unhandled_exceptions": engine.supervisor.unhandled_exceptions,
+        "qt_warnings": None,
+        "ledger_error": None if ledger_error is None else float(ledger_error),
+        "feed_latency_ms": {
+            "p50": percentile(latencies, 0.5),
+            "p99": percentile(latencies, 0.99),
+        },
+        "loop_gap_ms": {"engine_max": round(engine.probe.gap_max_ms, 1), "screen_max": None},
+        "first_candle_s": None if first_s is None else round(built_after_s + first_s, 3),
+        "rss_mb": {
+            "engine": round(psutil.Process().memory_info().rss / 1024**2, 1),
+            "screen": None,
+        },
+        "reconnects": sum(feed.reconnects for feed in engine.feeds.values()),
+        "net_result": str(sum((trip.net_result for trip in trips), Decimal(0))),
+    }
+
+
+def _on_stray_exception(engine: Engine, context: dict[str, Any]) -> None:
+    """A task or callback that nobody awaited: counted and shown, never silent."""
+    fault = context.get("exception")
+    if fault is None:
+        log.warning("event loop: %s", context.get("message"))
+    else:
+        engine.supervisor.report("event loop", fault)
