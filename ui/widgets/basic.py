@@ -366,7 +366,8 @@ class EmptyState(QWidget):
         outer.setContentsMargins(INSET, INSET, INSET, INSET)
         outer.setSpacing(8)
         outer.addStretch(1)
-        outer.addWidget(ThemedIcon(icon, "t3", 24), 0, centred)
+        self.icon = ThemedIcon(icon, "t3", 24)
+        outer.addWidget(self.icon, 0, centred)
         self.title = label("title", title)
         self.hint = label("label", hint)
         for text in (self.title, self.hint):

@@ -40,6 +40,10 @@ class _Page(QWidget):
         outer.addWidget(self.table)
         outer.addWidget(self._empty)
 
+    def set_narrow(self, narrow: bool) -> None:
+        self.table.set_narrow(narrow)
+        self._empty.icon.setVisible(not narrow)  # the words matter where room is short
+
     def set_rows(self, rows: list[Any]) -> None:
         self.model.set_rows(rows)
         self.table.setVisible(bool(rows))
@@ -103,7 +107,7 @@ class Blotter(Panel):
 
     def set_narrow(self, narrow: bool) -> None:
         for _, page in self._pages:
-            page.table.set_narrow(narrow)
+            page.set_narrow(narrow)
         self._events.setVisible(not narrow)
 
     def _retranslate(self, _language: str) -> None:
