@@ -165,6 +165,14 @@ class VenueTrading:
         self._venue = self._account = None
 
     async def _instruct(self, action: Callable[[Account], Answer]) -> Answer | None:
+        """Carry an instruction to the account and its answer back."""
+        return self._act(action)
+
+    async def _ask(self, question: Callable[[Account], Answer]) -> Answer:
+        """Carry a question to the account and its answer back."""
+        return self._answer(question)
+
+    def _act(self, action: Callable[[Account], Answer]) -> Answer | None:
         """What "not modified" refuses is as asked already. Raises RequestRejected,
         DuplicateOrder, OutcomeUnknown (the books' disk failed)."""
         if self._account is None:
@@ -185,7 +193,7 @@ class VenueTrading:
         except (OSError, sqlite3.Error) as fault:
             raise OutcomeUnknown(f"The books could not be written: {fault}.") from fault
 
-    async def _ask(self, question: Callable[[Account], Answer]) -> Answer:
+    def _answer(self, question: Callable[[Account], Answer]) -> Answer:
         """Raises Unavailable."""
         if self._account is None:
             raise Unavailable(f"The account {self._account_name} is not open.")
