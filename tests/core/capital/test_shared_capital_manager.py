@@ -174,6 +174,10 @@ def test_a_cancel_that_overtakes_its_fills_keeps_their_share(
     capital.on_order(ended(OrderStatus.CANCELLED, "4"))
     capital.on_order(ended(OrderStatus.CANCELLED, "4"))
     assert parts(capital) == (9600, 400, 0)
+    assert [(line.kind, line.amount) for line in capital.snapshot().ledger[:2]] == [
+        ("given_back", 600),
+        ("reserved", 1000),
+    ]
     capital.on_fill(fill(quantity="1"), OrderPurpose.ENTRY)
     assert parts(capital) == (9600, 300, 100)
     capital.on_fill(fill(quantity="3"), OrderPurpose.ENTRY)
@@ -187,6 +191,7 @@ def test_a_filled_order_that_overtakes_its_fill_gives_nothing_back(
     capital.reserve(entry())
     capital.on_order(ended(OrderStatus.FILLED, "10"))
     assert capital.snapshot().reserved == 1000
+    assert capital.snapshot().ledger[0].kind == "reserved"
 
 
 def test_a_working_order_keeps_its_reservation(open_capital: Make, entry: MakeOrder) -> None:
@@ -217,12 +222,21 @@ def test_an_exit_releases_pro_rata_and_books_the_result(
         fill("", side=Side.SELL, quantity="3", price="110", pnl="30", fee="0.2"), purpose
     )
     assert parts(capital) == (D("9329.8"), 0, 700)
+    assert capital.snapshot().trades == 0
     capital.on_fill(fill("", side=Side.SELL, quantity="7", price="90", pnl="-70"), purpose)
     assert parts(capital) == (D("9959.8"), 0, 0)
     snapshot = capital.snapshot()
     assert snapshot.realized_pnl == D("-40.2")
     assert snapshot.daily_realized_pnl == D("-40.2")
     assert snapshot.trades == 1
+
+
+def test_an_exit_of_what_is_not_known_opens_nothing(
+    capital: SharedCapitalManager, fill: MakeFill
+) -> None:
+    capital.on_fill(fill("", side=Side.SELL, pnl="5"), OrderPurpose.STOP_LOSS)
+    assert parts(capital) == (10005, 0, 0)
+    assert capital.snapshot().trades == 0
 
 
 def test_an_opposite_entry_closes_before_it_opens(
@@ -301,6 +315,7 @@ def test_the_day_rolls_at_midnight_of_the_traders_zone(
     clock.advance_ms(3 * HOUR_MS - 1)
     assert capital.figures().daily_pnl == 25
     clock.advance_ms(1)
+    assert capital.get_daily_pnl(1) == {"2023-11-16": 0}
     assert capital.figures().daily_pnl == 0
     capital.on_fill(fill("", fee="10", kind=FillKind.FUNDING), OrderPurpose.EXTERNAL)
     assert capital.get_daily_pnl() == {"2023-11-15": 25, "2023-11-16": -10}
@@ -320,6 +335,8 @@ def test_daily_loss_is_a_part_of_the_days_first_equity(
 
 def test_names_of_the_spec_lock_and_release(capital: SharedCapitalManager) -> None:
     assert capital.allocate_for_position("BTCUSDT", D(5000))
+    capital.on_mark_price("BTCUSDT", D(100))
+    assert capital.snapshot().unrealized_pnl == 0
     assert not capital.allocate_for_position("ETHUSDT", D("3000.01"))
     assert capital.allocate_for_position("ETHUSDT", D(3000))
     assert capital.get_allocation_ratio() == D("0.8")
@@ -531,12 +548,12 @@ def test_marks_that_cannot_be_written_are_followed_all_the_same(
     fail_on_unexpected_log.clear()
 
 
-def test_resetting_the_peak_starts_drawdown_anew(
-    capital: SharedCapitalManager, fill: MakeFill
-) -> None:
+def test_resetting_the_peak_starts_drawdown_anew(open_capital: Make, fill: MakeFill) -> None:
+    capital = open_capital()
     capital.on_fill(fill("", fee="2000", kind=FillKind.FUNDING), OrderPurpose.EXTERNAL)
     assert capital.figures().drawdown == D("0.2")
     capital.reset_peak()
+    capital = open_capital()
     assert capital.figures().drawdown == 0
     assert capital.snapshot().max_drawdown == D("0.2")
 
