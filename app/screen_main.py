@@ -12,7 +12,6 @@ import contextlib
 import logging
 import signal
 import sys
-import time
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from app.crash_guard import CrashGuard
 from app.engine_process import EngineProcess
 from app.loop_gap import LoopGapProbe
 from app.options import EXIT_DATA_DIR, EXIT_FAULT, EXIT_OK, Options
+from app.process_age import process_age_s
 from core.commands import CommandResult
 from core.storage.durable import write_atomic
 from ui import i18n, theme
@@ -112,8 +112,8 @@ class _Screen:
         self._probe = LoopGapProbe()
         self._over = asyncio.Event()
         self._stop_engine = False
-        self._window_at_s: float | None = None
-        self._chart_at_s: float | None = None
+        self._window_s: float | None = None
+        self._chart_s: float | None = None
         self._window.closing.connect(self._on_closing)
         self._window.chart_painted.connect(self._on_chart)
 
@@ -122,7 +122,7 @@ class _Screen:
             signal.signal(name, lambda *_: self._over.set())
         self._window.show()
         self._window.repaint()
-        self._window_at_s = time.time()
+        self._window_s = process_age_s()
         self._probe.start()
         self._bridge.link.start()
         engine = asyncio.create_task(self._see_to_engine())
@@ -149,8 +149,8 @@ class _Screen:
         self._over.set()
 
     def _on_chart(self) -> None:
-        if self._chart_at_s is None:
-            self._chart_at_s = time.time()
+        if self._chart_s is None:
+            self._chart_s = process_age_s()
             self._probe.start_is_over()
 
     # The engine
@@ -217,7 +217,6 @@ class _Screen:
         report: dict[str, Any] = {}
         with contextlib.suppress(OSError, msgspec.DecodeError):
             report = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-        started_s = process.create_time()
         handled = report.get("unhandled_exceptions") or 0
         report["unhandled_exceptions"] = handled + self._guard.unhandled_exceptions
         report["qt_warnings"] = self._guard.qt_warnings
@@ -226,8 +225,8 @@ class _Screen:
         gaps["screen_start_max"] = round(self._probe.start_max_ms, 1)
         memory = process.memory_info().rss / 1024**2
         report.setdefault("rss_mb", {})["screen"] = round(memory, 1)
-        for name, at_s in (("window_s", self._window_at_s), ("chart_s", self._chart_at_s)):
-            report[name] = None if at_s is None else round(at_s - started_s, 3)
+        for name, age_s in (("window_s", self._window_s), ("chart_s", self._chart_s)):
+            report[name] = None if age_s is None else round(age_s, 3)
         write_atomic(path, msgspec.json.format(msgspec.json.encode(report)))
 
     def _exit_code(self, problem: str) -> int:

@@ -2,8 +2,8 @@
 
 `EngineLink` finds the engine by its runtime file, attaches, and keeps trying when it is gone; a gap
 in the ordered list means that something was lost, so it attaches again and gets the list anew.
-The facades give the tabs the shared services under the names they have in the engine, as Qt
-objects whose signals fire only when their part has changed.
+`Bridge` gives the tabs the shared services (`ui/shared_services.py`), one `BotLink` per bot, and
+the newest of everything.
 """
 
 from __future__ import annotations
@@ -29,18 +29,12 @@ from core.commands import (
     Command,
     CommandResult,
     FeedMessage,
-    GetCandles,
     KillSwitch,
-    PauseBot,
-    RemoveBot,
     Request,
     ResumeTrading,
     ServerMessage,
     SnapshotMessage,
-    StartBot,
-    StopBot,
     StopEngine,
-    WatchChart,
 )
 from core.link_protocol import (
     LinkError,
@@ -57,19 +51,16 @@ from core.snapshots import (
     AccountSnapshot,
     Attached,
     BotSnapshot,
-    CandleBlock,
-    CapitalSnapshot,
     ClosedCandle,
-    DataSnapshot,
     EngineSnapshot,
     FeedItem,
     FillRecord,
-    LimiterSnapshot,
     LiveCandle,
     OrderRecord,
     PositionSnapshot,
     TickerRow,
 )
+from ui.shared_services import APIRateLimiter, BotLink, SharedCapitalManager, SharedDataManager
 
 _LOG = logging.getLogger(__name__)
 _RETRY_FIRST_S = 0.25
@@ -269,117 +260,6 @@ class EngineLink(QObject):
         return "The engine does not answer."
 
 
-class SharedDataManager(QObject):
-    """The engine's data manager: its figures, and candles for charts.
-
-    Signals: changed(DataSnapshot); live_candles(list[LiveCandle]) the forming bars of watched
-    charts; candle_closed(LiveCandle) once for each bar, in order.
-    """
-
-    changed = pyqtSignal(object)
-    live_candles = pyqtSignal(list)
-    candle_closed = pyqtSignal(object)
-
-    def __init__(self, link: EngineLink, parent: QObject) -> None:
-        super().__init__(parent)
-        self.latest: DataSnapshot | None = None
-        self._link = link
-        self._watched: dict[str, tuple[str, str]] = {}
-
-    async def candles(
-        self, symbol: str, timeframe: str, count: int = 1000, end_ms: int | None = None
-    ) -> tuple[CandleBlock | None, str]:
-        """Closed candles before `end_ms` (ms UTC), or None and the sentence that says why not."""
-        result = await self._link.send(GetCandles(symbol, timeframe, count, end_ms))
-        return result.block, result.text
-
-    async def watch(self, owner: str, symbol: str, timeframe: str) -> CommandResult:
-        """From now on `live_candles` has this chart of `owner` (it replaces its former one)."""
-        self._watched[owner] = (symbol, timeframe)
-        return await self._tell_watched()
-
-    async def unwatch(self, owner: str) -> CommandResult:
-        """`owner` is gone."""
-        self._watched.pop(owner, None)
-        return await self._tell_watched()
-
-    async def _tell_watched(self) -> CommandResult:
-        return await self._link.send(WatchChart(sorted(set(self._watched.values()))))
-
-    def take(self, snapshot: EngineSnapshot) -> None:
-        if snapshot.live_candles:
-            self.live_candles.emit(snapshot.live_candles)
-        if snapshot.data != self.latest:
-            self.latest = snapshot.data
-            self.changed.emit(snapshot.data)
-
-
-class SharedCapitalManager(QObject):
-    """The engine's capital ledger. Signal: changed(CapitalSnapshot)."""
-
-    changed = pyqtSignal(object)
-
-    def __init__(self, parent: QObject) -> None:
-        super().__init__(parent)
-        self.latest: CapitalSnapshot | None = None
-
-    def take(self, snapshot: EngineSnapshot) -> None:
-        if snapshot.capital is not None and snapshot.capital != self.latest:
-            self.latest = snapshot.capital
-            self.changed.emit(snapshot.capital)
-
-
-class APIRateLimiter(QObject):
-    """The engine's request limits. Signal: changed(list[LimiterSnapshot])."""
-
-    changed = pyqtSignal(list)
-
-    def __init__(self, parent: QObject) -> None:
-        super().__init__(parent)
-        self.latest: list[LimiterSnapshot] = []
-
-    def take(self, snapshot: EngineSnapshot) -> None:
-        if snapshot.limiters != self.latest:
-            self.latest = snapshot.limiters
-            self.changed.emit(snapshot.limiters)
-
-
-class BotLink(QObject):
-    """One bot of the engine: its newest state, and what may be asked of it.
-
-    Signal: changed(BotSnapshot).
-    """
-
-    changed = pyqtSignal(object)
-
-    def __init__(self, link: EngineLink, bot: BotSnapshot, parent: QObject) -> None:
-        super().__init__(parent)
-        self.latest = bot
-        self._link = link
-
-    @property
-    def bot_id(self) -> str:
-        return self.latest.bot_id
-
-    async def start_bot(self, confirm_live: bool = False) -> CommandResult:
-        return await self._link.send(StartBot(self.bot_id, confirm_live))
-
-    async def pause_bot(self) -> CommandResult:
-        return await self._link.send(PauseBot(self.bot_id))
-
-    async def stop_bot(self, close_position: bool) -> CommandResult:
-        """Closing a position waits for the exchange: longer than other commands."""
-        return await self._link.send(StopBot(self.bot_id, close_position), timeout_s=30)
-
-    async def remove_bot(self) -> CommandResult:
-        return await self._link.send(RemoveBot(self.bot_id))
-
-    def take(self, bot: BotSnapshot) -> None:
-        if bot != self.latest:
-            self.latest = bot
-            self.changed.emit(bot)
-
-
 class Bridge(QObject):
     """Everything a tab may use: the shared services, one `BotLink` per bot, and the feed.
 
@@ -398,7 +278,7 @@ class Bridge(QObject):
     def __init__(self, data_dir: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.link = EngineLink(data_dir, self)
-        self.data = SharedDataManager(self.link, self)
+        self.data = SharedDataManager(self.link.send, self)
         self.capital = SharedCapitalManager(self)
         self.limiter = APIRateLimiter(self)
         self.bots: dict[str, BotLink] = {}
@@ -440,7 +320,7 @@ class Bridge(QObject):
             kept, self.bots = self.bots, {}
             for bot in bots:
                 known = kept.pop(bot.bot_id, None)
-                self.bots[bot.bot_id] = known or BotLink(self.link, bot, self)
+                self.bots[bot.bot_id] = known or BotLink(self.link.send, bot, self)
             for gone in kept.values():
                 gone.deleteLater()
             self.bots_changed.emit()

@@ -13,11 +13,12 @@ from PyQt6.QtWidgets import QHBoxLayout, QWidget
 from core.commands import CommandResult
 from core.snapshots import EngineSnapshot, FeedItem, FillRecord, LiveCandle, PositionSnapshot
 from ui import tasks
-from ui.bridge import BotLink, Bridge, LinkState
+from ui.bridge import Bridge, LinkState
 from ui.charts.chart_view import CandleChart
 from ui.dialogs import questions
 from ui.i18n import sentence, tr
 from ui.models.watchlist import STALE_AFTER_MS
+from ui.shared_services import BotLink
 from ui.widgets.basic import GUTTER, Panel, column, rule
 from ui.widgets.blotter import Blotter
 from ui.widgets.bot_header import BotHeader

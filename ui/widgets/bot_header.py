@@ -10,9 +10,10 @@ from PyQt6.QtWidgets import QHBoxLayout, QMenu, QWidget
 from core.commands import CommandResult
 from core.snapshots import AccountMode, BotSnapshot, BotState, TickerRow
 from ui import formatting, theme
-from ui.bridge import BotLink, Bridge
+from ui.bridge import Bridge
 from ui.i18n import sentence, tr
 from ui.models import words
+from ui.shared_services import BotLink
 from ui.widgets.basic import (
     INSET,
     ChangeLabel,

@@ -1,0 +1,147 @@
+"""The engine's shared services as the tabs see them: Qt objects under the engine's own names.
+
+They hold the newest value, announce it only when it has changed, and ask the engine through the
+`send` they are given; how that travels is the bridge's business.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from PyQt6.QtCore import QObject, pyqtSignal
+
+from core.commands import (
+    Command,
+    CommandResult,
+    GetCandles,
+    PauseBot,
+    RemoveBot,
+    StartBot,
+    StopBot,
+    WatchChart,
+)
+from core.snapshots import (
+    BotSnapshot,
+    CandleBlock,
+    CapitalSnapshot,
+    DataSnapshot,
+    EngineSnapshot,
+    LimiterSnapshot,
+)
+
+
+class Send(Protocol):
+    """Asks the engine; the answer is always a result with a sentence, never an exception."""
+
+    async def __call__(self, command: Command, timeout_s: float = 10.0) -> CommandResult: ...
+
+
+class SharedDataManager(QObject):
+    """The engine's data manager: its figures, and candles for charts.
+
+    Signals: changed(DataSnapshot); live_candles(list[LiveCandle]) the forming bars of watched
+    charts; candle_closed(LiveCandle) once for each bar, in order.
+    """
+
+    changed = pyqtSignal(object)
+    live_candles = pyqtSignal(list)
+    candle_closed = pyqtSignal(object)
+
+    def __init__(self, send: Send, parent: QObject) -> None:
+        super().__init__(parent)
+        self.latest: DataSnapshot | None = None
+        self._send = send
+        self._watched: dict[str, tuple[str, str]] = {}
+
+    async def candles(
+        self, symbol: str, timeframe: str, count: int = 1000, end_ms: int | None = None
+    ) -> tuple[CandleBlock | None, str]:
+        """Closed candles before `end_ms` (ms UTC), or None and the sentence that says why not."""
+        result = await self._send(GetCandles(symbol, timeframe, count, end_ms))
+        return result.block, result.text
+
+    async def watch(self, owner: str, symbol: str, timeframe: str) -> CommandResult:
+        """From now on `live_candles` has this chart of `owner` (it replaces its former one)."""
+        self._watched[owner] = (symbol, timeframe)
+        return await self._tell_watched()
+
+    async def unwatch(self, owner: str) -> CommandResult:
+        """`owner` is gone."""
+        self._watched.pop(owner, None)
+        return await self._tell_watched()
+
+    async def _tell_watched(self) -> CommandResult:
+        return await self._send(WatchChart(sorted(set(self._watched.values()))))
+
+    def take(self, snapshot: EngineSnapshot) -> None:
+        if snapshot.live_candles:
+            self.live_candles.emit(snapshot.live_candles)
+        if snapshot.data != self.latest:
+            self.latest = snapshot.data
+            self.changed.emit(snapshot.data)
+
+
+class SharedCapitalManager(QObject):
+    """The engine's capital ledger. Signal: changed(CapitalSnapshot)."""
+
+    changed = pyqtSignal(object)
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.latest: CapitalSnapshot | None = None
+
+    def take(self, snapshot: EngineSnapshot) -> None:
+        if snapshot.capital is not None and snapshot.capital != self.latest:
+            self.latest = snapshot.capital
+            self.changed.emit(snapshot.capital)
+
+
+class APIRateLimiter(QObject):
+    """The engine's request limits. Signal: changed(list[LimiterSnapshot])."""
+
+    changed = pyqtSignal(list)
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.latest: list[LimiterSnapshot] = []
+
+    def take(self, snapshot: EngineSnapshot) -> None:
+        if snapshot.limiters != self.latest:
+            self.latest = snapshot.limiters
+            self.changed.emit(snapshot.limiters)
+
+
+class BotLink(QObject):
+    """One bot of the engine: its newest state, and what may be asked of it.
+
+    Signal: changed(BotSnapshot).
+    """
+
+    changed = pyqtSignal(object)
+
+    def __init__(self, send: Send, bot: BotSnapshot, parent: QObject) -> None:
+        super().__init__(parent)
+        self.latest = bot
+        self._send = send
+
+    @property
+    def bot_id(self) -> str:
+        return self.latest.bot_id
+
+    async def start_bot(self, confirm_live: bool = False) -> CommandResult:
+        return await self._send(StartBot(self.bot_id, confirm_live))
+
+    async def pause_bot(self) -> CommandResult:
+        return await self._send(PauseBot(self.bot_id))
+
+    async def stop_bot(self, close_position: bool) -> CommandResult:
+        """Closing a position waits for the exchange: longer than other commands."""
+        return await self._send(StopBot(self.bot_id, close_position), 30.0)
+
+    async def remove_bot(self) -> CommandResult:
+        return await self._send(RemoveBot(self.bot_id))
+
+    def take(self, bot: BotSnapshot) -> None:
+        if bot != self.latest:
+            self.latest = bot
+            self.changed.emit(bot)
