@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, TypeVar
-
-import msgspec
+from typing import Any
 
 from core.clock import Clock
 from core.exchange_port import ExchangeListener, RequestRejected
@@ -24,9 +21,10 @@ from core.models.orders import Order, OrderRequest, OrderType, Side
 from core.models.positions import Balance, Position
 from exchanges import bybit_parsers
 from exchanges.bybit_errors import unanswered
+from exchanges.bybit_fills import BybitFills
 from exchanges.bybit_private_stream import BybitPrivateStream
 from exchanges.bybit_public_stream import BybitPublicStream, StreamTiming
-from exchanges.bybit_rest import BybitRest
+from exchanges.bybit_rest import BybitRest, parsed, rows_of
 from exchanges.bybit_words import (
     CATEGORY,
     EXCHANGE,
@@ -44,13 +42,9 @@ WS_PUBLIC_URL = "wss://stream.bybit.com/v5/public/linear"
 WS_PRIVATE_URL = "wss://stream.bybit.com/v5/private"
 
 MAX_CANDLES_PER_CALL = 1000
-MAX_FILL_WINDOW_MS = 7 * 86_400_000  # execution/list takes at most seven days at once
 PARAMETER_ERROR = "10001"
 
 _RISES_TO_TRIGGER, _FALLS_TO_TRIGGER = 1, 2
-
-
-Parsed = TypeVar("Parsed")
 
 
 class BybitExchange:
@@ -77,6 +71,7 @@ class BybitExchange:
         self._account = account
         self._clock = clock
         self._rest = BybitRest(rest_url, credentials, limiter, timeout_s=request_timeout_s)
+        self._fills = BybitFills(self._rest, account)
         self._public = BybitPublicStream(
             ws_public_url, clock=clock, backoff=FullJitterBackoff(rng), timing=stream_timing
         )
@@ -113,8 +108,8 @@ class BybitExchange:
         self._public.subscribe_tickers(symbols)
 
     async def fetch_instruments(self) -> list[Instrument]:
-        rows = await self._pages(MARKET, self._rest.http.get_instruments_info, limit=1000)
-        return _parsed(bybit_parsers.instruments, rows)
+        rows = await self._rest.pages(MARKET, self._rest.http.get_instruments_info, limit=1000)
+        return parsed(bybit_parsers.instruments, rows)
 
     async def fetch_candles(
         self,
@@ -166,14 +161,14 @@ class BybitExchange:
         first_ms = 0 if start_ms is None else start_ms
         return [
             candle
-            for candle in _parsed(bybit_parsers.candles, _rows(result))
+            for candle in parsed(bybit_parsers.candles, rows_of(result))
             if first_ms <= candle.open_time_ms <= end_ms
         ]
 
     async def fetch_tickers(self) -> list[Ticker]:
         result = await self._rest.read(MARKET, self._rest.http.get_tickers, category=CATEGORY)
         now_ms = self._clock.time_ms()
-        found = _parsed(lambda rows: bybit_parsers.tickers(rows, now_ms), _rows(result))
+        found = parsed(lambda rows: bybit_parsers.tickers(rows, now_ms), rows_of(result))
         return [ticker for ticker in found if ticker.symbol.endswith(SETTLE_COIN)]
 
     async def fetch_clock_offset_ms(self) -> int:
@@ -203,11 +198,11 @@ class BybitExchange:
             result = await self._rest.read(
                 ACCOUNT, self._rest.http.get_positions, category=CATEGORY, symbol="BTCUSDT"
             )
-            rows += _rows(result)
+            rows += rows_of(result)
         except RequestRejected as refusal:
             if refusal.code != PARAMETER_ERROR:
                 raise
-        if _parsed(bybit_parsers.position_modes, rows) - {0}:
+        if parsed(bybit_parsers.position_modes, rows) - {0}:
             raise RequestRejected(
                 f"Account {self._account} is in hedge mode at Bybit; switch its USDT perpetuals "
                 "to one-way mode."
@@ -237,19 +232,19 @@ class BybitExchange:
             result = await self._rest.read(
                 ACCOUNT, endpoint, category=CATEGORY, symbol=symbol, orderLinkId=client_order_id
             )
-            for order in self._orders(_rows(result)):
+            for order in self._orders(rows_of(result)):
                 if order.client_order_id == client_order_id:
                     return order
         return None
 
     async def fetch_open_orders(self) -> list[Order]:
-        rows = await self._pages(
+        rows = await self._rest.pages(
             ACCOUNT, self._rest.http.get_open_orders, settleCoin=SETTLE_COIN, limit=50
         )
         return [order for order in self._orders(rows) if not order.status.is_terminal]
 
     async def fetch_positions(self) -> list[Position]:
-        found = _parsed(
+        found = parsed(
             lambda rows: bybit_parsers.positions(rows, self._account), await self._position_rows()
         )
         return [position for position in found if not position.is_flat]
@@ -259,30 +254,15 @@ class BybitExchange:
             ACCOUNT, self._rest.http.get_wallet_balance, accountType="UNIFIED", coin=SETTLE_COIN
         )
         now_ms = self._clock.time_ms()
-        found = _parsed(
-            lambda rows: bybit_parsers.wallet(rows, self._account, now_ms), _rows(result)
+        found = parsed(
+            lambda rows: bybit_parsers.wallet(rows, self._account, now_ms), rows_of(result)
         )
         if found is None:
             raise unanswered(f"the account shows no {SETTLE_COIN} wallet", is_write=False)
         return found
 
     async def fetch_fills(self, start_ms: int) -> list[Fill]:
-        now_ms = self._clock.time_ms()
-        rows: list[Any] = []
-        while start_ms <= now_ms:
-            end_ms = start_ms + MAX_FILL_WINDOW_MS - 1
-            page = await self._pages(
-                ACCOUNT,
-                self._rest.http.get_executions,
-                startTime=start_ms,
-                endTime=end_ms,
-                limit=100,
-            )
-            rows += reversed(page)  # newest first within a window
-            start_ms = end_ms + 1
-        found = _parsed(lambda found: bybit_parsers.fills(found, self._account), rows)
-        unique = {fill.trade_id: fill for fill in found}
-        return sorted(unique.values(), key=lambda fill: fill.time_ms)
+        return await self._fills.between(start_ms, self._clock.time_ms())
 
     async def set_leverage(self, symbol: str, leverage: Decimal) -> None:
         await self._rest.write(
@@ -317,45 +297,12 @@ class BybitExchange:
     # ---- shared
 
     async def _position_rows(self) -> list[Any]:
-        return await self._pages(
+        return await self._rest.pages(
             ACCOUNT, self._rest.http.get_positions, settleCoin=SETTLE_COIN, limit=200
         )
 
     def _orders(self, rows: list[Any]) -> list[Order]:
-        return _parsed(lambda found: bybit_parsers.orders(found, self._account), rows)
-
-    async def _pages(
-        self, family: str, endpoint: Callable[..., Any], **parameters: object
-    ) -> list[Any]:
-        """Rows of every page. The last page may name a cursor too; an empty one ends it."""
-        rows: list[Any] = []
-        cursor: str | None = None
-        while True:
-            result = await self._rest.read(
-                family, endpoint, category=CATEGORY, cursor=cursor, **parameters
-            )
-            page = _rows(result)
-            rows += page
-            next_cursor = result.get("nextPageCursor") or None
-            if not page or next_cursor in (None, cursor):
-                return rows
-            cursor = next_cursor
-
-
-def _rows(result: dict[str, Any]) -> list[Any]:
-    """A missing list is not an empty one: "no positions" must have been said."""
-    rows = result.get("list")
-    if not isinstance(rows, list):
-        raise unanswered("the answer holds no list", is_write=False)
-    return rows
-
-
-def _parsed(parse: Callable[[list[Any]], Parsed], rows: list[Any]) -> Parsed:
-    """Rows that cannot be read make the whole answer unread, never a shorter list."""
-    try:
-        return parse(rows)
-    except msgspec.ValidationError as fault:
-        raise unanswered(f"the answer cannot be read ({fault})", is_write=False) from None
+        return parsed(lambda found: bybit_parsers.orders(found, self._account), rows)
 
 
 def _open_time(candle: Candle) -> int:

@@ -203,6 +203,11 @@ class ExecutionRow(msgspec.Struct, rename="camel"):
     category: str = CATEGORY
 
 
+class TransactionRow(msgspec.Struct, rename="camel"):
+    trade_id: str = ""
+    cash_flow: str = ""
+
+
 class PositionRow(msgspec.Struct, rename="camel"):
     """REST says `avgPrice`, the stream `entryPrice`."""
 
@@ -288,8 +293,18 @@ def orders(rows: Sequence[Any], account: str) -> list[Order]:
 
 
 def fills(rows: Sequence[Any], account: str) -> list[Fill]:
-    """Rows of `/v5/execution/list`, in their order."""
+    """Rows of `/v5/execution/list`, in their order. Results are not in it: `realized_results`."""
     return [fill(row, account) for row in msgspec.convert(rows, list[ExecutionRow]) if _ours(row)]
+
+
+def realized_results(rows: Sequence[Any]) -> dict[str, Decimal]:
+    """Rows of `/v5/account/transaction-log`: what each trade realised, before fees and funding
+    (a trade that closes one position and opens another may have two rows)."""
+    results: dict[str, Decimal] = {}
+    for row in msgspec.convert(rows, list[TransactionRow]):
+        earned = decimal_or_zero(row.cash_flow)
+        results[row.trade_id] = results.get(row.trade_id, Decimal(0)) + earned
+    return results
 
 
 def positions(rows: Sequence[Any], account: str) -> list[Position]:

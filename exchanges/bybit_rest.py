@@ -10,8 +10,9 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 from pybit.exceptions import FailedRequestError, InvalidRequestError
 from pybit.unified_trading import HTTP
 
@@ -22,10 +23,12 @@ from exchanges.bybit_errors import (
     error_for_http_status,
     unanswered,
 )
+from exchanges.bybit_words import CATEGORY
 from exchanges.credentials import Credentials
 from exchanges.request_limiter import ACCOUNT, MARKET, ORDER, POSITION, WHOLE_IP, RequestLimiter
 
 LONGEST_HOLD_S = 5.0  # an order that waited longer for its turn was meant for another market
+Parsed = TypeVar("Parsed")
 _NEVER_SENT = -(10**9)  # pybit takes an empty set of codes to retry for "the usual ones"
 
 
@@ -67,6 +70,22 @@ class BybitRest:
     ) -> dict[str, Any]:
         """`result` of a question. Raises Unavailable, RateLimited, RequestRejected."""
         return await self._call(family, method, parameters, is_write=False)
+
+    async def pages(
+        self, family: str, method: Callable[..., Any], **parameters: object
+    ) -> list[Any]:
+        """Rows of every page. The last page may name a cursor too; an empty one ends it.
+        Raises as `read`."""
+        rows: list[Any] = []
+        cursor: str | None = None
+        while True:
+            result = await self.read(family, method, category=CATEGORY, cursor=cursor, **parameters)
+            page = rows_of(result)
+            rows += page
+            next_cursor = result.get("nextPageCursor") or None
+            if not page or next_cursor in (None, cursor):
+                return rows
+            cursor = next_cursor
 
     async def write(
         self, family: str, method: Callable[..., Any], **parameters: object
@@ -143,6 +162,24 @@ class BybitRest:
         for threads in self._threads.values():
             threads.shutdown(wait=False, cancel_futures=True)
         self.http.client.close()
+
+
+def rows_of(result: dict[str, Any]) -> list[Any]:
+    """The answer's list. A missing list is not an empty one: "no positions" must have been said.
+    Raises Unavailable."""
+    rows = result.get("list")
+    if not isinstance(rows, list):
+        raise unanswered("the answer holds no list", is_write=False)
+    return rows
+
+
+def parsed(parse: Callable[[list[Any]], Parsed], rows: list[Any]) -> Parsed:
+    """Rows that cannot be read make the whole answer unread, never a shorter list. Raises
+    Unavailable."""
+    try:
+        return parse(rows)
+    except msgspec.ValidationError as fault:
+        raise unanswered(f"the answer cannot be read ({fault})", is_write=False) from None
 
 
 class _Http(HTTP):  # type: ignore[misc]

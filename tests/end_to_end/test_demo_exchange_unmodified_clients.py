@@ -165,13 +165,15 @@ def test_pybit_holds_a_protected_position_and_gets_out(pybit: dict[str, Any]) ->
 def test_the_books_that_pybit_reads_agree_to_the_last_digit(pybit: dict[str, Any]) -> None:
     mine = [row for row in pybit["executions"] if row["orderLinkId"].startswith("pybit")]
     log = {row["tradeId"]: row for row in pybit["log"]}
+    streamed = {row["execId"]: row["execPnl"] for row in pybit["stream_executions"]}
     for row in mine:
         entry = log[row["execId"]]
-        assert (entry["cashFlow"], entry["fee"]) == (row["execPnl"], row["execFee"])
-        assert Decimal(entry["change"]) == Decimal(row["execPnl"]) - Decimal(row["execFee"])
+        assert (entry["cashFlow"], entry["fee"]) == (streamed[row["execId"]], row["execFee"])
+        assert Decimal(entry["change"]) == Decimal(entry["cashFlow"]) - Decimal(row["execFee"])
     closed_pnl = sum(Decimal(row["closedPnl"]) for row in pybit["closed"])
     out_fee = sum(Decimal(r["execFee"]) for r in mine if r["orderLinkId"] == "pybit-out")
-    assert closed_pnl == sum(Decimal(row["execPnl"]) for row in mine) - out_fee
+    earned = sum(Decimal(log[row["execId"]]["cashFlow"]) for row in mine)
+    assert closed_pnl == earned - out_fee
 
 
 def test_pybit_streams_bars_books_trades_and_tickers(pybit: dict[str, Any]) -> None:

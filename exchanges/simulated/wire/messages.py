@@ -92,10 +92,7 @@ def order_json(order: VenueOrder) -> Json:
 
 
 def execution_json(execution: Execution) -> Json:
-    """One execution, as in `/v5/execution/list` and the `execution` stream (linear).
-
-    `execPnl` is documented for the stream only; the list carries it too, so that both agree.
-    """
+    """One execution, as in `/v5/execution/list` (linear)."""
     is_trade = execution.kind is FillKind.TRADE
     return {
         "category": "linear",
@@ -116,7 +113,6 @@ def execution_json(execution: Execution) -> Json:
         "execPrice": text(execution.price),
         "execQty": text(execution.quantity),
         "execValue": text(execution.value),
-        "execPnl": text(execution.realized_pnl),
         "execType": _exec_type(execution),
         "execTime": str(execution.time_ms),
         "closedSize": text(execution.closed_quantity),
@@ -132,6 +128,11 @@ def execution_json(execution: Execution) -> Json:
         "extraFees": "",
         "seq": execution.sequence,
     }
+
+
+def streamed_execution_json(execution: Execution) -> Json:
+    """One execution on the `execution` stream, which alone says what it realised."""
+    return execution_json(execution) | {"execPnl": text(execution.realized_pnl)}
 
 
 def _exec_type(execution: Execution) -> str:

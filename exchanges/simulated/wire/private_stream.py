@@ -16,10 +16,10 @@ from exchanges.simulated.values import (
 from exchanges.simulated.venue import Venue
 from exchanges.simulated.wire.errors import BybitError
 from exchanges.simulated.wire.messages import (
-    execution_json,
     fast_execution_json,
     order_json,
     position_json,
+    streamed_execution_json,
     wallet_json,
 )
 from exchanges.simulated.wire.rest import real_time_ms
@@ -95,7 +95,7 @@ class PrivateStream:
                 self._push(order.account, "order", order.updated_ms, order_json(order))
             case Executed(execution=execution):
                 account, time_ms = execution.account, execution.time_ms
-                self._push(account, "execution", time_ms, execution_json(execution))
+                self._push(account, "execution", time_ms, streamed_execution_json(execution))
                 if execution.kind is FillKind.TRADE:
                     fast = fast_execution_json(execution)
                     self._push(account, "execution.fast", time_ms, fast)

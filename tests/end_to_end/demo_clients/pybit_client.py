@@ -154,6 +154,7 @@ wait_for("a closed bar", lambda: [r for r in rows("kline") if r["confirm"]])
 wait_for("public trades", lambda: streamed["trade"])
 wait_for("books", lambda: len(streamed["book"]) >= 3)
 seen["stream_klines"] = rows("kline")
+seen["stream_executions"] = rows("execution")
 seen["stream_trade"] = rows("trade")[0]
 seen["stream_book"] = streamed["book"][-1]["data"]
 seen["stream_ticker"] = streamed["ticker"][-1]["data"]

@@ -11,8 +11,12 @@ from core.exchange_port import RequestRejected, StreamState, Unavailable
 from core.models.candles import Timeframe
 from core.models.fills import FillKind
 from core.models.orders import OrderPurpose, OrderStatus, Side
+from exchanges.bybit_fills import BybitFills
+from exchanges.bybit_rest import BybitRest
+from exchanges.credentials import Credentials
 
 KLINE = "/v5/market/kline"
+LOG = "/v5/account/transaction-log"
 MINUTE_MS = 60_000
 
 
@@ -175,12 +179,13 @@ async def test_fills_of_many_weeks_come_oldest_first_and_once(exchange, bybit, c
 
     old = [execution(2, start_ms + 2), execution(1, start_ms + 1)]
     funding = execution(4, start_ms + 8 * day_ms + 5, execType="Funding", execFee="-0.1")
-    closing = execution(3, start_ms + 8 * day_ms, execPnl="12.5", closedSize="0.01")
+    closing = execution(3, start_ms + 8 * day_ms, closedSize="0.01")
     bybit.answers["/v5/execution/list"] = [
         answer(old, "more"),
         answer([old[1]], ""),
         answer([funding, closing]),
     ]
+    bybit.answers[LOG] = [answer([]), answer([logged(3, "12.5")])]
     fills = await exchange.fetch_fills(start_ms)
     assert [f.trade_id for f in fills] == ["e1", "e2", "e3", "e4"]
     assert fills[2].realized_pnl == Decimal("12.5")
@@ -189,6 +194,81 @@ async def test_fills_of_many_weeks_come_oldest_first_and_once(exchange, bybit, c
     queries = bybit.sent_to("/v5/execution/list")
     assert int(queries[0]["endTime"]) - int(queries[0]["startTime"]) < 7 * day_ms
     assert int(queries[2]["startTime"]) == int(queries[0]["endTime"]) + 1
+
+
+def logged(number, earned, **more):
+    """A row of the transaction log."""
+    return {"tradeId": f"e{number}", "type": "TRADE", "cashFlow": earned} | more
+
+
+CLOSING = {
+    "symbol": "BTCUSDT",
+    "execId": "e1",
+    "orderId": "o",
+    "side": "Sell",
+    "execQty": "0.01",
+    "execPrice": "60000",
+    "execFee": "0.33",
+    "execTime": "1699999990000",
+    "closedSize": "0.01",
+}
+
+
+async def test_a_result_in_two_rows_of_the_log_is_their_sum(exchange, bybit, clock):
+    bybit.answers["/v5/execution/list"] = answer([CLOSING])
+    bybit.answers[LOG] = answer([logged(1, "12.5"), logged(1, "-2.25"), logged(7, "99")])
+    [fill] = await exchange.fetch_fills(clock.time_ms() - 60_000)
+    assert fill.realized_pnl == Decimal("10.25")
+    [query] = bybit.sent_to(LOG)
+    assert (query["accountType"], query["category"], query["currency"]) == (
+        "UNIFIED",
+        "linear",
+        "USDT",
+    )
+
+
+async def test_the_log_is_asked_only_when_something_traded(exchange, bybit, clock):
+    funding = CLOSING | {"execType": "Funding", "closedSize": ""}
+    bybit.answers["/v5/execution/list"] = answer([funding])
+    assert len(await exchange.fetch_fills(clock.time_ms() - 60_000)) == 1
+    assert bybit.count(LOG) == 0
+
+
+async def test_an_opening_trade_needs_no_row_of_the_log(exchange, bybit, clock):
+    bybit.answers["/v5/execution/list"] = answer([CLOSING | {"closedSize": "0"}])
+    [fill] = await exchange.fetch_fills(clock.time_ms() - 60_000)
+    assert fill.realized_pnl == 0
+    assert bybit.count(LOG) == 1
+
+
+class Pauses(list):
+    async def sleep(self, seconds):
+        self.append(seconds)
+
+
+@pytest.fixture
+async def patient_fills(bybit, limiter):
+    """Fills read without really waiting, and the pauses that were asked for."""
+    rest = BybitRest(f"http://{bybit.url}", Credentials("key", "secret"), limiter)
+    pauses = Pauses()
+    yield BybitFills(rest, "main", sleep=pauses.sleep), pauses
+    rest.stop()
+
+
+async def test_a_log_that_comes_late_is_waited_for(patient_fills, bybit):
+    fills, pauses = patient_fills
+    bybit.answers["/v5/execution/list"] = answer([CLOSING])
+    bybit.answers[LOG] = [answer([]), answer([logged(1, "12.5")])]
+    [fill] = await fills.between(1699999990000, 1699999999000)
+    assert (fill.realized_pnl, len(pauses)) == (Decimal("12.5"), 1)
+
+
+async def test_a_result_that_the_log_never_tells_is_not_guessed(patient_fills, bybit):
+    fills, pauses = patient_fills
+    bybit.answers["/v5/execution/list"] = answer([CLOSING])
+    with pytest.raises(Unavailable, match="what trade e1 of BTCUSDT earned"):
+        await fills.between(1699999990000, 1699999999000)
+    assert len(pauses) == 2
 
 
 async def test_a_wallet_without_the_coin_is_not_an_empty_wallet(exchange, bybit):

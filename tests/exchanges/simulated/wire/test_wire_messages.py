@@ -146,7 +146,7 @@ def recorded(real_wire: Path, channel: str) -> list[dict[str, Any]]:
     [
         ("ws_account_order_filled", messages.order_json(ORDER)),
         ("ws_account_order_stop_loss", messages.order_json(ORDER)),
-        ("ws_account_execution", messages.execution_json(EXECUTION)),
+        ("ws_account_execution", messages.streamed_execution_json(EXECUTION)),
         ("ws_account_execution_fast", messages.fast_execution_json(EXECUTION)),
         ("ws_account_position", messages.position_json(POSITION, entry_key="entryPrice")),
         ("ws_account_wallet_small_order", messages.wallet_json(WALLET) | {"totalPerpUpl": ""}),
@@ -239,10 +239,15 @@ def test_a_post_only_order_that_would_take_says_so() -> None:
 
 
 def test_an_execution_carries_fee_and_result_exactly() -> None:
-    execution = messages.execution_json(EXECUTION)
+    execution = messages.streamed_execution_json(EXECUTION)
     assert (execution["execFee"], execution["execPnl"]) == ("3.69", "10.00000001")
     assert (execution["execValue"], execution["closedSize"]) == ("6710.0000", "0.100")
     assert (execution["execType"], execution["stopOrderType"]) == ("Trade", "UNKNOWN")
+
+
+def test_the_execution_list_leaves_the_result_to_the_transaction_log() -> None:
+    assert "execPnl" not in messages.execution_json(EXECUTION)
+    assert messages.transaction_json(EXECUTION)["cashFlow"] == "10.00000001"
 
 
 def test_funding_is_an_execution_of_its_own_type_and_a_settlement_in_the_log() -> None:

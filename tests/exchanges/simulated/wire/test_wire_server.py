@@ -212,10 +212,12 @@ async def test_the_wallet_is_the_deposit_plus_every_listed_result(
 
     wallet = await caller.get("/v5/account/wallet-balance", accountType="UNIFIED")
     listed = await caller.get("/v5/execution/list", category="linear", limit=100)
+    logged = await caller.get("/v5/account/transaction-log", currency="USDT", limit=50)
 
     rows = listed["result"]["list"]
     assert {row["execType"] for row in rows} == {"Trade", "Funding"}
-    results = sum(Decimal(row["execPnl"]) - Decimal(row["execFee"]) for row in rows)
+    earned = {row["tradeId"]: Decimal(row["cashFlow"]) for row in logged["result"]["list"]}
+    results = sum(earned[row["execId"]] - Decimal(row["execFee"]) for row in rows)
     balance = Decimal(wallet["result"]["list"][0]["coin"][0]["walletBalance"])
     assert balance == 25_000 + results
 
