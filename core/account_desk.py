@@ -35,7 +35,7 @@ from core.models.orders import Order, OrderPurpose, OrderRequest, OrderType
 from core.models.positions import Balance, Position
 from core.oms.client_order_id import make_client_order_id, nonce_for
 from core.oms.order_management_system import OrderManagementSystem
-from core.oms.reconciliation import Reconciler
+from core.oms.reconciliation import Reconciler, ReconcileReport
 from core.oms.state_manager import StateManager
 from core.order_gate import OrderGate
 from core.portfolio.portfolio_manager import PortfolioManager
@@ -194,18 +194,23 @@ class AccountDesk:
         async with self._reconciling:
             self.gate.settle()
             report = await self._reconciler.reconcile(self.name)
-            if report.is_consistent:  # else something moved meanwhile: the next one judges
-                self.ledger_error = self.capital.synchronise(report.balance, report.positions)
             for symbol, text in report.external.items():
                 self._on_external(self.name, symbol, text)
-            if report.is_consistent and self.ledger_error:
-                self._report(
-                    f"our ledger is {self.ledger_error:+} {report.balance.currency} away from "
-                    f"{self.port.exchange}'s wallet balance; the exchange's figure was booked",
-                    Severity.WARNING,
-                )
+            if report.is_consistent:  # else something moved meanwhile: the next one judges
+                self._compare_ledger(report)
         self.is_ready = self.private_state is StreamState.CONNECTED
         self.state_text = "Reconciled." if self.is_ready else "Waiting for the private stream."
+
+    def _compare_ledger(self, report: ReconcileReport) -> None:
+        """A difference is shown, and told once; it is never booked away silently."""
+        error = self.capital.synchronise(report.balance, report.positions, as_of_ms=report.as_of_ms)
+        if error not in (0, self.ledger_error):
+            self._report(
+                f"our ledger is {error:+f} {report.balance.currency} away from "
+                f"{self.port.exchange}'s wallet balance: a transfer, or a booking we do not know",
+                Severity.WARNING,
+            )
+        self.ledger_error = error
 
     def close(self) -> None:
         """Close the books; nothing may arrive any more."""
