@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
+import platform
 import time
 from pathlib import Path
 
@@ -13,7 +13,7 @@ def process_age_s() -> float:
 
     On Linux from the kernel's ticks: psutil adds them to a boot time in whole seconds there.
     """
-    if sys.platform == "linux":
+    if platform.system() == "Linux":
         fields = Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         born_s = int(fields[19]) / os.sysconf("SC_CLK_TCK")
         return time.clock_gettime(time.CLOCK_BOOTTIME) - born_s

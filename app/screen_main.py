@@ -127,6 +127,7 @@ class _Screen:
         self._bridge.link.start()
         engine = asyncio.create_task(self._see_to_engine())
         ending = asyncio.create_task(self._over.wait())
+        warming = asyncio.create_task(_load_charts())
         problem = ""
         await asyncio.wait({ending}, timeout=self._options.for_seconds)
         self._probe.stop()
@@ -134,7 +135,7 @@ class _Screen:
             problem = await self._end_timed_run()
         elif self._stop_engine:
             await self._bridge.stop_engine()
-        for task in (engine, ending):
+        for task in (engine, ending, warming):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
@@ -237,6 +238,12 @@ class _Screen:
         if problem or self._guard.unhandled_exceptions or self._guard.qt_warnings:
             return EXIT_FAULT
         return EXIT_OK
+
+
+async def _load_charts() -> None:
+    """Import pyqtgraph behind the first paint, while the engine is being found or started."""
+    await asyncio.sleep(0.02)
+    import ui.tabs.bot_tab  # noqa: F401
 
 
 def _log_to_file(path: Path) -> None:
