@@ -7,6 +7,7 @@ import difflib
 import logging
 import random
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -26,7 +27,8 @@ class AccountSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What is needed to build the port of one account.
 
     Empty URLs mean the exchange's own hosts. `paper_store` is the file of a paper account's
-    books (None: forgotten at the end). A paper account needs no credentials.
+    books (None: forgotten at the end), `paper_balance` what new ones start with, in quote
+    currency. A paper account needs no credentials.
     """
 
     name: str
@@ -39,6 +41,7 @@ class AccountSpec(msgspec.Struct, frozen=True, kw_only=True):
     ws_public_url: str = ""
     ws_private_url: str = ""
     paper_store: Path | None = None
+    paper_balance: Decimal = Decimal(25_000)
 
 
 class ExchangeManager:
@@ -61,7 +64,11 @@ class ExchangeManager:
         if spec.mode is AccountMode.PAPER:
             market_data = build(msgspec.structs.replace(spec, credentials=None), self._rng)
             port = PaperExchange(
-                spec.name, market_data=market_data, clock=spec.clock, store_path=spec.paper_store
+                spec.name,
+                market_data=market_data,
+                clock=spec.clock,
+                store_path=spec.paper_store,
+                initial_balance=spec.paper_balance,
             )
         elif spec.credentials is None:
             raise ValueError(f"Account {spec.name!r} needs an API key for {spec.mode} trading.")

@@ -5,13 +5,18 @@ from __future__ import annotations
 import copy
 import pickle
 import random
+from decimal import Decimal
 
+import msgspec
 import pytest
 
 from core.clock import ManualClock
 from core.snapshots import AccountMode
 from exchanges.credentials import Credentials
 from exchanges.exchange_manager import AccountSpec, ExchangeManager
+from exchanges.simulated.generated_market import GeneratedMarket
+from exchanges.simulated.venue import Venue
+from exchanges.simulated.wire.server import DemoServer
 
 
 class NoLimiter:
@@ -57,6 +62,34 @@ async def test_everybody_gets_the_same_port(manager):
 async def test_a_paper_account_needs_no_key(manager):
     port = manager.add(spec(mode=AccountMode.PAPER))
     assert (port.account, port.exchange) == ("main", "bybit")
+
+
+class Nobody:
+    """A listener that is told things and does nothing."""
+
+    def on_stream_state(self, kind, state, detail):
+        """Nothing to do."""
+
+
+async def test_a_paper_account_starts_with_its_own_balance(manager):
+    clock = ManualClock(GeneratedMarket(1).start_ms)
+    venue = Venue(market=GeneratedMarket(1), clock=clock)
+    server = DemoServer(venue, keys={})
+    await server.start()
+    try:
+        wanted = msgspec.structs.replace(
+            spec(mode=AccountMode.PAPER),
+            clock=clock,
+            rest_url=server.rest_url,
+            paper_balance=Decimal("777.50"),
+        )
+        port = manager.add(wanted)
+        await port.start_trading(Nobody())
+        assert (await port.fetch_balance()).wallet_balance == Decimal("777.50")
+    finally:
+        await manager.stop()
+        await server.stop()
+        venue.close()
 
 
 async def test_an_unknown_exchange_is_named_with_what_was_probably_meant(manager):
