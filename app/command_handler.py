@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from app.config import BOT_KINDS
 from core.bots.bot_spec import BotSpec
 from core.commands import (
     AddBot,
@@ -29,7 +30,7 @@ from core.models.candles import Timeframe
 from core.risk.risk_manager import ResumeRefused
 from core.snapshot_builder import SnapshotBuilder
 from core.snapshots import PROTOCOL_VERSION, Attached
-from strategies import STRATEGIES
+from strategies import STRATEGIES, strategy_type
 
 Charts = list[tuple[str, Timeframe]]
 
@@ -107,7 +108,18 @@ class CommandHandler:
 
 
 def _spec(command: AddBot) -> BotSpec:
+    """What the configuration file would refuse is refused here too. Raises Refused."""
     symbol, timeframe = series_of(command.symbol, command.timeframe)
+    if command.kind not in BOT_KINDS:
+        raise Refused(
+            f"There is no bot of the kind {command.kind!r}; known: {', '.join(BOT_KINDS)}."
+        )
+    try:
+        entry_timeframe = strategy_type(command.strategy).required_timeframes[0]
+    except ValueError as fault:
+        raise Refused(str(fault)) from None
+    if timeframe is not entry_timeframe:
+        raise Refused(f"{command.strategy} enters on {entry_timeframe}, not {timeframe}.")
     return BotSpec(
         bot_id=f"{symbol.lower()}-{timeframe}",
         kind=command.kind,

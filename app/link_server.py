@@ -1,7 +1,8 @@
 """The engine's side of the link: loopback, a token, commands in, snapshots and records out.
 
 A screen that reads slowly gets fewer snapshots (only the newest matters) but every record; one
-that does not read at all is let go. No screen can ever slow the engine.
+that does not read at all is let go. No screen, and nobody who only pretends to be one, can ever
+slow the engine or change its state.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ from core.storage.durable import write_atomic
 log = logging.getLogger(__name__)
 SNAPSHOT_INTERVAL_S = 0.1
 SLOW_READER_BYTES = 1_000_000  # above it, a snapshot is skipped
-DEAD_READER_BYTES = 64_000_000  # above it, the screen is let go
+DEAF_READER_S = 15.0  # skipped for so long, the screen is let go; a living one attaches anew
+DEAD_READER_BYTES = 64_000_000  # above it, at once
+TOKEN_TIMEOUT_S = 10.0  # who connects and does not show the token holds a place no longer
 
 
 class _Screen:
@@ -54,6 +57,7 @@ class _Screen:
         self.backlog = 0
         self.charts: list[tuple[str, Timeframe]] = []
         self.pending: list[FeedItem] = []
+        self.slow_since_s: float | None = None
 
     @property
     def unsent_bytes(self) -> int:
@@ -98,15 +102,18 @@ class LinkServer:
         screen = _Screen(writer)
         self._screens.add(screen)
         try:
-            while True:
+            async with asyncio.timeout(TOKEN_TIMEOUT_S):
+                self._attach(screen, decode_request(await read_frame(reader)))
+            while screen.is_attached:
                 request = decode_request(await read_frame(reader))
-                if isinstance(request.command, Attach) or not screen.is_attached:
+                if isinstance(request.command, Attach):
                     self._attach(screen, request)
                 else:
                     self._spawn(self._answer(screen, request))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the screen went away
-        except (LinkError, msgspec.DecodeError) as fault:
+        except (asyncio.IncompleteReadError, OSError):
+            pass  # the screen went away, or never said who it is
+        except (LinkError, ValueError, RecursionError) as fault:
+            # ValueError: msgspec's own errors, and text that is no UTF-8; the last: deep nesting
             log.info("link: a screen broke the protocol and was let go: %s", fault)
         finally:
             self._screens.discard(screen)
@@ -114,7 +121,8 @@ class LinkServer:
 
     def _attach(self, screen: _Screen, request: Request) -> None:
         command = request.command
-        if not isinstance(command, Attach) or not hmac.compare_digest(command.token, self._token):
+        if not isinstance(command, Attach) or not self._is_token(command.token):
+            screen.is_attached = False
             text = "The token is wrong; start the screen with the same data directory."
             screen.send(CommandResult(request.request_id, ok=False, text=text))
             screen.writer.close()
@@ -125,6 +133,9 @@ class LinkServer:
         screen.backlog = command.backlog
         screen.send(CommandResult(request.request_id, ok=True, attached=attached))
 
+    def _is_token(self, text: str) -> bool:
+        return hmac.compare_digest(text.encode(), self._token.encode())  # str: ASCII only
+
     def _greet_again(self) -> None:
         """The exchange's instruments are known now."""
         for screen in self._screens:
@@ -134,7 +145,13 @@ class LinkServer:
                 screen.send(AttachedMessage(attached))
 
     async def _answer(self, screen: _Screen, request: Request) -> None:
-        result, charts = await self._handler.handle(request)
+        charts = None
+        try:
+            result, charts = await self._handler.handle(request)
+        except Exception as fault:  # noqa: BLE001 (the boundary: counted, shown, and answered)
+            self._engine.supervisor.report("link: command", fault)
+            text = f"That failed: {type(fault).__name__}: {fault}"
+            result = CommandResult(request.request_id, ok=False, text=text)
         if charts is not None:
             screen.charts = charts
         screen.send(result)
@@ -154,11 +171,19 @@ class LinkServer:
                 continue
             charts = {chart for screen in screens for chart in screen.charts}
             frame = encode_frame(SnapshotMessage(self._builder.build(charts)))
+            now_s = self._engine.clock.monotonic_s()
             for screen in screens:
                 self._flush(screen)
-                if screen.unsent_bytes < SLOW_READER_BYTES and not screen.writer.is_closing():
+                if screen.writer.is_closing():
+                    continue
+                if screen.unsent_bytes < SLOW_READER_BYTES:
+                    screen.slow_since_s = None
                     screen.writer.write(frame)
-                elif screen.unsent_bytes > DEAD_READER_BYTES:
+                    continue
+                if screen.slow_since_s is None:
+                    screen.slow_since_s = now_s
+                slow_s = now_s - screen.slow_since_s
+                if slow_s > DEAF_READER_S or screen.unsent_bytes > DEAD_READER_BYTES:
                     log.info("link: a screen does not read and was let go")
                     screen.writer.transport.abort()
 

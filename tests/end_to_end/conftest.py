@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from program import Home  # noqa: E402 (found only by the line above)
+from program import Home
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import msgspec
 import psutil
-
-from app.demo_exchange_main import DemoExchangeRuntime, read_runtime
-from core.link_protocol import RuntimeFile
 from exchange_books import ExchangeBooks
 from link_client import LinkClient
+
+from app.demo_runtime import DemoExchangeRuntime, read_runtime
+from core.link_protocol import RuntimeFile
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 60.0  # two seconds on an idle machine
