@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from core.clock import Clock
 from core.exchange_port import (
@@ -26,6 +27,7 @@ from core.exchange_port import (
 from core.models.candles import Candle, CandleUpdate, Ticker, Timeframe
 from core.models.instruments import Instrument
 from core.models.orders import OrderRequest
+from exchanges.simulated.account import Account
 from exchanges.simulated.live_market import LiveMarket
 from exchanges.simulated.store import BooksMismatch, VenueStore
 from exchanges.simulated.venue import Venue
@@ -34,6 +36,7 @@ from exchanges.simulated.venue_trading import VenueTrading
 log = logging.getLogger(__name__)
 
 MATCHING_INTERVAL_S = 0.05
+Answer = TypeVar("Answer")
 
 
 class PaperExchange(VenueTrading):
@@ -60,6 +63,8 @@ class PaperExchange(VenueTrading):
         self._followed: set[str] = set()
         self._books: _Books | None = None
         self._matching: asyncio.Task[None] | None = None
+        self._opening = asyncio.Lock()
+        self._is_stopped = False
 
     @property
     def exchange(self) -> str:
@@ -109,10 +114,32 @@ class PaperExchange(VenueTrading):
     # ---- trading: the venue's, on prices that reach it in time
 
     async def start_trading(self, listener: ExchangeListener) -> None:
-        """Opens the books. Raises Unavailable (no instruments or prices yet: call again),
-        RequestRejected (the books belong to another market)."""
-        if self._books is not None:
+        """Raises Unavailable (no instruments or prices yet: call again), RequestRejected (the
+        books belong to another market)."""
+        venue = (await self._open_books()).venue
+        if self._matching is not None:
             return
+        self._open_stream(listener)
+        self._matching = asyncio.create_task(self._match(venue), name="paper matching")
+        listener.on_stream_state(StreamKind.PRIVATE, StreamState.CONNECTED, "paper books are open")
+
+    async def _ask(self, question: Callable[[Account], Answer]) -> Answer:
+        """The first question opens the books: an account can be read before its stream."""
+        await self._open_books()
+        return await super()._ask(question)
+
+    async def _open_books(self) -> _Books:
+        async with self._opening:
+            if self._is_stopped:
+                raise Unavailable("Paper trading has stopped.")
+            if self._books is None:
+                self._books = await self._read_books()
+                self._open_account(self._books.venue)
+                for symbol in self._books.symbols_with_business:
+                    self._follow(symbol)
+            return self._books
+
+    async def _read_books(self) -> _Books:
         instruments = {item.symbol: item for item in await self._data.fetch_instruments()}
         tickers = await self._data.fetch_tickers()
         market = LiveMarket(f"live prices of {self.exchange}", self._clock.time_ms(), instruments)
@@ -130,19 +157,14 @@ class PaperExchange(VenueTrading):
         except BooksMismatch as mismatch:
             store.close()
             raise RequestRejected(str(mismatch)) from None
-        self._books = _Books(market, venue)
-        self._open_account(venue)
+        account = venue.account(self.account)
         try:
-            symbols = {order.symbol for order in await self.fetch_open_orders()}
-            symbols |= {position.symbol for position in await self.fetch_positions()}
-        except Unavailable:
-            self._close_books()
-            raise
-        for symbol in symbols:
-            self._follow(symbol)
-        self._open_stream(listener)
-        self._matching = asyncio.create_task(self._match(venue), name="paper matching")
-        listener.on_stream_state(StreamKind.PRIVATE, StreamState.CONNECTED, "paper books are open")
+            symbols = {order.symbol for order in account.open_orders()}
+            symbols |= {position.symbol for position in account.positions()}
+        except LookupError as fault:  # a held symbol that the exchange no longer quotes
+            venue.close()
+            raise Unavailable(f"There is no price yet: {fault}") from fault
+        return _Books(market, venue, symbols)
 
     async def _match(self, venue: Venue) -> None:
         while True:
@@ -163,15 +185,13 @@ class PaperExchange(VenueTrading):
             self._matching.cancel()
             await asyncio.gather(self._matching, return_exceptions=True)
             self._matching = None
-        self._close_books()
-        await self._data.stop()
-
-    def _close_books(self) -> None:
-        if self._books is not None:
-            venue = self._books.venue
-            self._books = None
+        async with self._opening:
+            self._is_stopped = True
             self._close_account()
-            venue.close()
+            if self._books is not None:
+                self._books.venue.close()
+                self._books = None
+        await self._data.stop()
 
     async def _refresh_prices(self) -> None:
         """A symbol that was not followed may have moved since anybody looked."""
@@ -195,12 +215,12 @@ class PaperExchange(VenueTrading):
             self._books.market.on_ticker(ticker)
 
 
-class _Books:
-    """What exists between `start_trading` and `stop`."""
+class _Books(NamedTuple):
+    """What exists from the first question until `stop`."""
 
-    def __init__(self, market: LiveMarket, venue: Venue) -> None:
-        self.market = market
-        self.venue = venue
+    market: LiveMarket
+    venue: Venue
+    symbols_with_business: set[str]
 
 
 class _TickerTap:

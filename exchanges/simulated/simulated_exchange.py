@@ -62,6 +62,7 @@ class SimulatedExchange(VenueTrading):
         self._tickers: dict[str, None] = {}  # in order of subscription
         self._bars: dict[tuple[str, Timeframe], BarStream] = {}
         self._streaming: asyncio.Task[None] | None = None
+        self._open_account(venue)
 
     @property
     def exchange(self) -> str:
@@ -74,7 +75,7 @@ class SimulatedExchange(VenueTrading):
 
     async def start_trading(self, listener: ExchangeListener) -> None:
         """Raises Unavailable."""
-        await self._read(lambda: self._open_account(self._source))
+        await self._ask(Account.wallet)
         self._start_stream(StreamKind.PRIVATE, listener)
 
     async def stop(self) -> None:

@@ -245,9 +245,9 @@ async def test_refusals_speak_the_ports_language(paper):
 async def test_without_a_price_nothing_is_filled(prices, clock, recorder):
     port = PaperExchange("paper", market_data=prices, clock=clock, store_path=None)
     await port.start_market_data(recorder)
+    prices.is_down = True
     with pytest.raises(Unavailable):
         await port.fetch_positions()
-    prices.is_down = True
     with pytest.raises(Unavailable):
         await port.start_trading(recorder)
     prices.is_down = False
@@ -257,6 +257,19 @@ async def test_without_a_price_nothing_is_filled(prices, clock, recorder):
         await port.place_order(request())
     await port.stop()
     assert prices.is_stopped
+
+
+async def test_the_account_can_be_read_before_its_stream_is_open(prices, clock, recorder):
+    """The engine takes its first capital from the balance, before it listens."""
+    port = PaperExchange("paper", market_data=prices, clock=clock, store_path=None)
+    balances = await asyncio.gather(port.fetch_balance(), port.fetch_balance())
+    assert {balance.wallet_balance for balance in balances} == {D(25_000)}
+    assert recorder.states == []
+    await port.start_trading(recorder)
+    assert recorder.states == [(StreamKind.PRIVATE, StreamState.CONNECTED)]
+    await port.stop()
+    with pytest.raises(Unavailable, match="stopped"):
+        await port.fetch_balance()
 
 
 async def test_the_books_survive_a_restart(prices, clock, recorder, tmp_path):
