@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import getpass
+import math
+import re
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from app.options import EXIT_OK, ROOT, Options, StartError
 
+EXIT_INTERRUPTED = 130  # what shells say of a program that Ctrl+C has ended
 COMMANDS = {
     "screen": "the workstation's window; starts an engine if none runs (the default)",
     "engine": "trade without a screen",
@@ -18,6 +23,14 @@ COMMANDS = {
     "bench": "measure: bench startup",
     "test": "style, types, contracts and tests",
 }
+_STORABLE_KEY = re.compile(r"(keyring|vault):[A-Za-z0-9_.-]+")
+
+
+class _Parser(argparse.ArgumentParser):
+    """A word that it does not understand is one sentence, as every other refusal."""
+
+    def error(self, message: str) -> NoReturn:
+        raise StartError(f"{message}; see: python {self.prog} --help")
 
 
 def main(arguments: list[str]) -> int:
@@ -27,11 +40,12 @@ def main(arguments: list[str]) -> int:
     except StartError as fault:
         print(f"TwinStar Quantum: {fault.text}", file=sys.stderr)
         return fault.exit_code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
 
 
 def _run(arguments: list[str]) -> int:
-    command = arguments[0] if arguments and arguments[0] in COMMANDS else "screen"
-    words = arguments[1:] if arguments and arguments[0] == command else arguments
+    command, words = _command(arguments)
     if command in ("test", "bench"):
         return _tool(command, words)
     parsed = _parser(command).parse_args(words)
@@ -45,6 +59,18 @@ def _run(arguments: list[str]) -> int:
         "doctor": _doctor,
     }
     return programs[command](options)
+
+
+def _command(arguments: list[str]) -> tuple[str, list[str]]:
+    """The command and its words; without one, the screen. Raises StartError."""
+    if not arguments or arguments[0].startswith("-"):
+        return "screen", arguments
+    command = arguments[0]
+    if command not in COMMANDS:
+        likely = difflib.get_close_matches(command, COMMANDS, n=1)
+        known = f"did you mean {likely[0]!r}?" if likely else f"known: {', '.join(COMMANDS)}"
+        raise StartError(f"there is no command {command!r}; {known}")
+    return command, arguments[1:]
 
 
 def _tool(command: str, words: list[str]) -> int:
@@ -71,7 +97,7 @@ def _doctor(options: Options) -> int:
 
 def _parser(command: str) -> argparse.ArgumentParser:
     listing = "\n".join(f"  {name:14} {text}" for name, text in COMMANDS.items())
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="run.py" if command == "screen" else f"run.py {command}",
         description=COMMANDS[command],
         epilog=f"commands:\n{listing}" if command == "screen" else None,
@@ -91,7 +117,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
     add("--port", type=_port, default=0, help="demo-exchange: a fixed port")
     if command == "keys":
         add("action", choices=["set"])
-        add("reference", help="keyring:NAME or vault:NAME")
+        add("reference", type=_storable, help="keyring:NAME or vault:NAME")
     return parser
 
 
@@ -118,17 +144,25 @@ def _absolute(path: Path | None) -> Path | None:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
     return value
 
 
 def _port(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 65_535:
+    if not text.isdecimal() or int(text) > 65_535:
         raise argparse.ArgumentTypeError(f"{text} is not a port (0 to 65535)")
-    return value
+    return int(text)
+
+
+def _storable(text: str) -> str:
+    if not _STORABLE_KEY.fullmatch(text):
+        raise argparse.ArgumentTypeError("a key can be stored as keyring:NAME or vault:NAME")
+    return text
 
 
 def _screen(options: Options) -> int:
@@ -169,11 +203,18 @@ def _demo_exchange(options: Options) -> int:
 def _keys(parsed: argparse.Namespace, options: Options) -> int:
     from app.keys import store_key
 
-    api_key = getpass.getpass("API key: ").strip()
-    api_secret = getpass.getpass("API secret: ").strip()
+    api_key, api_secret = _typed("API key: "), _typed("API secret: ")
     if not api_key or not api_secret:
         raise StartError("both the key and the secret are needed; nothing was stored")
     vault_file = options.data_dir / "storage" / "vault.json"
     store_key(parsed.reference, api_key, api_secret, vault_file)
     print(f"Stored as {parsed.reference}. It will not be shown again.")
     return EXIT_OK
+
+
+def _typed(prompt: str) -> str:
+    """At a terminal without showing it; otherwise a line of what is piped in."""
+    try:
+        return (getpass.getpass(prompt) if sys.stdin.isatty() else input()).strip()
+    except EOFError:
+        return ""
