@@ -60,7 +60,7 @@ class Venue:
         self._accounts: dict[str, Account] = {}
         self._watchers: dict[str, int] = {}
         self._told_ms: dict[str, int] = {}
-        self._time_saved_s = clock.monotonic_s()
+        self._commit()  # a crash in the first second finds the time that was shown by then
 
     @property
     def on_event(self) -> list[Callable[[VenueEvent], None]]:
@@ -139,12 +139,12 @@ class Venue:
     def _commit(self) -> None:
         self._time_saved_s = self.clock.monotonic_s()
         lead_ms = int(_LEAD_S * 1000 * self.clock.rate)
-        self._state.commit({"resume_ms": str(self._state.now_ms + lead_ms)})
+        self._state.commit({"resume_ms": str(self.clock.time_ms() + lead_ms)})
 
     def close(self) -> None:
         """Commit the market time reached exactly and close the store."""
         self.advance()
-        self._state.commit({"resume_ms": str(self._state.now_ms)})
+        self._state.commit({"resume_ms": str(self.clock.time_ms())})
         self._state.store.close()
 
     # -- accounts -----------------------------------------------------------------------------
