@@ -61,16 +61,44 @@ class Bars(NamedTuple):
         )
 
 
-class _Rolled(NamedTuple):
-    """Sums of the bars of one day; prices in ticks, zero when there were no bars."""
+class _Day(NamedTuple):
+    """Sums of the whole bars from 24 h before `rolled_ms` up to `until_ms`, where the forming bar
+    opens; prices in ticks, zero when there were no bars."""
 
     rolled_ms: int
+    until_ms: int
     first: int
     hour_ago: int
     high: int
     low: int
     volume: int
     turnover: int
+
+    def and_then(self, bars: Bars, until_ms: int) -> _Day:
+        """With the whole bars that followed."""
+        if not len(bars.open_ms):
+            return self._replace(until_ms=until_ms)
+        summed = self.and_part(
+            int(bars.open[0]),
+            int(bars.high.max()),
+            int(bars.low.min()),
+            int(bars.volume.sum()),
+            int(bars.close @ bars.volume),
+        )
+        return summed._replace(until_ms=until_ms)
+
+    def and_part(self, first: int, high: int, low: int, volume: int, turnover: int) -> _Day:
+        """With sums of what followed; `first` is its first price."""
+        return _Day(
+            self.rolled_ms,
+            self.until_ms,
+            self.first or first,
+            self.hour_ago,
+            max(self.high, high),
+            min(self.low or low, low),
+            self.volume + volume,
+            self.turnover + turnover,
+        )
 
 
 def joined(parts: list[Bars]) -> Bars:
@@ -106,7 +134,10 @@ class BarMarket(abc.ABC):
         self.start_ms = start_ms
         self.instruments = instruments
         self._keys = {symbol: noise.key_of(identity, symbol) for symbol in instruments}
-        self._rolled_days: dict[str, _Rolled] = {}
+        self._rolled_days: dict[str, _Day] = {}
+        self._days: dict[str, _Day] = {}
+        self._books: dict[tuple[str, int], tuple[int, list[Level], list[Level]]] = {}
+        self._forming_paths: dict[str, tuple[int, BarPath | None]] = {}
         self._paths: OrderedDict[tuple[str, int], BarPath] = OrderedDict()
 
     @abc.abstractmethod
@@ -141,15 +172,24 @@ class BarMarket(abc.ABC):
 
     def _newest_path(self, symbol: str, now_ms: int) -> tuple[BarPath, int] | None:
         """Ticks of the bar with the newest tick at or before `now_ms`, and that tick's index."""
-        base = self.base_timeframe(symbol)
-        open_ms = base.floor_ms(now_ms)
-        bars = self.bars(symbol, open_ms, open_ms + 1)
-        if not len(bars.open_ms):  # a gap: the last bar before it
+        open_ms = self.base_timeframe(symbol).floor_ms(now_ms)
+        path = self._forming_path(symbol, open_ms)
+        if path is None:  # a gap: the last bar before it
             bars = self.bars(symbol, self.history_start_ms(symbol), open_ms)
             if not len(bars.open_ms):
                 return None
-        path = self._path(symbol, bars, len(bars.open_ms) - 1)
+            path = self._path(symbol, bars, len(bars.open_ms) - 1)
         return path, int(np.searchsorted(path.times_ms, now_ms, side="right")) - 1
+
+    def _forming_path(self, symbol: str, open_ms: int) -> BarPath | None:
+        """Ticks of the bar that opens at `open_ms`, None for a gap; the last one asked for stays
+        at hand, as everything shown of a symbol asks for it."""
+        kept = self._forming_paths.get(symbol)
+        if kept is None or kept[0] != open_ms:
+            bars = self.bars(symbol, open_ms, open_ms + 1)
+            path = self._path(symbol, bars, 0) if len(bars.open_ms) else None
+            kept = self._forming_paths[symbol] = open_ms, path
+        return kept[1]
 
     def _path(self, symbol: str, bars: Bars, index: int) -> BarPath:
         open_ms = int(bars.open_ms[index])
@@ -243,90 +283,110 @@ class BarMarket(abc.ABC):
     def order_book(self, symbol: str, now_ms: int, depth: int) -> OrderBook:
         """Made up around the last trade: one or two ticks wide, depth after the volume. Constant
         between two trades. Empty before the first trade."""
-        instrument = self.instruments[symbol]
         found = self._newest_path(symbol, now_ms)
         if found is None:
             return OrderBook(symbol, now_ms, [], [])
         path, index = found
-        price, is_buy = int(path.prices[index]), bool(path.is_buy[index])
-        random_bits = noise.bits(self._keys[symbol], int(path.times_ms[index]), 1 + 2 * depth)
+        trade_ms = int(path.times_ms[index])
+        kept = self._books.get((symbol, depth))
+        if kept is None or kept[0] != trade_ms:
+            price, is_buy = int(path.prices[index]), bool(path.is_buy[index])
+            kept = trade_ms, *self._levels(symbol, trade_ms, price, is_buy, depth)
+            self._books[symbol, depth] = kept
+        _, bids, asks = kept
+        return OrderBook(symbol, now_ms, bids, asks)
+
+    def _levels(
+        self, symbol: str, trade_ms: int, price: int, is_buy: bool, depth: int
+    ) -> tuple[list[Level], list[Level]]:
+        """Bids and asks after a trade at `price` ticks; a deeper book begins with the shallower."""
+        random_bits = noise.bits(self._keys[symbol], trade_ms, 1 + 2 * depth)
         spread = 1 + int(random_bits[0] & np.uint64(1))
         best_ask = price if is_buy else price + spread
         best_bid = best_ask - spread
         rank = np.arange(depth)
-        gap = max(1, round(price * _LEVEL_GAP))
-        offsets = rank * gap
-        rolled = self._rolled(symbol, now_ms // _ROLL_EVERY_MS * _ROLL_EVERY_MS)
-        size = _LEVEL_SHARE * rolled.volume / _DAY_MINUTES * (1 + rank / 10)
-        sizes = [
-            (size * (0.4 + 1.2 * noise.uniform(chosen))).astype(np.int64) + 1
-            for chosen in (random_bits[1 : 1 + depth], random_bits[1 + depth :])
-        ]
+        offsets = rank * max(1, round(price * _LEVEL_GAP))
+        volume = self._rolled(symbol, self._rolled_ms(symbol, trade_ms)).volume
+        size = _LEVEL_SHARE * volume / _DAY_MINUTES * (1 + rank / 10)
+        instrument = self.instruments[symbol]
         tick, step = instrument.tick_size, instrument.quantity_step
         bids, asks = (
             [
                 Level(level * tick, lots * step)
-                for level, lots in zip(levels.tolist(), side.tolist(), strict=True)
+                for level, lots in zip(levels.tolist(), sizes.tolist(), strict=True)
                 if level > 0
             ]
-            for levels, side in zip((best_bid - offsets, best_ask + offsets), sizes, strict=True)
+            for levels, sizes in (
+                (best_bid - offsets, _lots(size, random_bits[1::2])),
+                (best_ask + offsets, _lots(size, random_bits[2::2])),
+            )
         )
-        return OrderBook(symbol, now_ms, bids, asks)
+        return bids, asks
 
     def day_statistics(self, symbol: str, now_ms: int) -> DayStatistics:
-        """Raises LookupError before the symbol's first trade."""
         instrument = self.instruments[symbol]
-        rolled_ms = now_ms // _ROLL_EVERY_MS * _ROLL_EVERY_MS
-        before = self._rolled(symbol, rolled_ms)
-        since = self._seen(symbol, rolled_ms, now_ms + 1)
-        price_then = before.first or (int(since.open[0]) if len(since.open) else 0)
-        if not price_then:
+        day = self._whole_bars_of_day(symbol, now_ms)
+        path = self._forming_path(symbol, day.until_ms)
+        if path is not None:
+            count = int(np.searchsorted(path.times_ms, now_ms, side="right"))
+            prices = path.prices[:count]
+            volume = int(path.quantities[:count].sum())
+            turnover = int(prices[-1]) * volume  # as of a bar that closed here
+            day = day.and_part(
+                int(prices[0]), int(prices.max()), int(prices.min()), volume, turnover
+            )
+        if not day.first:
             newest = self.last_tick(symbol, now_ms)
             if newest is None:
                 raise LookupError(f"{symbol} has not traded yet.")
             price, zero = newest.price, Decimal(0)
             return DayStatistics(price, price, zero, zero, price, price)
-        high, low, volume, turnover = before.high, before.low, before.volume, before.turnover
-        if len(since.open):
-            high = max(high, int(since.high.max()))
-            low = min(low or price_then, int(since.low.min()))
-            volume += int(since.volume.sum())
-            turnover += int(since.close @ since.volume)
         tick, step = instrument.tick_size, instrument.quantity_step
         return DayStatistics(
-            high=high * tick,
-            low=low * tick,
-            volume=volume * step,
-            turnover=turnover * tick * step,
-            price_24h_ago=price_then * tick,
-            price_1h_ago=(before.hour_ago or price_then) * tick,
+            high=day.high * tick,
+            low=day.low * tick,
+            volume=day.volume * step,
+            turnover=day.turnover * tick * step,
+            price_24h_ago=day.first * tick,
+            price_1h_ago=(day.hour_ago or day.first) * tick,
         )
 
-    def _rolled(self, symbol: str, rolled_ms: int) -> _Rolled:
+    def _whole_bars_of_day(self, symbol: str, now_ms: int) -> _Day:
+        """Up to the forming bar; each bar is added once, when it has closed."""
+        rolled_ms = self._rolled_ms(symbol, now_ms)
+        until_ms = self.base_timeframe(symbol).floor_ms(now_ms)
+        day = self._days.get(symbol)
+        if day is None or day.rolled_ms != rolled_ms or day.until_ms > until_ms:
+            day = self._rolled(symbol, rolled_ms)
+        if day.until_ms < until_ms:
+            day = day.and_then(self.bars(symbol, day.until_ms, until_ms), until_ms)
+        self._days[symbol] = day
+        return day
+
+    def _rolled_ms(self, symbol: str, now_ms: int) -> int:
+        return self.base_timeframe(symbol).floor_ms(now_ms // _ROLL_EVERY_MS * _ROLL_EVERY_MS)
+
+    def _rolled(self, symbol: str, rolled_ms: int) -> _Day:
         """The 24 h before `rolled_ms`, kept until the window rolls on."""
         kept = self._rolled_days.get(symbol)
         if kept is None or kept.rolled_ms != rolled_ms:
             bars = self.bars(symbol, rolled_ms - _DAY_MS, rolled_ms)
-            if len(bars.open):
-                hour_ago = int(np.searchsorted(bars.open_ms, rolled_ms - _HOUR_MS))
-                kept = _Rolled(
-                    rolled_ms,
-                    int(bars.open[0]),
-                    int(bars.open[min(hour_ago, len(bars.open) - 1)]),
-                    int(bars.high.max()),
-                    int(bars.low.min()),
-                    int(bars.volume.sum()),
-                    int(bars.close @ bars.volume),
-                )
-            else:
-                kept = _Rolled(rolled_ms, 0, 0, 0, 0, 0, 0)
-            self._rolled_days[symbol] = kept
+            hour_ago = int(np.searchsorted(bars.open_ms, rolled_ms - _HOUR_MS))
+            opened = bars.open[min(hour_ago, len(bars.open) - 1)] if len(bars.open) else 0
+            nothing = _Day(rolled_ms, rolled_ms, 0, int(opened), 0, 0, 0, 0)
+            kept = self._rolled_days[symbol] = nothing.and_then(bars, rolled_ms)
         return kept
 
     def funding_rate(self, symbol: str, funding_ms: int) -> Decimal:
         """Between -0.01 % and 0.03 %, around the usual 0.01 %."""
         millionths = noise.key_of(self._keys[symbol], "funding", funding_ms) % 401 - 100
         return Decimal(millionths).scaleb(-6)
+
+
+def _lots(size: noise.Floats, random_bits: noise.Bits) -> Int64s:
+    """Whole steps around `size`, never none."""
+    lots: Int64s = (size * (0.4 + 1.2 * noise.uniform(random_bits))).astype(np.int64) + 1
+    return lots
 
 
 def _joined_paths(paths: list[BarPath]) -> BarPath:

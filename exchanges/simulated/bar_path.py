@@ -58,7 +58,7 @@ def bar_path(
     walk -= np.interp(slot, corners, walk[corners])
     walk *= _ROUGHNESS * (high - low) / np.sqrt(count)
     walk += np.interp(slot, corners, levels)
-    prices = np.clip(np.rint(walk).astype(np.int64), low, high)
+    prices = np.minimum(np.maximum(np.rint(walk).astype(np.int64), low), high)
     prices[corners] = levels
 
     weights = noise.uniform(size_bits)
@@ -67,8 +67,8 @@ def bar_path(
     quantities = (weights * ((volume - count) / weights.sum())).astype(np.int64) + 1
     quantities[np.argmax(quantities)] += volume - int(quantities.sum())
 
-    change = np.diff(prices, prepend=prices[0])
-    is_buy = np.where(change == 0, (size_bits & np.uint64(1)).astype(bool), change > 0)
+    is_buy = (size_bits & np.uint64(1)).astype(bool)
+    is_buy[1:] = (prices[1:] > prices[:-1]) | ((prices[1:] == prices[:-1]) & is_buy[1:])
     return BarPath(open_ms + slot * slots // count * _TRADE_EVERY_MS, prices, quantities, is_buy)
 
 

@@ -12,10 +12,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.models.candles import Candle, Timeframe
+from exchanges.simulated.bar_market import BarMarket, Bars
 from exchanges.simulated.bar_path import bar_path
 from exchanges.simulated.generated_market import GeneratedMarket
 
 MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +173,68 @@ def test_day_statistics_agree_with_the_candles(market):
     assert shown.volume == sum(candle.volume for candle in candles)
     assert shown.price_24h_ago == candles[0].open
     assert Decimal("0.9") < shown.turnover / (shown.volume * shown.low) < Decimal("1.5")
+
+
+def test_day_statistics_do_not_depend_on_what_was_asked_before(market):
+    moments_ms = [market.start_ms + step * 47_003 for step in range(60)]
+
+    def asked(moments):
+        fresh = GeneratedMarket(7)
+        return {now_ms: fresh.day_statistics("ETHUSDT", now_ms) for now_ms in moments}
+
+    forwards = asked(moments_ms)
+    assert asked(reversed(moments_ms)) == forwards
+    assert {now_ms: asked([now_ms])[now_ms] for now_ms in moments_ms[::13]} == {
+        now_ms: forwards[now_ms] for now_ms in moments_ms[::13]
+    }
+
+
+def test_turnover_of_the_day_is_the_bars_closes_times_their_volumes(market):
+    now_ms = market.start_ms + 777_000
+    candles = market.candles(
+        "BTCUSDT", Timeframe.M1, now_ms=now_ms, start_ms=market.start_ms - 86_400_000, limit=2000
+    )
+    turnover = market.day_statistics("BTCUSDT", now_ms).turnover
+    assert turnover == sum(candle.close * candle.volume for candle in candles)
+
+
+def test_a_book_stands_still_between_trades_and_begins_alike_at_every_depth(market):
+    market.order_book("BTCUSDT", market.start_ms - 1, 50)  # what was asked before means nothing
+    first, later = (
+        market.order_book("BTCUSDT", market.start_ms + offset_ms, 50) for offset_ms in (0, 999)
+    )
+    assert (later.bids, later.asks) == (first.bids, first.asks)
+    shallow = market.order_book("BTCUSDT", market.start_ms + 500, 1)
+    assert (shallow.bids, shallow.asks) == (first.bids[:1], first.asks[:1])
+
+
+class HourBars(BarMarket):
+    """Coarse bars, as some files hold: each hour twice as high as the one before."""
+
+    def __init__(self):
+        instruments = {"BTCUSDT": GeneratedMarket(7).instruments["BTCUSDT"]}
+        super().__init__("hours", 100 * HOUR_MS, instruments)
+
+    def base_timeframe(self, symbol):
+        return Timeframe.H1
+
+    def history_start_ms(self, symbol):
+        return 100 * HOUR_MS
+
+    def bars(self, symbol, start_ms, end_ms):
+        hours = np.arange(100, 110)
+        opens = 1000 * 2 ** (hours - 100)
+        rows = Bars(hours * HOUR_MS, opens, 2 * opens, opens, 2 * opens, 0 * hours + 3600)
+        return rows.between(start_ms, end_ms)
+
+
+def test_day_statistics_of_coarse_bars_know_nothing_of_the_forming_bars_end():
+    market = HourBars()
+    instrument = market.instruments["BTCUSDT"]
+    tick, step = instrument.tick_size, instrument.quantity_step
+    now_ms = 103 * HOUR_MS + 1_800_000
+    shown = market.day_statistics("BTCUSDT", now_ms)
+    newest = market.ticks("BTCUSDT", 103 * HOUR_MS - 1, now_ms)
+    assert shown.high == int(newest.prices.max()) * tick
+    assert shown.volume == (3 * 3600 + int(newest.quantities.sum())) * step
+    assert shown.low == shown.price_24h_ago == 1000 * tick
