@@ -13,7 +13,7 @@ import msgspec
 from app.config import AccountConfig, Config
 from app.demo_runtime import DemoExchangeRuntime
 from app.keys import read_key
-from app.options import Options, StartError
+from app.options import Options
 from core.account_desk import AccountDesk
 from core.bot_registry import BotRegistry
 from core.bots.bot_spec import BotSpec
@@ -25,7 +25,6 @@ from core.market_data.shared_data_manager import SharedDataManager
 from core.market_feed import MarketFeed
 from core.portfolio.fixed_percent import FixedPercent
 from core.risk.risk_manager import RiskLimits
-from core.snapshots import AccountMode
 from core.storage.database import open_database
 from core.strategy import Strategy
 from core.supervision import Supervisor
@@ -112,22 +111,15 @@ def _account_spec(
     demo: DemoExchangeRuntime | None,
 ) -> AccountSpec:
     credentials: Credentials | None = None
-    urls = {
-        name: getattr(account, name) or ""
-        for name in ("rest_url", "ws_public_url", "ws_private_url")
-    }
+    rest_url, ws_public_url = account.rest_url or "", account.ws_public_url or ""
+    ws_private_url = account.ws_private_url or ""
     if demo is not None:
         credentials = Credentials(demo.api_key, demo.api_secret)
         host = f"{demo.host}:{demo.port}"
-        urls = {
-            "rest_url": f"http://{host}",
-            "ws_public_url": f"ws://{host}/v5/public/linear",
-            "ws_private_url": f"ws://{host}/v5/private",
-        }
+        rest_url, ws_public_url = f"http://{host}", f"ws://{host}/v5/public/linear"
+        ws_private_url = f"ws://{host}/v5/private"
     elif account.key is not None:
         credentials = read_key(account.key, options.data_dir / "storage" / "vault.json")
-    if account.mode is AccountMode.LIVE and credentials is None:
-        raise StartError(f"account {account.name!r} trades live and has no key")
     return AccountSpec(
         name=account.name,
         exchange=account.exchange,
@@ -135,6 +127,9 @@ def _account_spec(
         clock=clock,
         limiter=limiters.limiter(account.exchange),
         credentials=credentials,
+        rest_url=rest_url,
+        ws_public_url=ws_public_url,
+        ws_private_url=ws_private_url,
         paper_store=options.data_dir / "storage" / f"paper_{account.name}.sqlite",
-        **urls,
+        paper_balance=account.paper_balance,
     )
