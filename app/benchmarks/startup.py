@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from app.bench import Row, interleaved
+from app.benchmarks.measure import Row, interleaved
 from app.options import ROOT
 
 ROUNDS = 5
