@@ -64,16 +64,18 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 class VirtualClock:
-    """`core.clock.Clock` on a virtual loop: at the loop's 0 s the market shows `market_start_ms`;
-    it runs `rate` market seconds per virtual second."""
+    """`core.clock.Clock` on a virtual loop: the market shows `market_start_ms` now, and runs
+    `rate` market seconds per virtual second."""
 
     def __init__(self, loop: VirtualTimeLoop, *, market_start_ms: int, rate: float = 1.0) -> None:
         self.rate = rate
         self._loop = loop
         self._market_start_ms = market_start_ms
+        self._start_s = loop.time()
 
     def time_ms(self) -> int:
-        return self._market_start_ms + round(self._loop.time() * 1000 * self.rate)
+        passed_s = self._loop.time() - self._start_s
+        return self._market_start_ms + round(passed_s * 1000 * self.rate)
 
     def monotonic_s(self) -> float:
         return self._loop.time()
