@@ -7,14 +7,17 @@ anything heavy is imported, so that both processes start side by side.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
+import signal
+import sqlite3
 import sys
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from app.demo_launcher import DemoLaunch
-from app.options import EXIT_ALREADY_RUNNING, EXIT_DATA_DIR, Options, StartError
+from app.options import EXIT_ALREADY_RUNNING, EXIT_DATA_DIR, EXIT_OK, Options, StartError
 from core.storage.durable import write_atomic
 from core.storage.instance_lock import AlreadyRunning, InstanceLock
 
@@ -40,7 +43,11 @@ def _main(options: Options) -> int:
         check_demo(config.world, options)
     world = "demo" if config is None else config.world
     prepare_data_dir(options.data_dir, world)
+    if options.report is not None:
+        check_report(options.report)
     lock = _take(options.data_dir)
+    signal.signal(signal.SIGTERM, _end_early)  # until the event loop listens to it
+    demo = None
     try:
         _log_to_file(options.data_dir / "logs" / "engine.log")
         demo = DemoLaunch(options) if world == "demo" else None
@@ -48,9 +55,21 @@ def _main(options: Options) -> int:
         from app.engine_run import run
 
         return asyncio.run(run(config, options, demo))
+    except sqlite3.DatabaseError as fault:
+        raise StartError(
+            f"the data directory {options.data_dir} cannot be used ({fault}); choose another with "
+            "--data-dir, or restore its storage/ from a backup",
+            EXIT_DATA_DIR,
+        ) from None
     finally:
         (options.data_dir / "run" / "engine.json").unlink(missing_ok=True)
+        if demo is not None:
+            demo.stop()
         lock.release()
+
+
+def _end_early(*_: object) -> None:
+    sys.exit(EXIT_OK)
 
 
 def _take(data_dir: Path) -> InstanceLock:
@@ -85,6 +104,17 @@ def check_demo(world: str, options: Options) -> None:
         )
 
 
+def check_report(path: Path) -> None:
+    """The run's figures must have a place before the run. Raises StartError."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _probe(path.parent)
+    except OSError as fault:
+        raise StartError(f"the report {path} cannot be written ({fault.strerror})") from None
+
+
 def prepare_data_dir(data_dir: Path, world: str) -> None:
     """Make the folders; refuse a directory that is not ours to write or is of the other world
     (demo money never stands beside real money). Raises StartError."""
@@ -92,9 +122,7 @@ def prepare_data_dir(data_dir: Path, world: str) -> None:
     try:
         for name in ("run", "logs", "cache", "storage"):
             (data_dir / name).mkdir(parents=True, exist_ok=True)
-        probe = data_dir / "run" / f".probe-{os.getpid()}"
-        probe.write_bytes(b"")
-        probe.unlink()
+        _probe(data_dir / "run")
         if not stamp.exists():
             write_atomic(stamp, world.encode())
         found = stamp.read_text(encoding="utf-8")
@@ -110,6 +138,13 @@ def prepare_data_dir(data_dir: Path, world: str) -> None:
             "choose another with --data-dir",
             EXIT_DATA_DIR,
         )
+
+
+def _probe(folder: Path) -> None:
+    """Raises OSError where no file can be made."""
+    probe = folder / f".probe-{os.getpid()}"
+    probe.write_bytes(b"")
+    probe.unlink()
 
 
 def _log_to_file(path: Path) -> None:

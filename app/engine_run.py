@@ -18,7 +18,7 @@ import msgspec
 import psutil
 
 from app.config import Config, default_config
-from app.demo_launcher import DemoLaunch, stop_demo_exchange
+from app.demo_launcher import DemoLaunch
 from app.link_server import LinkServer
 from app.options import (
     EXIT_FAULT,
@@ -40,15 +40,17 @@ async def run(config: Config | None, options: Options, launch: DemoLaunch | None
     """The exit code. `config` None is the default one, `launch` None the real world. Raises
     StartError when the engine cannot start."""
     config = config or default_config()
-    demo = None if launch is None else await asyncio.to_thread(launch.runtime)
-    engine = build_engine(config, options, demo)
-    built_after_s = time.time() - psutil.Process().create_time()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _loop, context: _on_stray_exception(engine, context))
     for name in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows
             loop.add_signal_handler(name, stopping.set)
+    demo = None if launch is None else await asyncio.to_thread(launch.runtime)
+    if stopping.is_set():
+        return EXIT_OK
+    engine = build_engine(config, options, demo)
+    built_after_s = time.time() - psutil.Process().create_time()
+    loop.set_exception_handler(lambda _loop, context: _on_stray_exception(engine, context))
     link = LinkServer(engine, on_stop=stopping.set)
     await link.start(options.data_dir / "run" / "engine.json")
     started = loop.create_task(engine.start(config.bots, autostart=options.autostart))
@@ -63,9 +65,8 @@ async def run(config: Config | None, options: Options, launch: DemoLaunch | None
         raise StartError(f"{config.accounts[0].exchange}: {fault.text}") from None
     finally:
         started.cancel()
+        await asyncio.gather(started, return_exceptions=True)  # its fault was told above
         await _end(engine, link, options, built_after_s)
-        if demo is not None:
-            stop_demo_exchange(options.data_dir)
     return EXIT_FAULT if engine.supervisor.unhandled_exceptions else EXIT_OK
 
 
@@ -81,10 +82,12 @@ async def _until_started(started: asyncio.Task[None], stopping: asyncio.Event) -
 async def _end(engine: Engine, link: LinkServer, options: Options, built_after_s: float) -> None:
     for bot in engine.bots.values():
         bot.stop("The engine is stopping.")
-    ledger_error = await _settled_ledger_error(engine)
-    report = _report(engine, ledger_error, built_after_s)
-    await engine.stop()
-    await link.stop()
+    try:
+        ledger_error = await _settled_ledger_error(engine)
+        report = _report(engine, ledger_error, built_after_s)
+    finally:
+        await engine.stop()
+        await link.stop()
     if options.report is not None:
         write_atomic(options.report, msgspec.json.format(msgspec.json.encode(report)))
 
@@ -94,15 +97,15 @@ async def _settled_ledger_error(engine: Engine) -> Decimal | None:
     desks = [desk for desk in engine.desks.values() if desk.is_built]
     if not desks:
         return None
-    error = Decimal(0)
     deadline_s = engine.clock.monotonic_s() + SETTLE_TIMEOUT_S
     while True:
+        unanswered = any(desk.oms.unresolved(desk.name) for desk in desks)
         try:
             error = sum([await desk.measure_ledger_error() for desk in desks], Decimal(0))
         except ExchangeError as fault:
             log.info("the exchange's books could not be read at the end: %s", fault.text)
             return None
-        if error == 0 or engine.clock.monotonic_s() > deadline_s:
+        if (error == 0 and not unanswered) or engine.clock.monotonic_s() > deadline_s:
             return error
         await asyncio.sleep(0.1)
 

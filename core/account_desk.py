@@ -25,7 +25,6 @@ from core.exchange_port import (
     RequestRejected,
     StreamKind,
     StreamState,
-    Unavailable,
 )
 from core.market_feed import MarketFeed
 from core.models.candles import CandleUpdate, Ticker
@@ -47,6 +46,7 @@ from core.trade_log import RoundTrip, TradeLog
 
 RECONCILE_INTERVAL_S = 45.0
 GUARD_INTERVAL_S = 1.0
+WATCHED_SYMBOLS = 50
 RETRY_FIRST_S, RETRY_MOST_S = 1.0, 30.0
 
 
@@ -57,7 +57,6 @@ class AccountDesk:
     private stream is up.
     """
 
-    instruments: dict[str, Instrument]
     capital: SharedCapitalManager
     risk: RiskManager
     oms: OrderManagementSystem
@@ -85,6 +84,8 @@ class AccountDesk:
         """`on_external(account, symbol, text)`: something no bot explains. `on_kill(account,
         reason)`: stop its bots; the orders are this desk's own business."""
         self.name = port.account
+        self.instruments: dict[str, Instrument] = {}
+        self._market_data_started = False
         self.mode = mode
         self.port = port
         self.bus = bus
@@ -120,24 +121,37 @@ class AccountDesk:
         while True:
             try:
                 await self._connect()
+                await self.reconcile()
                 break
-            except Unavailable as fault:
+            except RequestRejected:
+                raise
+            except ExchangeError as fault:
                 self.state_text = f"Waiting for {self.port.exchange}: {fault.text}"
                 self._report(self.state_text, Severity.WARNING)
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, RETRY_MOST_S)
-        await self.reconcile()
         self._supervisor.keep_running(f"{self.name}: reconciliation", self._reconcile_regularly)
         self._supervisor.keep_running(f"{self.name}: protection", self._guard_positions)
 
     async def _connect(self) -> None:
+        """Each step once, however often the exchange has to be waited for."""
         self.state_text = f"Connecting to {self.port.exchange}."
-        self.instruments = {i.symbol: i for i in await self.port.fetch_instruments()}
+        if not self.instruments:
+            self.instruments = {i.symbol: i for i in await self.port.fetch_instruments()}
+        if self._feed.port is self.port and not self._market_data_started:
+            busiest = await self._busiest_symbols()
+            await self.port.start_market_data(self)
+            self.port.subscribe_tickers(busiest)
+            self._market_data_started = True
         if not self.is_built:
             self._build(await self.port.fetch_balance())
-        if self._feed.port is self.port:
-            await self.port.start_market_data(self)
         await self.port.start_trading(self)
+
+    async def _busiest_symbols(self) -> list[str]:
+        """What the watchlist shows: the symbols with the largest turnover."""
+        tickers = [t for t in await self.port.fetch_tickers() if t.symbol in self.instruments]
+        tickers.sort(key=lambda t: (-(t.turnover_24h or Decimal(0)), t.symbol))
+        return [ticker.symbol for ticker in tickers[:WATCHED_SYMBOLS]]
 
     def _build(self, balance: Balance) -> None:
         ports = {self.name: self.port}
@@ -237,10 +251,15 @@ class AccountDesk:
         return msgspec.structs.replace(position, mark_price=mark, unrealized_pnl=pnl)
 
     def close_position(self, symbol: str, reason: str) -> bool:
-        """Ask the one road to end the position; False when there is none."""
+        """Ask the one road to end the position, once; False when there is none."""
         position = self.state.position(self.name, symbol)
         if position is None or position.is_flat:
             return False
+        if any(
+            order.symbol == symbol and order.purpose is OrderPurpose.EXIT
+            for order in self.oms.working_orders(self.name)
+        ):
+            return True  # it is being closed already
         bot_id = self._owner_of(self.name, symbol)
         now_ms = self._clock.time_ms()
         nonce = nonce_for(bot_id, OrderPurpose.EXIT, next(self._sequence))

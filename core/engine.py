@@ -108,7 +108,6 @@ class Engine:
         for feed in self.feeds.values():
             self.supervisor.keep_running(f"{feed.port.exchange}: data monitor", feed.monitor)
             self.supervisor.keep_running(f"{feed.port.exchange}: candle files", feed.save_regularly)
-            feed.port.subscribe_tickers(self._ticker_symbols(feed))
         for spec in specs:
             self.registry.add(spec)
         for spec, was_running in self.registry.load():
@@ -199,6 +198,8 @@ class Engine:
 
     def close_position(self, account: str, symbol: str) -> str:
         desk = self._desk(account)
+        if not desk.is_built:
+            raise Refused(f"{account} is not connected yet: {desk.state_text}")
         if not desk.close_position(symbol, "Closed by hand."):
             raise Refused(f"There is no position in {symbol}.")
         return f"Closing {symbol}."
@@ -206,23 +207,27 @@ class Engine:
     async def cancel_order(
         self, account: str, symbol: str, client_order_id: str, exchange_order_id: str
     ) -> str:
+        desk = self._desk(account)
+        if not desk.is_built:
+            raise Refused(f"{account} is not connected yet: {desk.state_text}")
         try:
-            await self._desk(account).oms.cancel(
-                account, symbol, client_order_id, exchange_order_id
-            )
+            await desk.oms.cancel(account, symbol, client_order_id, exchange_order_id)
         except ExchangeError as fault:
             raise Refused(fault.text) from None
         return f"Cancel of {symbol} order was accepted."
 
     def kill(self) -> str:
         """Every account at once: no new orders, working orders cancelled, stops stay."""
+        if not all(desk.is_built for desk in self.desks.values()):
+            raise Refused(f"Nothing can be traded yet, so nothing was stopped: {self.state_text}")
         for desk in self.desks.values():
             desk.risk.trip("The trader pressed the kill switch.")
         return "Trading stopped."
 
     def resume(self) -> str:
         for desk in self.desks.values():
-            desk.risk.resume()
+            if desk.is_built:
+                desk.risk.resume()
         return "Trading is allowed again. Bots stay stopped until you start them."
 
     def stop_bots_of(self, account: str, reason: str) -> None:
@@ -292,6 +297,7 @@ class Engine:
             await desk.prepare(bot.spec.symbol)
         except ExchangeError as fault:
             raise Refused(f"The leverage could not be set: {fault.text}") from None
+        self._feed_of(desk).port.subscribe_tickers([bot.spec.symbol])
         await bot.start()
         self.registry.set_running(bot.spec.bot_id, bot.state is BotState.RUNNING)
 
@@ -307,10 +313,6 @@ class Engine:
 
     def _feed_of(self, desk: AccountDesk) -> MarketFeed:
         return self.feeds[desk.port.exchange]
-
-    def _ticker_symbols(self, feed: MarketFeed) -> list[str]:
-        desk = next(d for d in self.desks.values() if d.port is feed.port)
-        return sorted(desk.instruments)
 
     @staticmethod
     def _has_position(desk: AccountDesk, symbol: str) -> bool:
