@@ -149,6 +149,10 @@ class Home:
         assert answer.ok, answer.text
         return client
 
+    def wait_for_demo(self) -> None:
+        """Until a demo exchange started here says where it listens."""
+        wait_until(lambda: read_runtime(self.data_dir) is not None, "the demo exchange listens")
+
     def demo(self) -> DemoExchangeRuntime:
         runtime = read_runtime(self.data_dir)
         assert runtime is not None, "the demo exchange does not run"
