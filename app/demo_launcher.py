@@ -24,29 +24,32 @@ END_TIMEOUT_S = 10.0
 
 
 class DemoLaunch:
-    """A demo exchange that runs, or is being started: begin early, `runtime` when needed.
+    """A demo exchange that runs, or is being started: `begin` early, `runtime` when needed.
 
     Between the two the engine imports its libraries, and the exchange its own.
     """
 
     def __init__(self, options: Options) -> None:
-        """Raises StartError when one runs that cannot be used."""
+        self._options = options
         self._data_dir = options.data_dir
         self._log_file = options.data_dir / "logs" / "demo_exchange.log"
         self._log_start = 0
+        self._found: DemoExchangeRuntime | None = None
         self._child: subprocess.Popen[bytes] | None = None
-        self._found = _find(options.data_dir)
-        if self._found is not None:
-            self._found = self._if_it_fits(self._found, options)
+
+    def begin(self) -> None:
+        """Raises StartError when one runs that cannot be used."""
+        found = _find(self._data_dir)
+        self._found = None if found is None else self._if_it_fits(found)
         if self._found is None:
-            self._child = self._start(options)
+            self._child = self._start()
             write_atomic(_marker(self._data_dir), str(self._child.pid).encode())
 
     def runtime(self) -> DemoExchangeRuntime:
         """Wait until it answers. Raises StartError with the child's own sentence."""
-        if self._found is not None:
+        if self._child is None:
+            assert self._found is not None, "begin comes first"
             return self._found
-        assert self._child is not None
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline_s:
             if self._child.poll() is not None:
@@ -62,16 +65,19 @@ class DemoLaunch:
 
     def stop(self) -> None:
         """End it if an engine started it, and wait: a new one may be wanted at once."""
-        pid = _holder(self._data_dir)
-        if pid is not None and pid == _started_by_engine(self._data_dir):
+        pid = _started_by_engine(self._data_dir)
+        if pid is None:
+            return
+        # our own child may not hold the books yet; of any other the lock proves that it lives
+        is_child = self._child is not None and self._child.pid == pid
+        if is_child or pid == _holder(self._data_dir):
             _end(pid)
-        if pid is None or _holder(self._data_dir) is None:
+        if _holder(self._data_dir) != pid:
             _marker(self._data_dir).unlink(missing_ok=True)
 
-    def _if_it_fits(
-        self, runtime: DemoExchangeRuntime, options: Options
-    ) -> DemoExchangeRuntime | None:
+    def _if_it_fits(self, runtime: DemoExchangeRuntime) -> DemoExchangeRuntime | None:
         """None where it was ours and wanted otherwise: it has ended."""
+        options = self._options
         differs = {
             "--speed": options.speed not in (None, runtime.rate),
             "--seed": options.seed not in (None, runtime.seed),
@@ -88,8 +94,9 @@ class DemoLaunch:
         self.stop()
         return None
 
-    def _start(self, options: Options) -> subprocess.Popen[bytes]:
-        words = ["--data-dir", str(options.data_dir)]
+    def _start(self) -> subprocess.Popen[bytes]:
+        options = self._options
+        words = ["--data-dir", str(self._data_dir)]
         for name, value in (
             ("--seed", options.seed),
             ("--speed", options.speed),

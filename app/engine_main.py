@@ -47,10 +47,11 @@ def _main(options: Options) -> int:
         check_report(options.report)
     lock = _take(options.data_dir)
     signal.signal(signal.SIGTERM, _end_early)  # until the event loop listens to it
-    demo = None
+    demo = DemoLaunch(options) if world == "demo" else None
     try:
         _log_to_file(options.data_dir / "logs" / "engine.log")
-        demo = DemoLaunch(options) if world == "demo" else None
+        if demo is not None:
+            demo.begin()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         from app.engine_run import run
 

@@ -69,6 +69,7 @@ def build_engine(config: Config, options: Options, demo: DemoExchangeRuntime | N
             owner_of=lambda name, symbol: engine.owner_of(name, symbol),  # noqa: PLW0108
             on_external=lambda *told: engine.pause_external(*told),  # noqa: PLW0108
             on_kill=lambda *told: engine.stop_bots_of(*told),  # noqa: PLW0108
+            correct_clock=clock.set_offset if isinstance(clock, SystemClock) else None,
         )
     engine = Engine(
         clock=clock,

@@ -80,9 +80,11 @@ class AccountDesk:
         owner_of: Callable[[str, str], str],
         on_external: Callable[[str, str, str], None],
         on_kill: Callable[[str, str], None],
+        correct_clock: Callable[[int], None] | None = None,
     ) -> None:
         """`on_external(account, symbol, text)`: something no bot explains. `on_kill(account,
-        reason)`: stop its bots; the orders are this desk's own business."""
+        reason)`: stop its bots; the orders are this desk's own business. `correct_clock(ms)` is
+        told how far the exchange's clock is ahead; None where the clock is the exchange's."""
         self.name = port.account
         self.instruments: dict[str, Instrument] = {}
         self._market_data_started = False
@@ -109,6 +111,7 @@ class AccountDesk:
         self._owner_of = owner_of
         self._on_external = on_external
         self._on_kill = on_kill
+        self._correct_clock = correct_clock
         self._sequence = itertools.count(1)
         self._unprotected_since_s: dict[str, float] = {}
         self._reconciling = asyncio.Lock()
@@ -206,6 +209,8 @@ class AccountDesk:
     async def reconcile(self) -> None:
         """Bring our books and the exchange's together; entries stay blocked until done."""
         async with self._reconciling:
+            if self._correct_clock is not None:
+                self._correct_clock(await self.port.fetch_clock_offset_ms())
             self.gate.settle()
             report = await self._reconciler.reconcile(self.name)
             for symbol, text in report.external.items():

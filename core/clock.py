@@ -29,10 +29,14 @@ class SystemClock:
     rate = 1.0
 
     def __init__(self) -> None:
-        self.offset_ms = 0  # exchange minus this machine
+        self._offset_ms = 0
+
+    def set_offset(self, offset_ms: int) -> None:
+        """`offset_ms`: the exchange's clock minus this machine's."""
+        self._offset_ms = offset_ms
 
     def time_ms(self) -> int:
-        return time.time_ns() // 1_000_000 + self.offset_ms
+        return time.time_ns() // 1_000_000 + self._offset_ms
 
     def monotonic_s(self) -> float:
         return time.monotonic()
