@@ -73,6 +73,7 @@ class World:
 
     engine: Engine
     exchange: SimulatedExchange
+    bot = staticmethod(bot_spec)
 
     def __init__(self, data_dir: Path, *, seed: int = 1) -> None:
         loop = asyncio.get_running_loop()
@@ -257,8 +258,3 @@ async def open_world(tmp_path: Path) -> AsyncIterator[Callable[..., World]]:
     yield make
     for made in worlds:
         await made.close()
-
-
-@pytest.fixture
-def bot() -> Callable[..., BotSpec]:
-    return bot_spec

@@ -1,0 +1,175 @@
+"""The trader's hand on the engine: start, pause, stop, close, kill, resume."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from core.engine import Refused
+from core.models.orders import OrderPurpose, OrderType, Side
+from core.snapshots import BotState, TradingState
+from exchanges.simulated.values import PlaceOrder
+
+BTC_BOT, ETH_BOT = "btcusdt-15m", "ethusdt-15m"
+
+
+async def trading(world) -> None:
+    """Up, with a position."""
+    await world.start()
+    await world.running()
+    await world.until(lambda: bool(world.held()))
+
+
+async def test_the_kill_switch_stops_bots_and_entries_and_leaves_stops(world):
+    await trading(world)
+    held = world.held()
+    entries = len(world.entries())
+    assert world.engine.kill() == "Trading stopped."
+    assert {bot.state for bot in world.engine.bots.values()} == {BotState.STOPPED}
+    assert world.desk.risk.snapshot().state is TradingState.HALTED
+    await world.settled()
+    assert world.held() == held
+    await world.audit()  # each position with its stop
+    await world.until(lambda: not world.held())  # which the exchange executes without us
+    await world.hours(4)
+    assert len(world.entries()) == entries
+    [answer] = world.desk.risk.snapshot().kill_switch_answers
+    assert answer.endswith("orders cancelled, stops still rest")
+    assert world.engine.supervisor.unhandled_exceptions == 0
+
+
+async def test_the_kill_switch_cancels_a_waiting_entry_but_no_stop(world):
+    await trading(world)
+    resting = world.account.place_order(
+        PlaceOrder(
+            symbol="SOLUSDT",
+            side=Side.BUY,
+            order_type=OrderType.LIMIT,
+            quantity=Decimal(1),
+            price=Decimal(20),
+            client_order_id="by-hand",
+        )
+    )
+    await world.settled()
+    world.engine.kill()
+    await world.settled()
+    await world.until(lambda: not world.account.order(order_id=resting.order_id).is_open)
+    protection = [order for order in world.account.open_orders() if order.is_protection]
+    assert len(protection) == 2 * len(world.held())
+    [answer] = world.desk.risk.snapshot().kill_switch_answers
+    assert "1 of 1 orders cancelled" in answer
+
+
+async def test_a_killed_engine_stays_killed_over_a_restart_until_it_is_resumed(world):
+    await trading(world)
+    entries = len(world.entries())
+    world.engine.kill()
+    await world.crash()
+
+    await world.start([], autostart=False)
+    assert world.desk.risk.snapshot().state is TradingState.HALTED
+    await world.hours(6)
+    assert {bot.state for bot in world.engine.bots.values()} == {BotState.STOPPED}
+    await world.engine.start_bot(BTC_BOT, confirm_live=False)
+    await world.hours(8)
+    assert len(world.entries()) == entries, "a started bot does not end the kill switch"
+
+    assert "allowed again" in world.engine.resume()
+    assert world.desk.risk.snapshot().state is TradingState.ACTIVE
+    await world.engine.start_bot(BTC_BOT, confirm_live=False)
+    await world.until(lambda: len(world.entries()) > entries)
+    await world.audit()
+
+
+async def test_stop_with_close_ends_flat_and_without_orders(world):
+    await trading(world)
+    [symbol] = world.held()
+    bot_id = world.engine.owner_of("demo", symbol)
+    text = await world.engine.stop_bot(bot_id, close_position=True)
+    assert text == f"{bot_id} is stopped and {symbol} is closed."
+    assert symbol not in world.held()
+    await world.settled()
+    assert [order for order in world.account.open_orders() if order.symbol == symbol] == []
+    await world.audit()
+    exit_fill = world.executions()[-1]
+    assert world.desk.oms.order(exit_fill.client_order_id).purpose is OrderPurpose.EXIT
+    entries = [e for e in world.entries() if e.symbol == symbol]
+    await world.hours(6)
+    assert [e for e in world.entries() if e.symbol == symbol] == entries
+
+
+async def test_stop_without_close_leaves_the_position_to_its_stops(world):
+    await trading(world)
+    [symbol] = world.held()
+    bot_id = world.engine.owner_of("demo", symbol)
+    assert await world.engine.stop_bot(bot_id, close_position=False) == f"{bot_id} is stopped."
+    assert symbol in world.held()
+    await world.audit()
+    await world.until(lambda: symbol not in world.held())
+    await world.audit()
+
+
+async def test_a_paused_bot_does_not_enter_but_its_signal_may_still_close(world):
+    await trading(world)
+    for bot_id in (BTC_BOT, ETH_BOT):
+        world.engine.pause_bot(bot_id)
+    entries = len(world.entries())
+    await world.until(lambda: not world.held())
+    await world.hours(8)
+    assert len(world.entries()) == entries
+    assert {bot.state for bot in world.engine.bots.values()} == {BotState.PAUSED}
+    assert await world.engine.start_bot(BTC_BOT, confirm_live=False) == f"{BTC_BOT} is running."
+    await world.until(lambda: len(world.entries()) > entries)
+
+
+async def test_a_paused_bots_opposite_signal_closes_its_position(open_world):
+    """Stops so wide that only a signal can end the trade."""
+    world = open_world()
+    wide = {"stop_atr": 40.0, "take_profit_atr": 90.0}
+    await world.start([world.bot("BTCUSDT", parameters=wide)])
+    await world.running()
+    await world.until(lambda: bool(world.held()))
+    world.engine.pause_bot(BTC_BOT)
+    await world.until(lambda: not world.held(), within_h=48)
+    last = world.executions()[-1]
+    assert world.desk.oms.order(last.client_order_id).purpose is OrderPurpose.EXIT
+    assert world.engine.bots[BTC_BOT].state is BotState.PAUSED
+    assert len(world.entries()) == 1
+    await world.audit()
+
+
+async def test_closing_by_hand_takes_the_same_road_and_the_bot_goes_on(world):
+    await trading(world)
+    [symbol] = world.held()
+    assert world.engine.close_position("demo", symbol) == f"Closing {symbol}."
+    await world.until(lambda: symbol not in world.held(), within_h=0.2)
+    await world.audit()
+    with pytest.raises(Refused, match=f"There is no position in {symbol}"):
+        world.engine.close_position("demo", symbol)
+    entries = len(world.entries())
+    await world.until(lambda: len(world.entries()) > entries)
+
+
+async def test_two_closes_at_once_are_one(world):
+    await trading(world)
+    [symbol] = world.held()
+    world.engine.close_position("demo", symbol)
+    world.engine.close_position("demo", symbol)
+    await world.until(lambda: symbol not in world.held(), within_h=0.2)
+    await world.audit()
+    world.assert_one_position_at_a_time()
+
+
+async def test_a_trade_by_hand_at_the_exchange_pauses_that_symbols_bot(world):
+    await world.start()
+    await world.running()
+    world.account.place_order(
+        PlaceOrder(
+            symbol="ETHUSDT", side=Side.BUY, order_type=OrderType.MARKET, quantity=Decimal("0.5")
+        )
+    )
+    await world.settled()
+    assert world.engine.bots[ETH_BOT].state is BotState.PAUSED
+    assert world.engine.bots[BTC_BOT].state is BotState.RUNNING
+    assert any("outside this program" in text for text in world.notices("External"))
