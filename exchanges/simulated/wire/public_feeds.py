@@ -1,6 +1,7 @@
 """What each public topic says: one feed a topic, its message encoded once for all who follow it.
 
-A feed is asked for its changes at the pump's pace. Frames marked `must_arrive` reach every
+A feed is asked for its changes at the server's pace, and stamps a frame (`ts`) when it is made, not
+when the data was read. Frames marked `must_arrive` reach every
 follower or cut it; the others are newest-wins, and a follower that skipped one gets a snapshot.
 """
 
@@ -104,7 +105,7 @@ class KlineFeed:
         message = {
             "topic": self._topic,
             "type": "snapshot",
-            "ts": now_ms,
+            "ts": self._venue.time_ms(),
             "data": [
                 {
                     "start": bar.open_time_ms,

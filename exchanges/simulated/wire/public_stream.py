@@ -1,8 +1,12 @@
-"""`/v5/public/linear`: who follows which topic, and the pump's hand that feeds them."""
+"""`/v5/public/linear`: who follows which topic, and whose turn it is to be fed.
+
+Closed bars go out at once. Newest-wins data takes turns, one topic after the other, as on a real
+exchange: fifty tickers at the same moment would stand in each other's way, here and at the client.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import OrderedDict
 from typing import Any
 
 from exchanges.simulated.values import Traded, VenueEvent
@@ -11,7 +15,6 @@ from exchanges.simulated.wire.public_feeds import Feed, Frame, TradeFeed, open_f
 from exchanges.simulated.wire.session import StreamSession, request_topics
 
 _MOST_ARGS_CHARACTERS = 21_000
-_TOPICS_A_BREATH = 4
 
 
 class _Topic:
@@ -28,7 +31,7 @@ class _Topic:
 class PublicStream:
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
-        self._topics: dict[str, _Topic] = {}
+        self._topics: OrderedDict[str, _Topic] = OrderedDict()  # the next in turn first
         self._trades: dict[str, TradeFeed] = {}
         venue.on_event.append(self._on_event)
 
@@ -55,16 +58,26 @@ class PublicStream:
         for topic in tuple(session.topics):
             self._leave(session, topic)
 
-    def publish(self, *, conflated: bool) -> Iterator[None]:
-        """Send what changed; `conflated` False: only closed bars, which must not wait.
+    @property
+    def topic_count(self) -> int:
+        """Topics that somebody follows."""
+        return len(self._topics)
 
-        Yields every few topics: the moment to answer requests, when many are followed.
-        """
-        for count, topic in enumerate(tuple(self._topics.values()), start=1):
-            for frame in topic.feed.changes(conflated=conflated):
-                self._send(topic, frame)
-            if count % _TOPICS_A_BREATH == 0:
-                yield
+    def publish_closed_bars(self) -> None:
+        """Of every topic, what must not wait for its turn."""
+        for topic in tuple(self._topics.values()):
+            self._publish(topic, conflated=False)
+
+    def publish_next(self) -> None:
+        """All news of the topic whose turn it is; then it is the last in turn."""
+        if self._topics:
+            name = next(iter(self._topics))
+            self._topics.move_to_end(name)
+            self._publish(self._topics[name], conflated=True)
+
+    def _publish(self, topic: _Topic, *, conflated: bool) -> None:
+        for frame in topic.feed.changes(conflated=conflated):
+            self._send(topic, frame)
 
     def _send(self, topic: _Topic, frame: Frame) -> None:
         for session in topic.followers:

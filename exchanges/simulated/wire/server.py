@@ -30,7 +30,8 @@ from exchanges.simulated.wire.trade_stream import TradeStream
 log = logging.getLogger(__name__)
 
 _PUMP_INTERVAL_S = 0.05
-_PUMPS_A_CONFLATION = 2  # newest-wins data goes out every 100 ms at most
+_CONFLATION_S = 0.1  # newest-wins data of a topic goes out so often
+_SHORTEST_PAUSE_S = 0.005  # of many topics a few go out one after the other
 _AFTER_FAULT_S = 1.0
 
 
@@ -65,7 +66,7 @@ class DemoServer:
         self._sessions: set[StreamSession] = set()
         self._connections = itertools.count(1)
         self._runner: web.AppRunner | None = None
-        self._pump: asyncio.Task[None] | None = None
+        self._pumps: list[asyncio.Task[None]] = []
         self._port = 0
 
     async def start(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -84,14 +85,17 @@ class DemoServer:
             raise
         self._runner = runner
         self._port = int(runner.addresses[0][1])
-        self._pump = asyncio.create_task(self._move_market(), name="demo exchange pump")
+        self._pumps = [
+            asyncio.create_task(self._move_market(), name="demo exchange market"),
+            asyncio.create_task(self._publish_in_turn(), name="demo exchange publisher"),
+        ]
 
     async def stop(self) -> None:
-        """Close every stream (code 1001), stop listening, stop the market's pump."""
-        if self._pump is not None:
-            self._pump.cancel()
-            await asyncio.gather(self._pump, return_exceptions=True)
-            self._pump = None
+        """Close every stream (code 1001), stop listening, stop the market."""
+        for pump in self._pumps:
+            pump.cancel()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+        self._pumps = []
         await asyncio.gather(*(session.close() for session in tuple(self._sessions)))
         if self._runner is not None:
             await self._runner.cleanup()
@@ -119,16 +123,37 @@ class DemoServer:
         return f"ws://127.0.0.1:{self.port}/v5/trade"
 
     async def _move_market(self) -> None:
-        for count in itertools.count():
+        """Moves the market on and lets everybody know at once what must not wait."""
+        while True:
             pause_s = _PUMP_INTERVAL_S
             try:
                 self._venue.advance()
-                for _ in self._public.publish(conflated=count % _PUMPS_A_CONFLATION == 0):
-                    await asyncio.sleep(0)
+                self._public.publish_closed_bars()
             except Exception:  # clients still get answers; the log says what stands still
                 log.exception("the market did not move")
                 pause_s = _AFTER_FAULT_S
             await asyncio.sleep(pause_s)
+
+    async def _publish_in_turn(self) -> None:
+        """Feeds every topic once in `_CONFLATION_S`, evenly spread over it."""
+        clock = asyncio.get_running_loop().time
+        counted_s = clock()
+        turns = 0.0  # that are due
+        while True:
+            pause_s = _SHORTEST_PAUSE_S
+            topics = self._public.topic_count
+            now_s = clock()
+            turns = min(turns + (now_s - counted_s) / _CONFLATION_S * topics, float(topics))
+            counted_s = now_s
+            try:
+                while turns >= 1:
+                    turns -= 1
+                    self._public.publish_next()
+                    await asyncio.sleep(0)  # it leaves before the next one is made
+            except Exception:  # one topic's fault does not silence the others for long
+                log.exception("a topic was not published")
+                pause_s = _AFTER_FAULT_S
+            await asyncio.sleep(max(pause_s, (1 - turns) * _CONFLATION_S / max(topics, 1)))
 
     async def _serve_public(self, request: web.Request) -> web.WebSocketResponse:
         return await self._serve(request, self._public, self._public.leave)

@@ -11,9 +11,10 @@ import pytest
 
 from core.clock import ManualClock
 from core.models.candles import Timeframe
+from exchanges.simulated.generated_market import GeneratedMarket
 from exchanges.simulated.venue import Venue
 from exchanges.simulated.wire.messages import kline_row
-from exchanges.simulated.wire.public_feeds import Frame, open_feed
+from exchanges.simulated.wire.public_feeds import Frame, TradeFeed, open_feed
 
 _MINUTE_MS = 60_000
 
@@ -146,3 +147,25 @@ def test_trades_come_from_the_venue_and_every_one_of_them(venue: Venue, clock: M
 )
 def test_a_topic_that_does_not_exist_has_no_feed(venue: Venue, topic: str) -> None:
     assert open_feed(venue, topic) is None
+
+
+class _RunningClock(ManualClock):
+    """A millisecond passes whenever somebody looks: reading the market takes time."""
+
+    def time_ms(self) -> int:
+        self.advance_ms(1)
+        return super().time_ms()
+
+
+@pytest.mark.parametrize("name", ["kline.1", "tickers", "orderbook.50", "publicTrade"])
+def test_a_frame_is_stamped_when_it_is_made(market: GeneratedMarket, name: str) -> None:
+    clock = _RunningClock(market.start_ms)
+    venue = Venue(market=market, clock=clock)
+    feed = open_feed(venue, f"{name}.BTCUSDT")
+    assert feed is not None
+    if isinstance(feed, TradeFeed):
+        feed.add(market.ticks("BTCUSDT", market.start_ms - 5_000, market.start_ms))
+    clock.advance_ms(5_000)
+    [message] = decoded(feed.changes(conflated=True))
+    assert message["ts"] == clock.time_ms() - 1
+    venue.close()

@@ -44,23 +44,30 @@ def following(stream: PublicStream, *topics: str) -> _Client:
     return client
 
 
+def publish(stream: PublicStream) -> None:
+    """As much as a round of the server's."""
+    stream.publish_closed_bars()
+    for _ in range(stream.topic_count):
+        stream.publish_next()
+
+
 def test_a_slow_reader_skips_prices_and_gets_a_snapshot_when_it_is_back(
     venue: Venue, clock: ManualClock
 ) -> None:
     stream = PublicStream(venue)
     slow, quick = (following(stream, "tickers.BTCUSDT") for _ in range(2))
 
-    def publish() -> tuple[list[str], list[str]]:
+    def published() -> tuple[list[str], list[str]]:
         clock.advance_ms(5_000)
-        list(stream.publish(conflated=True))
+        publish(stream)
         return [m["type"] for m in slow.take()], [m["type"] for m in quick.take()]
 
     slow.behind = True
-    assert publish() == ([], ["delta"])
-    assert publish() == ([], ["delta"])
+    assert published() == ([], ["delta"])
+    assert published() == ([], ["delta"])
     slow.behind = False
-    assert publish() == (["snapshot"], ["delta"])
-    assert publish() == (["delta"], ["delta"])
+    assert published() == (["snapshot"], ["delta"])
+    assert published() == (["delta"], ["delta"])
 
 
 def test_a_slow_reader_still_gets_every_closed_bar_and_trade(
@@ -71,7 +78,7 @@ def test_a_slow_reader_still_gets_every_closed_bar_and_trade(
     slow.behind = True
     clock.advance_ms(150_000)
     venue.advance()
-    list(stream.publish(conflated=True))
+    publish(stream)
 
     messages = slow.take()
 
@@ -93,7 +100,7 @@ def test_all_followers_of_a_topic_share_one_frame(venue: Venue, clock: ManualClo
         stream.on_request(client, {"op": "subscribe", "args": ["tickers.BTCUSDT"]})
     frames.clear()
     clock.advance_ms(5_000)
-    list(stream.publish(conflated=True))
+    publish(stream)
 
     assert len(frames) == 2
     assert len(set(frames)) == 1
@@ -107,7 +114,7 @@ def test_a_request_with_one_bad_topic_follows_none_of_them(
     stream.on_request(client, {"op": "subscribe", "args": ["tickers.BTCUSDT", "tickers.NOSUCH"]})
     assert [message["success"] for message in client.take()] == [False]
     clock.advance_ms(5_000)
-    list(stream.publish(conflated=True))
+    publish(stream)
     assert client.take() == []
 
 
@@ -117,3 +124,35 @@ def test_too_long_a_list_of_topics_is_refused_whole(venue: Venue) -> None:
     stream.on_request(client, {"op": "subscribe", "args": ["tickers.BTCUSDT"] * 2_000})
     assert [message["success"] for message in client.take()] == [False]
     assert client.topics == set()
+
+
+def test_topics_take_turns_and_a_new_one_is_the_last(venue: Venue, clock: ManualClock) -> None:
+    stream = PublicStream(venue)
+    assert stream.topic_count == 0
+    stream.publish_next()  # nobody's turn
+    names = [f"tickers.{symbol}" for symbol in ("BTCUSDT", "ETHUSDT", "SOLUSDT")]
+    client = following(stream, *names)
+    turns = []
+    for _ in range(5):
+        clock.advance_ms(60_000)
+        stream.publish_next()
+        [message] = client.take()
+        turns.append(message["topic"])
+    assert turns == [*names, *names[:2]]
+
+    stream.on_request(client, {"op": "unsubscribe", "args": names[2:]})
+    other = following(stream, "tickers.XRPUSDT")
+    clock.advance_ms(60_000)
+    publish(stream)
+    assert [m["topic"] for m in client.take() if "topic" in m] == names[:2]
+    assert [m["topic"] for m in other.take()] == ["tickers.XRPUSDT"]
+
+
+def test_closed_bars_do_not_wait_for_their_turn(venue: Venue, clock: ManualClock) -> None:
+    stream = PublicStream(venue)
+    client = following(stream, "tickers.BTCUSDT", "kline.1.BTCUSDT", "tickers.ETHUSDT")
+    clock.advance_ms(60_000)
+    stream.publish_closed_bars()
+    [message] = client.take()
+    assert message["topic"] == "kline.1.BTCUSDT"
+    assert message["data"][0]["confirm"]
