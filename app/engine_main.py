@@ -13,11 +13,12 @@ import os
 import signal
 import sqlite3
 import sys
+import threading
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from app.demo_launcher import DemoLaunch
-from app.options import EXIT_ALREADY_RUNNING, EXIT_DATA_DIR, EXIT_OK, Options, StartError
+from app.options import EXIT_ALREADY_RUNNING, EXIT_DATA_DIR, Options, StartError
 from core.storage.durable import write_atomic
 from core.storage.instance_lock import AlreadyRunning, InstanceLock
 
@@ -46,7 +47,10 @@ def _main(options: Options) -> int:
     if options.report is not None:
         check_report(options.report)
     lock = _take(options.data_dir)
-    signal.signal(signal.SIGTERM, _end_early)  # until the event loop listens to it
+    stopping = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):  # until the event loop listens to them
+        # a flag, no exception: one raised in the midst of an import may be swallowed there
+        signal.signal(name, lambda *_: stopping.set())
     demo = DemoLaunch(options) if world == "demo" else None
     try:
         _log_to_file(options.data_dir / "logs" / "engine.log")
@@ -55,7 +59,7 @@ def _main(options: Options) -> int:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         from app.engine_run import run
 
-        return asyncio.run(run(config, options, demo))
+        return asyncio.run(run(config, options, demo, stopping))
     except sqlite3.DatabaseError as fault:
         raise StartError(
             f"the data directory {options.data_dir} cannot be used ({fault}); choose another with "
@@ -67,10 +71,6 @@ def _main(options: Options) -> int:
         if demo is not None:
             demo.stop()
         lock.release()
-
-
-def _end_early(*_: object) -> None:
-    sys.exit(EXIT_OK)
 
 
 def _take(data_dir: Path) -> InstanceLock:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import threading
 import time
 from decimal import Decimal
 from typing import Any
@@ -36,8 +37,14 @@ log = logging.getLogger(__name__)
 SETTLE_TIMEOUT_S = 5.0
 
 
-async def run(config: Config | None, options: Options, launch: DemoLaunch | None) -> int:
-    """The exit code. `config` None is the default one, `launch` None the real world. Raises
+async def run(
+    config: Config | None,
+    options: Options,
+    launch: DemoLaunch | None,
+    stop_was_asked: threading.Event,
+) -> int:
+    """The exit code. `config` None is the default one, `launch` None the real world;
+    `stop_was_asked` is set when a signal came before this loop listened to them. Raises
     StartError when the engine cannot start."""
     config = config or default_config()
     stopping = asyncio.Event()
@@ -46,7 +53,7 @@ async def run(config: Config | None, options: Options, launch: DemoLaunch | None
         with contextlib.suppress(NotImplementedError):  # Windows
             loop.add_signal_handler(name, stopping.set)
     demo = None if launch is None else await asyncio.to_thread(launch.runtime)
-    if stopping.is_set():
+    if stopping.is_set() or stop_was_asked.is_set():
         return EXIT_OK
     engine = build_engine(config, options, demo)
     built_after_s = time.time() - psutil.Process().create_time()
