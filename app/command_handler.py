@@ -9,23 +9,31 @@ from core.bots.bot_spec import BotSpec
 from core.commands import (
     AddBot,
     Attach,
+    CancelDownload,
     CancelOrder,
     ClosePosition,
     Command,
     CommandResult,
     GetCandles,
     KillSwitch,
+    ListSeries,
     PauseBot,
+    PauseDownload,
     RemoveBot,
+    RepairGaps,
     Request,
+    ResumeDownload,
     ResumeTrading,
     StartBot,
+    StartDownload,
     StopBot,
     StopEngine,
     WatchChart,
 )
+from core.download_service import DownloadRefused, DownloadService
 from core.engine import Engine, Refused, series_of
 from core.exchange_port import ExchangeError
+from core.market_data.candle_store import StoreFault
 from core.models.candles import Timeframe
 from core.risk.risk_manager import ResumeRefused
 from core.snapshot_builder import SnapshotBuilder
@@ -33,6 +41,7 @@ from core.snapshots import PROTOCOL_VERSION, Attached
 from strategies import STRATEGIES, strategy_type
 
 Charts = list[tuple[str, Timeframe]]
+_DownloadCommand = StartDownload | PauseDownload | ResumeDownload | CancelDownload | RepairGaps
 
 
 class CommandHandler:
@@ -60,10 +69,13 @@ class CommandHandler:
         try:
             if isinstance(request.command, GetCandles):
                 return await self._candles(request.request_id, request.command), None
+            if isinstance(request.command, ListSeries):
+                series = await self._engine.downloads.stored_series()
+                return CommandResult(request.request_id, ok=True, series=series), None
             if isinstance(request.command, WatchChart):
                 charts = [series_of(*chart) for chart in request.command.charts]
             text = await self._do(request.command)
-        except (Refused, ResumeRefused) as refusal:
+        except (Refused, ResumeRefused, DownloadRefused, StoreFault) as refusal:
             return CommandResult(request.request_id, ok=False, text=str(refusal)), None
         except ExchangeError as fault:
             return CommandResult(request.request_id, ok=False, text=fault.text), None
@@ -103,8 +115,26 @@ class CommandHandler:
                 return engine.resume()
             case StopEngine():
                 return "The engine is stopping. Positions and their stops stay."
-            case Attach() | GetCandles() | WatchChart():
+            case Attach() | GetCandles() | WatchChart() | ListSeries():
                 return ""
+            case _:
+                return await _download(engine.downloads, command)
+
+
+async def _download(downloads: DownloadService, command: _DownloadCommand) -> str:
+    match command:
+        case StartDownload():
+            _, timeframe = series_of("", command.timeframe)
+            return downloads.start(command.symbols, timeframe, command.start_ms, command.exchange)
+        case PauseDownload():
+            return downloads.pause()
+        case ResumeDownload():
+            return downloads.resume()
+        case CancelDownload():
+            return downloads.cancel()
+        case RepairGaps():
+            series = series_of(command.symbol, command.timeframe)
+            return await downloads.repair(*series, command.exchange)
 
 
 def _spec(command: AddBot) -> BotSpec:

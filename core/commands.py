@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from core.snapshots import Attached, CandleBlock, EngineSnapshot, FeedItem
+from core.snapshots import Attached, CandleBlock, EngineSnapshot, FeedItem, SeriesSnapshot
 
 
 class _Command(msgspec.Struct, frozen=True, tag=True):
@@ -95,6 +95,41 @@ class StopEngine(_Command, frozen=True):
     """Ordered shutdown. Positions and their stops stay at the exchange."""
 
 
+class StartDownload(_Command, frozen=True):
+    """Fetch the history of `symbols` from `start_ms` (ms UTC) on: only what is missing, newest
+    first, behind everybody else's requests. Refused while another download runs.
+    `exchange` "" is the first account's."""
+
+    symbols: list[str]
+    timeframe: str
+    start_ms: int
+    exchange: str = ""
+
+
+class PauseDownload(_Command, frozen=True):
+    pass
+
+
+class ResumeDownload(_Command, frozen=True):
+    pass
+
+
+class CancelDownload(_Command, frozen=True):
+    """What has come stays; the same download started again asks only for the rest."""
+
+
+class RepairGaps(_Command, frozen=True):
+    """Ask the exchange for the bars that are missing inside a stored series."""
+
+    symbol: str
+    timeframe: str
+    exchange: str = ""
+
+
+class ListSeries(_Command, frozen=True):
+    """Every series that is stored, also those no bot uses (`CommandResult.series`)."""
+
+
 Command = (
     Attach
     | StartBot
@@ -109,6 +144,12 @@ Command = (
     | GetCandles
     | WatchChart
     | StopEngine
+    | StartDownload
+    | PauseDownload
+    | ResumeDownload
+    | CancelDownload
+    | RepairGaps
+    | ListSeries
 )
 
 
@@ -125,6 +166,7 @@ class CommandResult(msgspec.Struct, frozen=True, tag=True):
     text: str = ""
     block: CandleBlock | None = None
     attached: Attached | None = None
+    series: list[SeriesSnapshot] | None = None
 
 
 class SnapshotMessage(_Command, frozen=True):

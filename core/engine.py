@@ -18,6 +18,7 @@ from core.bots.bot_spec import BotSpec
 from core.bots.unified_bot import UnifiedBot
 from core.chart_service import ChartService
 from core.clock import Clock
+from core.download_service import DownloadService
 from core.event_bus import EventBus
 from core.events import Error, Fill, MarketData, Order, Reject, Severity
 from core.exchange_port import ExchangeError
@@ -49,7 +50,7 @@ class Refused(Exception):
 
 class Engine:
     """Attributes: desks by account, feeds by exchange, charts by exchange, bots by id, records,
-    probe, state, state_text."""
+    downloads, probe, state, state_text."""
 
     def __init__(
         self,
@@ -78,6 +79,13 @@ class Engine:
         self.on_instruments: list[Callable[[], None]] = []
         self.probe = LoopGapProbe(clock)
         self.charts = {name: ChartService(feed) for name, feed in feeds.items()}
+        self.downloads = DownloadService(
+            feeds=feeds,
+            limiters=limiters,
+            supervisor=supervisor,
+            clock=clock,
+            cache_dir=data_dir / "cache",
+        )
         self.state = EngineState.STARTING
         self.state_text = "Starting."
         self.started_s = clock.monotonic_s()

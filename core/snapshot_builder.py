@@ -80,6 +80,7 @@ class SnapshotBuilder:
             data=self._data(),
             machine=self._machine,
             unhandled_exceptions=engine.supervisor.unhandled_exceptions,
+            download=engine.downloads.snapshot(),
         )
 
     def _connection(self, desk: AccountDesk) -> ConnectionState:

@@ -195,6 +195,7 @@ class SeriesSnapshot(msgspec.Struct, frozen=True):
     last_ms: int | None
     gaps: int
     file_bytes: int
+    memory_bytes: int = 0  # 0: on disk only
 
 
 class MachineSnapshot(msgspec.Struct, frozen=True):
@@ -240,6 +241,7 @@ class EngineSnapshot(msgspec.Struct, frozen=True):
     data: DataSnapshot
     machine: MachineSnapshot
     unhandled_exceptions: int = 0
+    download: DownloadSnapshot | None = None  # the last one, from its start on
 
 
 class PositionSnapshot(msgspec.Struct, frozen=True):
@@ -328,3 +330,37 @@ class Attached(msgspec.Struct, frozen=True):
     backlog: list[FeedItem]
     last_seq: int  # the next item of the ordered list has the number after this
     snapshot: EngineSnapshot
+
+
+class DownloadState(enum.StrEnum):
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class SymbolDownload(msgspec.Struct, frozen=True, array_like=True):
+    """One symbol's share of a download, counted in bars that were missing when it began.
+
+    `state` is waiting, loading, done, failed or cancelled; `wanted` is None until somebody has
+    looked; `added` bars came, the rest of `done` does not exist at the exchange.
+    """
+
+    symbol: str
+    state: str
+    wanted: int | None = None
+    done: int = 0
+    added: int = 0
+    text: str = ""  # why it failed
+
+
+class DownloadSnapshot(msgspec.Struct, frozen=True):
+    """The history being fetched. `start_ms`: oldest bar wanted, ms UTC."""
+
+    state: DownloadState
+    state_text: str
+    exchange: str
+    timeframe: str
+    start_ms: int
+    symbols: list[SymbolDownload]
