@@ -129,11 +129,24 @@ def aggregate(bars: Bars, timeframe: Timeframe) -> Bars:
 class BarMarket(abc.ABC):
     """Base of the generated and the replayed market; see `Market` for what methods promise."""
 
-    def __init__(self, identity: str, start_ms: int, instruments: dict[str, Instrument]) -> None:
+    def __init__(
+        self,
+        identity: str,
+        start_ms: int,
+        instruments: dict[str, Instrument],
+        *,
+        noise_name: str | None = None,
+        moved_ms: int = 0,
+    ) -> None:
+        """Two markets with one `noise_name` (default: the identity) and the same bars make the
+        same trades of them, `moved_ms` later each."""
         self.identity = identity
+        self.moved_ms = moved_ms
         self.start_ms = start_ms
         self.instruments = instruments
-        self._keys = {symbol: noise.key_of(identity, symbol) for symbol in instruments}
+        self._keys = {
+            symbol: noise.key_of(noise_name or identity, symbol) for symbol in instruments
+        }
         self._rolled_days: dict[str, _Day] = {}
         self._days: dict[str, _Day] = {}
         self._books: dict[tuple[str, int], tuple[int, list[Level], list[Level]]] = {}
@@ -162,6 +175,10 @@ class BarMarket(abc.ABC):
         block = TickBlock(self.instruments[symbol], *columns)
         first, last = np.searchsorted(block.times_ms, (start_ms, end_ms), side="right")
         return block.part(int(first), int(last))
+
+    def price_range(self, symbol: str, start_ms: int, end_ms: int) -> tuple[int, int] | None:
+        bars = self.bars(symbol, self.base_timeframe(symbol).floor_ms(start_ms), end_ms + 1)
+        return (int(bars.low.min()), int(bars.high.max())) if len(bars.open_ms) else None
 
     def last_tick(self, symbol: str, now_ms: int) -> Tick | None:
         found = self._newest_path(symbol, now_ms)
@@ -197,7 +214,8 @@ class BarMarket(abc.ABC):
         path = self._paths.get(name)
         if path is None:
             duration_ms = self.base_timeframe(symbol).duration_ms
-            path = bar_path(self._keys[symbol], open_ms, duration_ms, bars.at(index))
+            key = noise.key_of(self._keys[symbol], open_ms - self.moved_ms)
+            path = bar_path(key, open_ms, duration_ms, bars.at(index))
             self._paths[name] = path
             if len(self._paths) > _PATHS_KEPT:
                 self._paths.popitem(last=False)
@@ -300,7 +318,7 @@ class BarMarket(abc.ABC):
         self, symbol: str, trade_ms: int, price: int, is_buy: bool, depth: int
     ) -> tuple[list[Level], list[Level]]:
         """Bids and asks after a trade at `price` ticks; a deeper book begins with the shallower."""
-        random_bits = noise.bits(self._keys[symbol], trade_ms, 1 + 2 * depth)
+        random_bits = noise.bits(self._keys[symbol], trade_ms - self.moved_ms, 1 + 2 * depth)
         spread = 1 + int(random_bits[0] & np.uint64(1))
         best_ask = price if is_buy else price + spread
         best_bid = best_ask - spread
@@ -379,7 +397,8 @@ class BarMarket(abc.ABC):
 
     def funding_rate(self, symbol: str, funding_ms: int) -> Decimal:
         """Between -0.01 % and 0.03 %, around the usual 0.01 %."""
-        millionths = noise.key_of(self._keys[symbol], "funding", funding_ms) % 401 - 100
+        key = noise.key_of(self._keys[symbol], "funding", funding_ms - self.moved_ms)
+        millionths = key % 401 - 100
         return Decimal(millionths).scaleb(-6)
 
 

@@ -93,6 +93,10 @@ class LiveMarket:
             np.array([tick.taker_side is Side.BUY for tick in chosen], dtype=np.bool_),
         )
 
+    def price_range(self, symbol: str, start_ms: int, end_ms: int) -> tuple[int, int] | None:
+        prices = self.ticks(symbol, start_ms, end_ms).prices  # which also counts as handed out
+        return (int(prices.min()), int(prices.max())) if len(prices) else None
+
     def last_tick(self, symbol: str, now_ms: int) -> Tick | None:
         """The newest there is; a tick stamped a moment ahead of the clock counts."""
         del now_ms

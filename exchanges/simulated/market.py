@@ -123,6 +123,10 @@ class Market(Protocol):
     def ticks(self, symbol: str, start_ms: int, end_ms: int) -> TickBlock:
         """Trades after `start_ms` up to and including `end_ms`."""
 
+    def price_range(self, symbol: str, start_ms: int, end_ms: int) -> tuple[int, int] | None:
+        """Bounds, in ticks, of all trades after `start_ms` up to and including `end_ms`; they may
+        be wider than the trades. None: there were none."""
+
     def last_tick(self, symbol: str, now_ms: int) -> Tick | None:
         """Newest trade at or before `now_ms`; None when there was none yet."""
 

@@ -45,12 +45,17 @@ class SymbolOrders:
 
     def first_concerned(self, block: TickBlock, start: int) -> int | None:
         """Index, from `start` on, of the first trade that fills or triggers an order."""
-        if self._is_stale:
-            self._find_bounds()
+        falls_to, rises_to = self._bounds()
         prices = block.prices[start:]
-        concerned = (prices <= self._falls_to) | (prices >= self._rises_to)
+        concerned = (prices <= falls_to) | (prices >= rises_to)
         index = int(np.argmax(concerned)) if len(concerned) else 0
         return start + index if len(concerned) and concerned[index] else None
+
+    def are_concerned_between(self, lowest: int, highest: int) -> bool:
+        """Whether trades that reach from `lowest` to `highest` (in ticks) may fill or trigger an
+        order."""
+        falls_to, rises_to = self._bounds()
+        return lowest <= falls_to or highest >= rises_to
 
     def triggered_by(self, price: Decimal) -> list[VenueOrder]:
         """Conditional orders that a trade at `price` sets off, and protection still at work,
@@ -79,6 +84,11 @@ class SymbolOrders:
             (order for order in self._orders.values() if order.side is side and is_resting(order)),
             key=lambda order: (-side.sign * (order.price or Decimal(0)), order.priority),
         )
+
+    def _bounds(self) -> tuple[int, int]:
+        if self._is_stale:
+            self._find_bounds()
+        return self._falls_to, self._rises_to
 
     def _find_bounds(self) -> None:
         falls_to, rises_to = _NEVER_BELOW, _NEVER_ABOVE

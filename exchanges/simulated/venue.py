@@ -18,6 +18,7 @@ from exchanges.simulated.account import Account
 from exchanges.simulated.instruments import EXCHANGE
 from exchanges.simulated.market import Level, Market, OrderBook, Tick, TickBlock
 from exchanges.simulated.matching import Matching
+from exchanges.simulated.quiet import quiet_until
 from exchanges.simulated.settlement import FUNDING_INTERVAL_MS, MARGIN_INTERVAL_MS, settle
 from exchanges.simulated.state import VenueState
 from exchanges.simulated.store import VenueStore
@@ -89,6 +90,10 @@ class Venue:
                 break
             if any(self.market.last_tick(symbol, now_ms) is None for symbol in symbols):
                 break  # live prices that have not come yet: the books wait for them
+            quiet_ms = quiet_until(state, symbols, now_ms)
+            if quiet_ms > state.now_ms:
+                state.now_ms = quiet_ms
+                continue
             minute_ms = (state.now_ms // MARGIN_INTERVAL_MS + 1) * MARGIN_INTERVAL_MS
             self._play(min(minute_ms, now_ms))
             if state.now_ms % MARGIN_INTERVAL_MS == 0:

@@ -8,6 +8,7 @@ import pytest
 
 from core.clock import ManualClock
 from core.models.candles import Ticker, Timeframe
+from core.models.fills import FillKind
 from core.models.orders import OrderType, Side
 from exchanges.simulated.generated_market import GeneratedMarket
 from exchanges.simulated.values import PlaceOrder, Traded
@@ -134,3 +135,64 @@ def test_restored_books_wait_for_the_first_live_price(open_bench, tmp_path):
     after.clock.advance_ms(60_000)
     after.venue.advance()
     assert after.position() == 0
+
+
+def run_all_in(step_ms, leverage):
+    """Everything the margin allows on one long and one short, until the market has had enough."""
+    market = GeneratedMarket(11)
+    clock = ManualClock(market.start_ms)
+    venue = Venue(market=market, clock=clock)
+    account = venue.account("key")
+    for symbol, side in (("BTCUSDT", Side.BUY), ("DOGEUSDT", Side.SELL)):
+        instrument = market.instruments[symbol]
+        account.set_leverage(symbol, leverage)
+        value = account.wallet().available_balance * leverage * Decimal("0.4")
+        quantity = instrument.round_quantity_down(value / venue.ticker(symbol).last_price)
+        account.place_order(
+            PlaceOrder(symbol=symbol, side=side, order_type=OrderType.MARKET, quantity=quantity)
+        )
+    while clock.time_ms() < market.start_ms + 2 * HOURS_MS:
+        clock.advance_ms(step_ms)
+        venue.advance()
+    return account.executions(limit=1000).items
+
+
+@pytest.mark.parametrize("leverage", [Decimal(5), Decimal(50)])
+def test_funding_and_liquidation_come_at_their_moment_however_long_nobody_looked(leverage):
+    often, seldom = run_all_in(30_000, leverage), run_all_in(2 * HOURS_MS, leverage)
+    assert often == seldom
+    assert any(execution.kind is FillKind.FUNDING for execution in often)
+    assert any(execution.is_liquidation for execution in often) == (leverage == 50)
+
+
+def test_months_without_anybody_looking_are_made_up_for_at_once():
+    """By what is looked at, not by a stopwatch: one look at a stretch of hours, not at minutes."""
+
+    class CountingMarket(GeneratedMarket):
+        looks = 0
+
+        def ticks(self, symbol, start_ms, end_ms):
+            self.looks += 1
+            return super().ticks(symbol, start_ms, end_ms)
+
+    market = CountingMarket(11)
+    clock = ManualClock(market.start_ms)
+    venue = Venue(market=market, clock=clock)
+    account = venue.account("key")
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        quantity = market.instruments[symbol].round_quantity_down(
+            Decimal(500) / venue.ticker(symbol).last_price
+        )
+        account.place_order(
+            PlaceOrder(
+                symbol=symbol,
+                side=Side.BUY,
+                order_type=OrderType.MARKET,
+                quantity=quantity,
+                stop_loss=Decimal(1),
+            )
+        )
+    before = market.looks
+    clock.advance_ms(60 * 86_400_000)
+    assert len(account.executions(limit=1000).items) == 2 + 2 * 60 * 3
+    assert market.looks - before < 1_000
