@@ -38,11 +38,10 @@ def bar_path(
     """
     open_, high, low, close, volume = bar
     slots = duration_ms // _TRADE_EVERY_MS
-    bar_key = noise.key_of(key, open_ms)
     if volume < _FEWEST_FOR_A_PATH:
         return _sparse_path(open_ms, slots, bar)
     count = min(slots, volume)
-    random_bits = noise.bits(bar_key, 0, 2 * count + 3)
+    random_bits = noise.bits(key, 0, 2 * count + 3)
     shape_bits, size_bits, choices = (
         random_bits[:count],
         random_bits[count : 2 * count],

@@ -11,6 +11,7 @@ follows volatility and is largest at both ends of the day.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 
 import numpy as np
@@ -23,12 +24,14 @@ from exchanges.simulated.market import Int64s
 
 DEFAULT_START_MS = 1_767_571_200_000  # 2026-01-05 00:00 UTC, a Monday
 
+_IDENTITY = re.compile(r"generated/seed=(?P<seed>-?\d+)/start=(?P<start>\d+)")
 _DAY_MS = 86_400_000
 _MINUTE_MS = 60_000
 _MINUTES = 1440
 _HISTORY_DAYS = 1200
 _DAYS_AT_ONCE = 2048
 _DAYS_KEPT = 400  # blocks of 1440 bars, 70 KB each
+_FIRST_DAY = DEFAULT_START_MS // _DAY_MS - _HISTORY_DAYS
 _REVERSION = 0.993  # of a day's log price kept to the next: prices keep their scale over years
 _DAY_CALM = 0.93  # of a day's log volatility kept to the next
 _DAY_CALM_NOISE = 0.16
@@ -39,21 +42,26 @@ _U_SHAPE = 1.1  # how much more volume at the day's ends than in its middle
 
 
 class GeneratedMarket(BarMarket):
-    """`start_ms` is ms UTC, floored to its day; about three years of history lie before it."""
+    """`start_ms` is ms UTC, a whole minute; about three years of history lie before it.
+
+    A seed's market at another start is the same one, moved: the same prices and trades so long
+    after the start. Attributes: `seed`; `is_moved`: not at `DEFAULT_START_MS`.
+    """
 
     def __init__(self, seed: int, start_ms: int = DEFAULT_START_MS) -> None:
-        self._start_day = start_ms // _DAY_MS
-        start_ms = self._start_day * _DAY_MS
+        own = f"generated/seed={seed}"
         super().__init__(
-            f"generated/seed={seed}/start={start_ms}",
+            f"{own}/start={start_ms}",  # as `of_identity` reads it
             start_ms,
             {character.symbol: character.instrument for character in CHARACTERS},
+            noise_name=f"{own}/start={DEFAULT_START_MS}",
+            moved_ms=start_ms - DEFAULT_START_MS,
         )
-        self._seed = seed
+        self.seed = seed
+        self.is_moved = start_ms != DEFAULT_START_MS
         self._row = {character.symbol: i for i, character in enumerate(CHARACTERS)}
         self._volatility = np.array([c.daily_volatility for c in CHARACTERS])
         self._share = np.array([c.market_share for c in CHARACTERS])
-        self._first_day = self._start_day - _HISTORY_DAYS
         self._log_price = np.zeros((1, len(CHARACTERS)))  # at each day's start, from _first_day
         self._calm = np.zeros(1)  # log volatility of all, likewise
         self._make_days(_HISTORY_DAYS + _DAYS_AT_ONCE)
@@ -61,15 +69,21 @@ class GeneratedMarket(BarMarket):
         self._log_scale = base - self._log_price[_HISTORY_DAYS]
         self._blocks: OrderedDict[tuple[str, int], Bars] = OrderedDict()
 
+    @classmethod
+    def of_identity(cls, identity: str) -> GeneratedMarket | None:
+        """The market that books name as theirs; None when that is not a generated one."""
+        match = _IDENTITY.fullmatch(identity)
+        return cls(int(match["seed"]), int(match["start"])) if match else None
+
     def base_timeframe(self, symbol: str) -> Timeframe:  # noqa: ARG002 - the same for all
         return Timeframe.M1
 
     def history_start_ms(self, symbol: str) -> int:  # noqa: ARG002
-        return self._first_day * _DAY_MS
+        return _FIRST_DAY * _DAY_MS + self.moved_ms
 
     def bars(self, symbol: str, start_ms: int, end_ms: int) -> Bars:
-        first_day = max(start_ms // _DAY_MS, self._first_day)
-        last_day = max((end_ms - 1) // _DAY_MS, first_day)
+        first_day = max((start_ms - self.moved_ms) // _DAY_MS, _FIRST_DAY)
+        last_day = max((end_ms - self.moved_ms - 1) // _DAY_MS, first_day)
         parts = [
             self._day_bars(symbol, day).between(start_ms, end_ms)
             for day in range(first_day, last_day + 1)
@@ -80,12 +94,12 @@ class GeneratedMarket(BarMarket):
         """Continue the slow walk by `count` days, all symbols at once."""
         made = len(self._log_price)
         steps = {
-            name: noise.bell(noise.bits(noise.key_of(self._seed, name), made, count))
+            name: noise.bell(noise.bits(noise.key_of(self.seed, name), made, count))
             for name in ("market", "calm")
         }
         own = np.stack(
             [
-                noise.bell(noise.bits(noise.key_of(self._seed, c.symbol, "day"), made, count))
+                noise.bell(noise.bits(noise.key_of(self.seed, c.symbol, "day"), made, count))
                 for c in CHARACTERS
             ],
             axis=1,
@@ -115,15 +129,15 @@ class GeneratedMarket(BarMarket):
 
     def _make_bars(self, symbol: str, day: int) -> Bars:
         row, minute = self._row[symbol], day * _MINUTES
-        index = day - self._first_day
+        index = day - _FIRST_DAY
         while index + 1 >= len(self._log_price):
             self._make_days(_DAYS_AT_ONCE)
         start, end = self._log_price[index : index + 2, row] + self._log_scale[row]
 
         calm = np.linspace(self._calm[index], self._calm[index + 1], _MINUTES)
         for scale, strength in _CASCADE:
-            shared = noise.smooth(noise.key_of(self._seed, "calm", scale), minute, _MINUTES, scale)
-            own = noise.smooth(noise.key_of(self._seed, symbol, scale), minute, _MINUTES, scale)
+            shared = noise.smooth(noise.key_of(self.seed, "calm", scale), minute, _MINUTES, scale)
+            own = noise.smooth(noise.key_of(self.seed, symbol, scale), minute, _MINUTES, scale)
             calm += strength * (0.7 * shared + 0.7 * own - 0.65 * strength)
         sigma = self._volatility[row] / np.sqrt(_MINUTES) * np.exp(calm)  # of each minute
         share = self._share[row]
@@ -138,7 +152,7 @@ class GeneratedMarket(BarMarket):
 
         instrument = self.instruments[symbol]
         opening = np.concatenate(([start], path[:-1]))
-        random_bits = noise.bits(noise.key_of(self._seed, symbol, "wick"), 3 * minute, 3 * _MINUTES)
+        random_bits = noise.bits(noise.key_of(self.seed, symbol, "wick"), 3 * minute, 3 * _MINUTES)
         first, second, third = random_bits.reshape(3, _MINUTES)
         step = path - opening
         high = opening + _bridge_extreme(step, sigma, noise.uniform(first))
@@ -153,7 +167,7 @@ class GeneratedMarket(BarMarket):
         turnover *= np.exp(calm + 0.5 * noise.bell(third)) * (0.6 + 0.5 * np.abs(moves))
         lots = turnover / np.exp(path) / float(instrument.quantity_step)
         return Bars(
-            np.arange(minute, minute + _MINUTES) * _MINUTE_MS,
+            np.arange(minute, minute + _MINUTES) * _MINUTE_MS + self.moved_ms,
             opens,
             np.maximum(highs, np.maximum(opens, closes)),
             np.minimum(lows, np.minimum(opens, closes)),
@@ -163,9 +177,9 @@ class GeneratedMarket(BarMarket):
 
     def _shocks(self, name: str, minute: int, jumps_per_day: float) -> noise.Floats:
         """Standard moves of a day's minutes; now and then one is four to ten times as large."""
-        moves = noise.bell(noise.bits(noise.key_of(self._seed, name, "move"), minute, _MINUTES))
+        moves = noise.bell(noise.bits(noise.key_of(self.seed, name, "move"), minute, _MINUTES))
         chance = noise.uniform(
-            noise.bits(noise.key_of(self._seed, name, "jump"), minute, _MINUTES)
+            noise.bits(noise.key_of(self.seed, name, "jump"), minute, _MINUTES)
         ) * (_MINUTES / jumps_per_day)
         jumping = chance < 1
         moves[jumping] = np.sign(moves[jumping]) * (4 + 6 * chance[jumping])

@@ -69,10 +69,15 @@ class VenueStore:
 
     @property
     def resume_ms(self) -> int | None:
-        """Market time to set the clock to when these books are opened again: never before
-        anything the exchange has shown. None for new books (use `market.start_ms`)."""
+        """Market time to set the clock to, at the earliest, when these books are opened again:
+        never before anything the exchange has shown. None for new books (use `market.start_ms`)."""
         value = self.fact("resume_ms")
         return None if value is None else int(value)
+
+    @property
+    def market_identity(self) -> str | None:
+        """Of the market that the books belong to; None for new books."""
+        return self.fact("market")
 
     def fact(self, name: str) -> str | None:
         row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
@@ -80,7 +85,7 @@ class VenueStore:
 
     def adopt_market(self, identity: str) -> None:
         """Bind new books to a market. Raises BooksMismatch when they belong to another."""
-        owner = self.fact("market")
+        owner = self.market_identity
         if owner is None:
             self.write(Changes(facts={"market": identity}))
         elif owner != identity:

@@ -94,3 +94,39 @@ def test_volume_is_largest_at_the_ends_of_the_day(market):
     bars = market.bars("BTCUSDT", market.start_ms - 30 * DAY_MS, market.start_ms)
     by_hour = bars.volume.reshape(30, 24, 60).sum(axis=(0, 2))
     assert by_hour[[0, 23]].mean() > 1.5 * by_hour[10:14].mean()
+
+
+def test_at_another_start_a_market_is_the_same_one_moved(market):
+    moved_ms = 200 * DAY_MS + 47 * 900_000
+    moved = GeneratedMarket(7, market.start_ms + moved_ms)
+    assert moved.is_moved
+    assert not market.is_moved
+    assert moved.start_ms == market.start_ms + moved_ms
+    for offset_ms in (-DAY_MS, -1, 0, 123_456, 3 * DAY_MS + 999):
+        now_ms = market.start_ms + offset_ms
+        there_ms = now_ms + moved_ms
+        block, twin = (
+            one.ticks("WIFUSDT", at_ms - 90_000, at_ms)
+            for one, at_ms in ((market, now_ms), (moved, there_ms))
+        )
+        assert (twin.times_ms - moved_ms).tolist() == block.times_ms.tolist()
+        for column in ("prices", "quantities", "is_buy"):
+            assert getattr(twin, column).tolist() == getattr(block, column).tolist()
+        assert (
+            moved.order_book("WIFUSDT", there_ms, 5)[2:]
+            == (market.order_book("WIFUSDT", now_ms, 5)[2:])
+        )
+        assert moved.day_statistics("WIFUSDT", there_ms) == (
+            market.day_statistics("WIFUSDT", now_ms)
+        )
+
+
+@pytest.mark.parametrize(("seed", "start_ms"), [(7, 1_790_000_100_000), (-3, 1_767_571_200_000)])
+def test_an_identity_names_its_market(seed, start_ms):
+    market = GeneratedMarket(seed, start_ms)
+    found = GeneratedMarket.of_identity(market.identity)
+    assert (found.identity, found.seed, found.start_ms) == (market.identity, seed, start_ms)
+
+
+def test_the_identity_of_another_kind_of_market_names_none():
+    assert GeneratedMarket.of_identity("replayed/start=1/BTCUSDT:file.parquet") is None
