@@ -42,14 +42,15 @@ from exchanges.simulated.wire.server import DemoServer
 log = logging.getLogger(__name__)
 
 DEFAULT_SEED = 1
+_START_STEP_MS = 900_000  # a new market begins with a whole 15m bar before it
 _HOST = "127.0.0.1"
 
 
 class DemoExchangeOptions(msgspec.Struct, frozen=True):
     """Options of the `demo-exchange` subcommand.
 
-    `port` 0 is any free one, `for_seconds` real seconds. `seed` None: the generated market's
-    default, or the start of the replayed files.
+    `port` 0 is any free one, `for_seconds` real seconds. `seed` None: the books' own market, else
+    one that begins today, or the start of the replayed files.
     """
 
     data_dir: Path
@@ -106,11 +107,12 @@ def _unwritable(data_dir: Path, error: OSError) -> StartError:
     return StartError(f"Cannot write to {data_dir}: {error.strerror}.", EXIT_DATA_DIR)
 
 
-def _build_market(options: DemoExchangeOptions) -> tuple[Market, dict[str, str]]:
+def _build_market(
+    options: DemoExchangeOptions, store: VenueStore, unix_ms: int
+) -> tuple[Market, dict[str, str]]:
     """The market and, for a replay, the file behind each symbol."""
     if options.candles_dir is None:
-        seed = DEFAULT_SEED if options.seed is None else options.seed
-        return GeneratedMarket(seed), {}
+        return _generated_market(options.seed, store.market_identity, unix_ms), {}
     try:
         market = ReplayedMarket(options.candles_dir, options.seed)
     except (OSError, ValueError) as error:
@@ -118,6 +120,28 @@ def _build_market(options: DemoExchangeOptions) -> tuple[Market, dict[str, str]]
     for note in market.notes:
         log.info("%s", note)
     return market, market.sources
+
+
+def _generated_market(seed: int | None, owner: str | None, unix_ms: int) -> GeneratedMarket:
+    """The market that the books belong to, unless the seed says otherwise. A new one with a seed
+    is the same every time; without a seed it begins today, as a trader expects."""
+    kept = None if owner is None else GeneratedMarket.of_identity(owner)
+    if kept is not None and seed in (None, kept.seed):
+        return kept
+    if seed is not None:
+        return GeneratedMarket(seed)
+    return GeneratedMarket(DEFAULT_SEED, unix_ms // _START_STEP_MS * _START_STEP_MS)
+
+
+def _market_time_ms(
+    market: Market, store: VenueStore, options: DemoExchangeOptions, unix_ms: int
+) -> int:
+    """Where market time goes on: where it stopped, but a market of today that runs at the speed
+    of life has gone on meanwhile. It never goes back."""
+    stopped_ms = market.start_ms if store.resume_ms is None else store.resume_ms
+    if isinstance(market, GeneratedMarket) and market.is_moved and options.speed == 1:
+        return max(stopped_ms, unix_ms)
+    return stopped_ms
 
 
 def _keys(data_dir: Path) -> _Keys:
@@ -134,14 +158,14 @@ def _keys(data_dir: Path) -> _Keys:
 async def _run(options: DemoExchangeOptions) -> int:
     stop = asyncio.Event()
     _on_termination(asyncio.get_running_loop(), stop.set)
-    market, sources = _build_market(options)
     try:
         keys = _keys(options.data_dir)
         store = VenueStore(options.data_dir / "storage" / "demo_exchange.sqlite")
     except OSError as error:
         raise _unwritable(options.data_dir, error) from None
-    market_anchor_ms = market.start_ms if store.resume_ms is None else store.resume_ms
     unix_anchor_ms = time.time_ns() // 1_000_000
+    market, sources = _build_market(options, store, unix_anchor_ms)
+    market_anchor_ms = _market_time_ms(market, store, options, unix_anchor_ms)
     clock = ScaledClock(
         market_anchor_ms=market_anchor_ms, unix_anchor_ms=unix_anchor_ms, rate=options.speed
     )
@@ -154,6 +178,7 @@ async def _run(options: DemoExchangeOptions) -> int:
             f"{error} Use the same --seed or --candles, or a new --data-dir."
         ) from None
     try:
+        venue.advance()  # what happened while it was off, before anybody asks
         server = DemoServer(venue, keys={keys.api_key: keys.api_secret})
         await _listen(server, options.port)
         gc.collect()

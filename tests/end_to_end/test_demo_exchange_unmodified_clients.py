@@ -24,6 +24,7 @@ import pytest
 
 from app.demo_runtime import read_runtime, runtime_path
 from app.options import EXIT_ALREADY_RUNNING, EXIT_DATA_DIR, EXIT_PORT_TAKEN, EXIT_USAGE
+from exchanges.simulated.generated_market import DEFAULT_START_MS
 
 pytestmark = [
     pytest.mark.end_to_end,
@@ -295,6 +296,37 @@ def test_after_a_kill_the_same_key_finds_market_time_where_it_was(tmp_path: Path
         moved_ms = second.announced["market_anchor_ms"] - first.announced["market_anchor_ms"]
         assert moved_ms >= 900 * 1_500
         assert moved_ms <= 900 * (ran_ms + 2_500)
+        stop(second)
+
+
+def test_without_a_seed_the_market_begins_today_and_goes_on_at_the_speed_of_life(
+    tmp_path: Path,
+) -> None:
+    with started(tmp_path, speed=900.0) as quick:
+        start_ms = quick.announced["market_anchor_ms"]
+        assert start_ms % 900_000 == 0
+        assert 0 <= quick.announced["unix_anchor_ms"] - start_ms < 900_000
+        stop(quick)
+    with started(tmp_path / "other") as slow:
+        assert slow.announced["market_anchor_ms"] == slow.announced["unix_anchor_ms"]
+        slow.process.kill()
+        slow.process.communicate()
+    with started(tmp_path / "other") as again:
+        ahead_ms = again.announced["market_anchor_ms"] - again.announced["unix_anchor_ms"]
+        assert 0 <= ahead_ms <= 2_000  # a kill may leave it two seconds ahead, never behind
+        stop(again)
+
+
+def test_a_seeds_market_keeps_its_date_and_its_books_are_found_without_naming_it(
+    tmp_path: Path,
+) -> None:
+    with started(tmp_path, seed=7) as first:
+        assert first.announced["market_anchor_ms"] == DEFAULT_START_MS
+        stop(first)
+    with started(tmp_path) as second:
+        ran_ms = second.announced["unix_anchor_ms"] - first.announced["unix_anchor_ms"]
+        moved_ms = second.announced["market_anchor_ms"] - DEFAULT_START_MS
+        assert 0 < moved_ms <= ran_ms + 100
         stop(second)
 
 
