@@ -18,12 +18,13 @@ from core.events import Error, MarketData, Severity
 from core.exchange_port import ExchangeError, MarketDataPort, StreamKind, StreamState
 from core.market_data.bot_data_manager import AppendOutcome, BotDataManager
 from core.market_data.shared_data_manager import SharedDataManager
-from core.models.candles import CandleUpdate, Ticker, Timeframe
+from core.models.candles import Candle, CandleUpdate, Ticker, Timeframe
 from core.supervision import Supervisor
 
 log = logging.getLogger(__name__)
 SAVE_INTERVAL_S = 60  # hot rows are durable already; this only moves them into Parquet
 MONITOR_INTERVAL_S = 300  # spec T3: a backfill every 300 s, whatever the stream says
+RETRY_FIRST_S, RETRY_MOST_S = 1.0, 60.0
 LATENCY_SAMPLES = 50_000
 _Series = tuple[str, Timeframe]
 
@@ -63,7 +64,8 @@ class MarketFeed:
         self._clock = clock
         self._managers: dict[_Series, BotDataManager] = {}
         self._streamed: set[_Series] = set()
-        self._repairing: dict[_Series, CandleUpdate | None] = {}
+        self._told_ms: dict[_Series, int] = {}  # open time of the newest closed bar announced
+        self._repairing: set[_Series] = set()
         self._was_connected = False
 
     async def follow(self, symbol: str, timeframe: Timeframe) -> BotDataManager:
@@ -73,6 +75,7 @@ class MarketFeed:
         if series not in self._managers:
             await manager.load_historical(self.port.fetch_candles)
             self._managers[series] = manager
+            self._told_ms[series] = manager.newest.open_time_ms if manager.newest else -1
             # A bar that closes before the stream begins is a hole that the next one reveals.
             self.stream(symbol, timeframe)
         return manager
@@ -91,7 +94,7 @@ class MarketFeed:
         while True:
             await asyncio.sleep(MONITOR_INTERVAL_S)
             for series in list(self._managers):
-                await self._fill(series)
+                self._repair(series)
 
     async def save_regularly(self) -> None:
         """Merge new candles into their Parquet files, for ever, beside the loop."""
@@ -122,22 +125,17 @@ class MarketFeed:
             self.forming[series] = update
             return
         manager = self._managers.get(series)
-        if manager is None:
-            self._announce(update, latency_ms)
+        if manager is not None and not self._store(update):
             return
-        outcome = self.data.append_candle_batch({update.symbol: update.candle}, update.timeframe)
-        if outcome[update.symbol] is AppendOutcome.REFUSED:
-            self._report(
-                f"{update.symbol} {update.timeframe}: the exchange sent a bar that "
-                "cannot be true; it was not stored",
-                Severity.WARNING,
-            )
-        if outcome[update.symbol] is not AppendOutcome.NEW:
+        told_ms = self._told_ms.get(series)
+        open_ms = update.candle.open_time_ms
+        if told_ms is not None and open_ms <= told_ms:
             return  # each closed bar is announced once
-        if series in self._repairing or manager.gaps():
-            self._repair(series, update)
+        is_next = told_ms is None or open_ms == update.timeframe.next_open_ms(told_ms)
+        if is_next and series not in self._repairing and not (manager and manager.gaps()):
+            self._tell(series, [update.candle], latency_ms)
         else:
-            self._announce(update, latency_ms)
+            self._repair(series)
 
     def on_stream_state(self, kind: StreamKind, state: StreamState, detail: str) -> None:
         if kind is not StreamKind.PUBLIC:
@@ -146,8 +144,8 @@ class MarketFeed:
         if state is StreamState.CONNECTED:
             if self._was_connected:
                 self.reconnects += 1
-                for series in list(self._managers):
-                    self._repair(series, None)
+                for series in list(self._told_ms):
+                    self._repair(series)
             self._was_connected = True
         elif state is StreamState.DISCONNECTED and self._was_connected:
             self._report(f"market data lost: {detail}", Severity.WARNING)
@@ -156,44 +154,78 @@ class MarketFeed:
         self.last_message_s = self._clock.monotonic_s()
         self.latencies_ms.append(latency_ms)
 
-    def _announce(self, update: CandleUpdate, latency_ms: float) -> None:
-        for listener in self.on_closed_candle:
-            listener(update)
-        if not self.is_stored(update.symbol, update.timeframe):
-            return
-        self.candles_closed += 1
-        if self.first_candle_s is None:
-            self.first_candle_s = self._clock.monotonic_s()
-        self.bus.publish(
-            MarketData(self.port.exchange, update.symbol, candle=update, latency_ms=latency_ms)
-        )
-
-    def _repair(self, series: _Series, announce: CandleUpdate | None) -> None:
-        """Fill holes, then announce the newest bar that closed meanwhile."""
-        running = series in self._repairing
-        self._repairing[series] = announce or self._repairing.get(series)
-        if not running:
-            self._supervisor.spawn(f"backfill {series[0]} {series[1]}", self._repair_then(series))
-
-    async def _repair_then(self, series: _Series) -> None:
-        try:
-            await self._fill(series)
-        finally:
-            waiting = self._repairing.pop(series)
-        if waiting is not None:
-            self._announce(waiting, 0.0)
-
-    async def _fill(self, series: _Series) -> None:
-        try:
-            added = await self._managers[series].backfill(self.port.fetch_candles)
-        except ExchangeError as fault:
+    def _store(self, update: CandleUpdate) -> bool:
+        """False for a bar that is not believed."""
+        outcomes = self.data.append_candle_batch({update.symbol: update.candle}, update.timeframe)
+        outcome = outcomes[update.symbol]
+        if outcome is AppendOutcome.REFUSED:
             self._report(
-                f"{series[0]} {series[1]}: missing candles could not be fetched yet: {fault.text}",
+                f"{update.symbol} {update.timeframe}: the exchange sent a bar that "
+                "cannot be true; it was not stored",
                 Severity.WARNING,
             )
-            return
+        return outcome not in (AppendOutcome.REFUSED, AppendOutcome.STALE)
+
+    def _tell(self, series: _Series, bars: list[Candle], latency_ms: float) -> None:
+        """Charts get every bar, strategies the newest: what an older one called for is past."""
+        symbol, timeframe = series
+        for bar in bars:
+            self._told_ms[series] = bar.open_time_ms
+            update = CandleUpdate(
+                self.port.exchange, symbol, timeframe, bar, True, self._clock.time_ms()
+            )
+            for listener in self.on_closed_candle:
+                listener(update)
+            if series not in self._managers:
+                continue
+            self.candles_closed += 1
+            if self.first_candle_s is None:
+                self.first_candle_s = self._clock.monotonic_s()
+            if bar is bars[-1]:
+                self.bus.publish(
+                    MarketData(self.port.exchange, symbol, candle=update, latency_ms=latency_ms)
+                )
+
+    def _repair(self, series: _Series) -> None:
+        """Fill what is missing, then tell the bars that nobody has heard of yet."""
+        if series not in self._repairing:
+            self._repairing.add(series)
+            self._supervisor.spawn(f"backfill {series[0]} {series[1]}", self._repair_now(series))
+
+    async def _repair_now(self, series: _Series) -> None:
+        """Asks for as long as it takes: until then no signal is computed across the hole."""
+        delay_s = RETRY_FIRST_S
+        try:
+            while True:
+                try:
+                    bars = await self._untold(series)
+                    break
+                except ExchangeError as fault:
+                    if delay_s == RETRY_FIRST_S:
+                        self._report(
+                            f"{series[0]} {series[1]}: missing candles could not be fetched yet: "
+                            f"{fault.text}",
+                            Severity.WARNING,
+                        )
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, RETRY_MOST_S)
+        finally:
+            self._repairing.discard(series)
+        self._tell(series, bars, 0.0)
+
+    async def _untold(self, series: _Series) -> list[Candle]:
+        """Every closed bar after the last one told, oldest first. Raises ExchangeError."""
+        symbol, timeframe = series
+        manager = self._managers.get(series)
+        if manager is None:
+            return await self.port.fetch_candles(
+                symbol, timeframe, start_ms=self._told_ms[series] + 1
+            )
+        added = await manager.backfill(self.port.fetch_candles)
         self.backfills += 1
         self.candles_filled += added
+        # On the loop, though it is a read: a bar that comes now has to be in it or after it.
+        return self.data.store.read(manager.key, start_ms=self._told_ms[series] + 1)
 
     def _report(self, text: str, severity: Severity) -> None:
         self.bus.publish(

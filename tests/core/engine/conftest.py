@@ -74,6 +74,7 @@ class World:
     engine: Engine
     exchange: SimulatedExchange
     bot = staticmethod(bot_spec)
+    bots = BOTS
 
     def __init__(self, data_dir: Path, *, seed: int = 1) -> None:
         loop = asyncio.get_running_loop()
