@@ -4,76 +4,41 @@ A candle is written to the hot file in a synced transaction (0.5 ms, whatever th
 history). From time to time a merge moves hot rows to the series' Parquet file. A reader sees
 both as one series, the hot row winning.
 
-A merge may be killed at any point. For each series it (1) reads the hot rows and the file,
-(2) notes the checksum the new file will have, (3) replaces the file atomically, (4) deletes the
-hot rows it has moved and the old checksum, in one transaction. Up to (4) the hot rows are still
-there and the next merge repeats the work; rows written meanwhile have higher ids and stay. A
-file is opened only if its checksum was noted: one damaged by the disk is put aside, never
-parsed and never overwritten.
+A merge may be cut off at any point, by a kill or by the power. For each series it (1) reads the
+hot rows and the file, (2) notes the checksums the new file will have, (3) replaces the file
+atomically, (4) deletes the hot rows it has moved, then the old note. Up to (4) the hot rows are
+still there and the next merge repeats the work; a row replaced meanwhile is not the one that
+was read, and stays. A file is believed only if it is what a note says: one damaged by the disk
+is put aside, never parsed and never overwritten, and its range is remembered as lost, to be
+fetched again.
 """
 
 from __future__ import annotations
 
 import logging
-import sqlite3
+import os
 import threading
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from io import FileIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from core.market_data import cold_file
-from core.market_data.columns import Columns, columns_from_candles
+from core.market_data.columns import Columns
+from core.market_data.hot_file import MAX_MS, ColdNote, EmptyBars, HotFile, HotRow, store_faults
+from core.market_data.hot_file import StoreFault as StoreFault  # noqa: PLC0414 (the store's own error)
 from core.market_data.integrity import Range
 from core.models.candles import Candle, SeriesKey
-from core.storage.database import open_database, transaction
-from core.storage.durable import sync_folder, write_atomic
+from core.storage.disk import DISK, Disk
+from core.storage.durable import write_atomic
 from core.storage.instance_lock import AlreadyRunning, InstanceLock
 
 log = logging.getLogger(__name__)
-
-# A checkpoint copies the log into the database file and syncs it: milliseconds. Merges do it;
-# an append does only if nothing was merged for very long (pages of 4 KiB: 64 MiB).
-_CHECKPOINT_PAGES = 16_384
-
-# `id` never comes back (AUTOINCREMENT) and a replaced row gets a new one: so a merge can tell the
-# rows it has read from those written since.
-_MAX_INTEGER = (1 << 63) - 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS candle (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    series TEXT NOT NULL,
-    open_time_ms INTEGER NOT NULL,
-    open TEXT NOT NULL,
-    high TEXT NOT NULL,
-    low TEXT NOT NULL,
-    close TEXT NOT NULL,
-    volume TEXT NOT NULL,
-    UNIQUE (series, open_time_ms)
-);
-CREATE TABLE IF NOT EXISTS cold_file (
-    series TEXT NOT NULL,
-    crc32 INTEGER NOT NULL,
-    rows INTEGER NOT NULL,
-    first_ms INTEGER NOT NULL,
-    last_ms INTEGER NOT NULL,
-    PRIMARY KEY (series, crc32)
-);
-CREATE TABLE IF NOT EXISTS empty_range (
-    series TEXT NOT NULL,
-    first_ms INTEGER NOT NULL,
-    last_ms INTEGER NOT NULL,
-    PRIMARY KEY (series, first_ms)
-);
-"""
-
-
-class StoreFault(OSError):
-    """The disk or the file refused; what was stored before is unharmed. One sentence."""
 
 
 class SeriesInfo(NamedTuple):
@@ -91,36 +56,20 @@ class SeriesInfo(NamedTuple):
 class CandleStore:
     """Every candle series of one cache directory. Thread safe; several processes may share it."""
 
-    def __init__(self, cache_dir: Path) -> None:
+    def __init__(self, cache_dir: Path, *, disk: Disk = DISK) -> None:
         """Raises StoreFault."""
         self._folder = cache_dir
+        self._disk = disk
         self._merge_lock = threading.RLock()
         self._is_exclusive = False  # guarded by the lock above
         self._directory_lock = InstanceLock(cache_dir / "merge.lock")
-        self._write_lock = threading.Lock()
-        self._read_lock = threading.Lock()
-        with _store_faults("open"):
-            path = cache_dir / "hot.sqlite"
-            self._writer = _open_or_put_aside(path)
-            # A second connection: in WAL mode a reader neither waits for a writer nor stops it.
-            self._reader = open_database(path)
-            self._reader.execute("PRAGMA query_only=ON")
+        self._hot = HotFile(cache_dir / "hot.sqlite", disk)
+
+    # --- candles -----------------------------------------------------------------------------
 
     def append(self, rows: Iterable[tuple[SeriesKey, Candle]]) -> None:
         """Insert or replace, in one transaction; durable on return. Raises StoreFault."""
-        records = [
-            (key.file_stem, c.open_time_ms, *(str(getattr(c, n)) for n in cold_file.VALUE_NAMES))
-            for key, c in rows
-        ]
-        if not records:
-            return
-        with _store_faults("write"), self._write_lock, transaction(self._writer):
-            self._writer.executemany(
-                "INSERT OR REPLACE INTO candle"
-                " (series, open_time_ms, open, high, low, close, volume)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                records,
-            )
+        self._hot.put((key.file_stem, _hot_row(candle)) for key, candle in rows)
 
     def read(
         self,
@@ -132,11 +81,12 @@ class CandleStore:
     ) -> list[Candle]:
         """Exact candles, oldest first: open times in `start_ms`..`end_ms` (inclusive), of these
         the newest `last`. Never blocks a writer. Raises StoreFault."""
-        hot, cold = self._read_parts(key, start_ms, end_ms, last)
+        hot, cold = self._read_parts(key.file_stem, start_ms, end_ms, last)
+        newer = [_candle(row) for row in hot]
         if cold is None:
-            return hot
+            return newer
         candles = {c.open_time_ms: c for c in cold_file.candles_from_table(cold)}
-        candles.update((c.open_time_ms, c) for c in hot)
+        candles.update((c.open_time_ms, c) for c in newer)
         ordered = [candles[time_ms] for time_ms in sorted(candles)]
         return ordered if last is None else ordered[len(ordered) - min(last, len(ordered)) :]
 
@@ -149,161 +99,172 @@ class CandleStore:
         last: int | None = None,
     ) -> Columns:
         """As `read`, as floats and much faster."""
-        hot, cold = self._read_parts(key, start_ms, end_ms, last)
-        columns = columns_from_candles(hot)
-        if cold is not None:
-            columns = cold_file.columns_from_table(cold).updated_by(columns)
-        return columns if last is None else columns.select(slice(max(0, columns.rows - last), None))
+        return _united(*self._read_parts(key.file_stem, start_ms, end_ms, last), last)
 
-    def mark_empty(self, key: SeriesKey, ranges: Iterable[Range]) -> None:
-        """Remember that the exchange has no bar there, so that it is not asked again.
-        Raises StoreFault."""
-        records = [(key.file_stem, first_ms, last_ms) for first_ms, last_ms in ranges]
-        with _store_faults("write"), self._write_lock, transaction(self._writer):
-            self._writer.executemany("INSERT OR REPLACE INTO empty_range VALUES (?, ?, ?)", records)
-
-    def empty_ranges(self, key: SeriesKey) -> list[Range]:
-        """What `mark_empty` was told, oldest first. Raises StoreFault."""
-        sql = "SELECT first_ms, last_ms FROM empty_range WHERE series = ? ORDER BY first_ms"
-        return self._query(sql, (key.file_stem,))
+    def read_tail(self, key: SeriesKey, rows: int) -> tuple[Columns, Candle | None]:
+        """The newest `rows` candles, and the newest of them exactly. Raises StoreFault."""
+        hot, cold = self._read_parts(key.file_stem, None, None, rows)
+        newest = _candle(hot[-1]) if hot else None
+        if cold is not None and len(cold):
+            [last] = cold_file.candles_from_table(cold.slice(len(cold) - 1))
+            if newest is None or last.open_time_ms > newest.open_time_ms:
+                newest = last
+        return _united(hot, cold, rows), newest
 
     def info(self, key: SeriesKey) -> SeriesInfo:
         """Rows, range and file size, without reading candles. Raises StoreFault."""
         stem = key.file_stem
-        with _store_faults("read"):
-            path = self._path(stem)
-            file_bytes = path.stat().st_size if path.exists() else 0
-        cold = self._query(
-            "SELECT rows, first_ms, last_ms FROM cold_file WHERE series = ? LIMIT 1", (stem,)
+        with store_faults("read"):
+            try:
+                file_bytes = self._path(stem).stat().st_size
+            except FileNotFoundError:
+                file_bytes = 0
+        notes = self._hot.notes(stem) if file_bytes else []
+        _, rows, first_ms, last_ms = notes[0] if notes else ColdNote(b"", 0, MAX_MS, -MAX_MS)
+        newer, hot_first_ms, hot_last_ms = self._hot.extent(stem, last_ms)
+        times = [first_ms, last_ms] if rows else []
+        times += [t for t in (hot_first_ms, hot_last_ms) if t is not None]
+        return SeriesInfo(
+            rows + newer, min(times, default=None), max(times, default=None), file_bytes
         )
-        rows, first_ms, last_ms = cold[0] if cold and file_bytes else (0, None, None)
-        newer = "SELECT count(*) FROM candle WHERE series = ? AND open_time_ms > ?"
-        rows += self._query(newer, (stem, -1 if last_ms is None else last_ms))[0][0]
-        range_of = "SELECT min(open_time_ms), max(open_time_ms) FROM candle WHERE series = ?"
-        ends = [t for t in (*self._query(range_of, (stem,))[0], first_ms, last_ms) if t is not None]
-        return SeriesInfo(rows, min(ends, default=None), max(ends, default=None), file_bytes)
 
-    def merge(self) -> int:
-        """Move every hot row to its cold file; returns the number of series moved, 0 when
-        another process is at it. Slow (disk): call it in a thread.
-        Raises StoreFault; whatever could not be moved stays in the hot file."""
+    # --- bars that are not there -------------------------------------------------------------
+
+    def mark_empty(
+        self, key: SeriesKey, ranges: Iterable[Range], *, checked_ms: int = MAX_MS
+    ) -> None:
+        """Remember that the exchange, asked at market time `checked_ms`, has no bars there.
+        Raises StoreFault."""
+        self._hot.mark_empty(key.file_stem, ranges, checked_ms)
+
+    def unmark_empty(self, key: SeriesKey, ranges: Iterable[Range]) -> None:
+        """These bars exist after all. Raises StoreFault."""
+        self._hot.unmark_empty(key.file_stem, ranges)
+
+    def empty_bars(
+        self, key: SeriesKey, first_ms: int = -MAX_MS, last_ms: int = MAX_MS
+    ) -> list[EmptyBars]:
+        """What `mark_empty` was told of that range, oldest first. Raises StoreFault."""
+        return self._hot.empty_bars(key.file_stem, first_ms, last_ms)
+
+    def empty_ranges(self, key: SeriesKey) -> list[Range]:
+        """All of them, as ranges. Raises StoreFault."""
+        return [(first_ms, last_ms) for first_ms, last_ms, _ in self.empty_bars(key)]
+
+    def lost_history(self, key: SeriesKey) -> Range | None:
+        """What a damaged file held and nobody has fetched again yet. Raises StoreFault."""
+        return self._hot.lost(key.file_stem)
+
+    def set_lost_history(self, key: SeriesKey, lost: Range | None) -> None:
+        """What is still to be fetched; None when all is there again. Raises StoreFault."""
+        self._hot.set_lost(key.file_stem, lost)
+
+    # --- merging -----------------------------------------------------------------------------
+
+    def merge(self, *, min_rows: int = 1) -> int:
+        """Move the hot rows of every series that has at least `min_rows` to its cold file;
+        returns the number of series moved, 0 when another process is at it. A file is written
+        anew as a whole, so a merge for each candle would wear the disk. Slow (disk): call it in
+        a thread. Raises StoreFault; whatever could not be moved stays in the hot file."""
         with self._exclusive() as is_ours:
             if not is_ours:
                 return 0
-            for leftover in self._folder.glob(".*.parquet.*.tmp"):  # of a merge that was killed
-                leftover.unlink(missing_ok=True)
-            stems = [stem for (stem,) in self._query("SELECT DISTINCT series FROM candle", ())]
+            for leftover in self._folder.glob(".*.parquet.*.tmp"):  # of a merge that was cut off
+                with store_faults("write"):
+                    self._disk.remove(leftover)
+            stems = [stem for stem, rows in self._hot.counts().items() if rows >= min_rows]
             for stem in stems:
                 self._merge_series(stem)
-            with _store_faults("write"), self._read_lock:
-                self._reader.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self._hot.checkpoint()
             return len(stems)
 
     def close(self) -> None:
         """Close the files; nothing is lost without it. Raises StoreFault."""
-        with _store_faults("close"), self._merge_lock, self._write_lock, self._read_lock:
-            self._reader.close()
-            self._writer.close()
+        with self._merge_lock:
+            self._hot.close()
 
     def _merge_series(self, stem: str) -> None:
-        newest_id = self._query("SELECT max(id) FROM candle WHERE series = ?", (stem,))[0][0]
-        table = cold_file.table_from_candles(self._hot_candles(stem, None, None, None, newest_id))
+        hot = self._hot.candles(stem)
+        if not hot:
+            return  # all of them damaged: they stay where they are, and out of every answer
+        self._disk.reach("merge: hot rows read")
+        table = cold_file.table_from_candles([_candle(row) for row in hot])
         old = self._cold_table(stem, None, None, None)
         if old is not None:
             table = cold_file.updated_table(old, table)
-        with _store_faults("write"):
-            new_content = cold_file.encode(table)
-            times = cold_file.timestamps(table)
-            note = (stem, zlib.crc32(new_content), len(times), int(times[0]), int(times[-1]))
-            with self._write_lock, transaction(self._writer):
-                self._writer.execute("INSERT OR REPLACE INTO cold_file VALUES (?,?,?,?,?)", note)
-            write_atomic(self._path(stem), new_content)
-            with self._write_lock, transaction(self._writer):
-                self._writer.execute(
-                    "DELETE FROM candle WHERE series = ? AND id <= ?", (stem, newest_id)
-                )
-                self._writer.execute(
-                    "DELETE FROM cold_file WHERE series = ? AND crc32 != ?", note[:2]
-                )
+        new_content = cold_file.encode(table)
+        times = cold_file.timestamps(table)
+        checks = cold_file.checks_of(new_content)
+        self._hot.add_note(stem, ColdNote(checks, len(times), int(times[0]), int(times[-1])))
+        self._disk.reach("merge: noted")
+        with store_faults("write"):
+            write_atomic(self._path(stem), new_content, disk=self._disk)
+        self._disk.reach("merge: file replaced")
+        self._hot.drop(stem, hot)
+        self._disk.reach("merge: hot rows gone")
+        self._hot.keep_note(stem, checks)
+        self._disk.reach("merge: done")
 
     def _read_parts(
-        self, key: SeriesKey, start_ms: int | None, end_ms: int | None, last: int | None
-    ) -> tuple[list[Candle], pa.Table | None]:
+        self, stem: str, start_ms: int | None, end_ms: int | None, last: int | None
+    ) -> tuple[list[HotRow], pa.Table | None]:
         # Hot before cold: a row that a merge moves in between is then seen twice, not missed.
-        stem = key.file_stem
-        hot = self._hot_candles(stem, start_ms, end_ms, last)
+        hot = self._hot.candles(stem, start_ms=start_ms, end_ms=end_ms, last=last)
         return hot, self._cold_table(stem, start_ms, end_ms, last)
-
-    def _hot_candles(
-        self,
-        stem: str,
-        start_ms: int | None,
-        end_ms: int | None,
-        last: int | None,
-        newest_id: int | None = None,
-    ) -> list[Candle]:
-        rows = self._query(
-            "SELECT open_time_ms, open, high, low, close, volume FROM candle"
-            " WHERE series = ? AND open_time_ms BETWEEN ? AND ? AND id <= ?"
-            " ORDER BY open_time_ms DESC LIMIT ?",
-            (
-                stem,
-                -_MAX_INTEGER if start_ms is None else start_ms,
-                _MAX_INTEGER if end_ms is None else end_ms,
-                _MAX_INTEGER if newest_id is None else newest_id,
-                -1 if last is None else last,
-            ),
-        )
-        return [Candle(row[0], *map(Decimal, row[1:])) for row in reversed(rows)]
 
     def _cold_table(
         self, stem: str, start_ms: int | None, end_ms: int | None, last: int | None
     ) -> pa.Table | None:
-        """The cold file's rows if its checksum is one we noted; None if there is no file.
+        """The cold file's rows if it is what a note says; None if there is no file.
 
-        A merge may replace file and note between our two looks at them: so only the same wrong
-        bytes twice in a row are damage.
+        A merge may replace file and note between our looks at them: so only a file that is
+        wrong twice, itself and its notes unchanged, is damaged.
         """
-        wrong_crc32: int | None = None
-        while (content := self._content(stem)) is not None:
-            crc32 = zlib.crc32(content)
-            noted = self._query("SELECT crc32 FROM cold_file WHERE series = ?", (stem,))
-            if not noted or (crc32,) in noted:  # without a note it was copied in by hand
+        wrong: object = None
+        while True:
+            with store_faults("read"):
                 try:
-                    return cold_file.decode(content, start_ms=start_ms, end_ms=end_ms, last=last)
-                except (OSError, pa.ArrowException):
-                    wrong_crc32 = crc32
-            if crc32 == wrong_crc32:
-                self._put_aside(stem, crc32)
+                    file = FileIO(self._path(stem))
+                except FileNotFoundError:
+                    return None
+                with file:
+                    status = os.fstat(file.fileno())
+                    notes = self._hot.notes(stem)
+                    # Without a note it was copied in by hand.
+                    known: list[bytes | None] = [note.checks for note in notes]
+                    for checks in known or [None]:
+                        try:
+                            return cold_file.read(
+                                file, checks, start_ms=start_ms, end_ms=end_ms, last=last
+                            )
+                        except cold_file.Damaged:
+                            continue
+            seen = (status.st_ino, status.st_mtime_ns, status.st_size, notes)
+            if seen == wrong:
+                self._put_aside(stem, seen)
                 return None
-            wrong_crc32 = crc32
-        return None
+            wrong = seen
 
-    def _put_aside(self, stem: str, crc32: int) -> None:
-        with self._exclusive() as is_ours, _store_faults("write"):
-            content = self._content(stem)
-            if not is_ours or content is None or zlib.crc32(content) != crc32:
+    def _put_aside(self, stem: str, seen: object) -> None:
+        path = self._path(stem)
+        with self._exclusive() as is_ours, store_faults("write"):
+            if not is_ours or not path.exists():
                 return  # another process is about to replace it, or has
-            aside = self._path(stem).with_suffix(f".parquet.damaged-{crc32:08x}")
-            self._path(stem).replace(aside)
-            sync_folder(self._folder)
-            with self._write_lock, transaction(self._writer):
-                self._writer.execute("DELETE FROM cold_file WHERE series = ?", (stem,))
-        log.error("%s is damaged and was put aside as %s.", self._path(stem), aside.name)
-
-    def _content(self, stem: str) -> bytes | None:
-        with _store_faults("read"):
-            try:
-                return self._path(stem).read_bytes()
-            except FileNotFoundError:
-                return None
+            status, notes = path.stat(), self._hot.notes(stem)
+            if (status.st_ino, status.st_mtime_ns, status.st_size, notes) != seen:
+                return
+            number = len(list(self._folder.glob(f"{path.name}.damaged-*")))
+            aside = path.with_name(f"{path.name}.damaged-{number}")
+            if notes:
+                first_ms = min(note.first_ms for note in notes)
+                self._hot.set_lost(stem, (first_ms, max(note.last_ms for note in notes)))
+            self._disk.rename(path, aside)
+            self._disk.sync_folder(self._folder)
+            self._hot.keep_note(stem, None)
+        log.error("%s is damaged and was put aside as %s.", path, aside.name)
 
     def _path(self, stem: str) -> Path:
         return self._folder / f"{stem}.parquet"
-
-    def _query(self, sql: str, parameters: tuple[object, ...]) -> list[Any]:
-        with _store_faults("read"), self._read_lock:
-            return self._reader.execute(sql, parameters).fetchall()
 
     @contextmanager
     def _exclusive(self) -> Iterator[bool]:
@@ -313,7 +274,7 @@ class CandleStore:
                 yield True
                 return
             try:
-                with _store_faults("lock"):
+                with store_faults("lock"):
                     self._directory_lock.acquire()
             except AlreadyRunning:
                 yield False
@@ -326,35 +287,26 @@ class CandleStore:
                 self._directory_lock.release()
 
 
-def _open_or_put_aside(path: Path) -> sqlite3.Connection:
-    """A hot file that is no database any more is kept for inspection and begun anew: the
-    exchange still has its candles, and a workstation that does not start has none."""
-    try:
-        return _open(path)
-    except sqlite3.OperationalError:
-        raise  # locked, full, no permission: nothing is wrong with the content
-    except sqlite3.DatabaseError as fault:
-        number = len(list(path.parent.glob(f"{path.name}.damaged-*")))
-        for suffix in ("", "-wal", "-shm"):
-            file = path.with_name(path.name + suffix)
-            if file.exists():
-                file.replace(path.with_name(f"{path.name}.damaged-{number}{suffix}"))
-        log.error("%s is damaged (%s) and was put aside; candles are fetched again.", path, fault)
-        return _open(path)
+def _hot_row(candle: Candle) -> HotRow:
+    return (
+        candle.open_time_ms,
+        str(candle.open),
+        str(candle.high),
+        str(candle.low),
+        str(candle.close),
+        str(candle.volume),
+    )
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    connection = open_database(path)
-    connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
-    connection.executescript(_SCHEMA)
-    return connection
+def _candle(row: HotRow) -> Candle:
+    return Candle(row[0], *map(Decimal, row[1:]))
 
 
-@contextmanager
-def _store_faults(action: str) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as fault:
-        if isinstance(fault, StoreFault):
-            raise
-        raise StoreFault(f"The candle store cannot {action}: {fault}.") from fault
+def _united(hot: list[HotRow], cold: pa.Table | None, last: int | None) -> Columns:
+    columns = Columns(
+        np.array([row[0] for row in hot], dtype=np.int64),
+        *(np.array([float(row[place]) for row in hot]) for place in range(1, 6)),
+    )
+    if cold is not None:
+        columns = cold_file.columns_from_table(cold).updated_by(columns)
+    return columns if last is None else columns.select(slice(max(0, columns.rows - last), None))

@@ -4,15 +4,22 @@ Columns: `timestamp` (int64, ms UTC, bar open) and open, high, low, close, volum
 which are scaled integers underneath. Their steps from bar to bar are small, so delta packing
 shrinks them to a third of what zstd makes of floats, and zstd on top gains nothing. Each column
 has the scale its values need; it widens when the tick gets finer.
+
+A file is read in blocks (each row group, and the footer) and each block's checksum is compared
+before pyarrow sees the block: a damaged file can crash the parser, or give wrong prices.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import struct
+import zlib
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any
+from io import FileIO
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -26,6 +33,20 @@ _MAX_DIGITS = 38
 _EXACT_IN_FLOAT = 1 << 53
 # Reading a tail touches one or two groups; each costs a few hundred bytes in the footer.
 _ROW_GROUP_ROWS = 8192
+
+_CHECK = struct.Struct("<QI")  # end of the block in the file, CRC-32 of its bytes
+
+
+class Damaged(Exception):
+    """The file is not the one that its checks describe, or no candle file at all."""
+
+
+class _Part(NamedTuple):
+    """Which rows are wanted; see `read`."""
+
+    start_ms: int | None
+    end_ms: int | None
+    last: int | None
 
 
 def table_from_candles(candles: Sequence[Candle]) -> pa.Table:
@@ -82,33 +103,93 @@ def encode(table: pa.Table) -> bytes:
     return content
 
 
-def decode(
-    content: bytes,
+def checks_of(content: bytes) -> bytes:
+    """End and checksum of every block of what `encode` made."""
+    metadata = pq.read_metadata(pa.BufferReader(content))
+    checks = b""
+    start = 0
+    for group in range(metadata.num_row_groups + 1):
+        is_footer = group == metadata.num_row_groups
+        end = len(content) if is_footer else _end_of(metadata.row_group(group))
+        checks += _CHECK.pack(end, zlib.crc32(content[start:end]))
+        start = end
+    return checks
+
+
+def read(
+    file: FileIO,
+    checks: bytes | None,
     *,
     start_ms: int | None = None,
     end_ms: int | None = None,
     last: int | None = None,
 ) -> pa.Table:
     """Rows with timestamps in `start_ms`..`end_ms` (inclusive), of these the newest `last`; only
-    the row groups that hold them are unpacked. Raises OSError, pa.ArrowException when the
-    content is no such file."""
-    file = pq.ParquetFile(pa.BufferReader(content))
-    schema = file.schema_arrow
+    the blocks that hold them are read. Raises Damaged when one of these is not what `checks`
+    say (None: nothing is known), or when the content is no candle file; OSError."""
+    part = _Part(start_ms, end_ms, last)
+    if checks is None:
+        file.seek(0)
+        return _decoded(np.frombuffer(file.read(), dtype=np.uint8), part)
+    blocks = list(_CHECK.iter_unpack(checks))
+    content = np.zeros(blocks[-1][0], dtype=np.uint8)  # what is never filled costs no memory
+    view = content.data
+
+    def fill(block: int) -> None:
+        start = blocks[block - 1][0] if block > 0 else 0
+        end, crc32 = blocks[block]
+        target = view[start:end]
+        file.seek(start)
+        if file.readinto(target) != len(target) or zlib.crc32(target) != crc32:
+            raise Damaged(f"block {block} has changed")
+
+    fill(len(blocks) - 1)
+    return _decoded(content, part, fill)
+
+
+def _decoded(
+    content: npt.NDArray[np.uint8], part: _Part, fill: Callable[[int], None] | None = None
+) -> pa.Table:
+    try:
+        file = pq.ParquetFile(pa.BufferReader(content))
+        _check_schema(file.schema_arrow)
+        wanted = _wanted_groups(file.metadata, part)
+        if fill is not None:
+            for group in wanted:
+                fill(group)
+        table = file.read_row_groups(wanted)
+    except (pa.ArrowException, OSError) as fault:
+        raise Damaged(str(fault)) from fault
+    times = timestamps(table)
+    if not (times[1:] > times[:-1]).all():
+        raise Damaged("timestamps do not increase")
+    start = 0 if part.start_ms is None else int(np.searchsorted(times, part.start_ms))
+    stop = len(times)
+    if part.end_ms is not None:
+        stop = int(np.searchsorted(times, part.end_ms, side="right"))
+    if part.last is not None:
+        start = max(start, stop - part.last)
+    return table.slice(start, max(0, stop - start))
+
+
+def _check_schema(schema: pa.Schema) -> None:
     if (
         schema.names != ["timestamp", *VALUE_NAMES]
         or schema.field("timestamp").type != pa.int64()
         or not all(pa.types.is_decimal128(schema.field(name).type) for name in VALUE_NAMES)
     ):
-        raise pa.ArrowInvalid(f"not a candle file: {schema.names}")
-    table = file.read_row_groups(_wanted_groups(file.metadata, start_ms, end_ms, last))
-    times = timestamps(table)
-    if not (times[1:] > times[:-1]).all():
-        raise pa.ArrowInvalid("not a candle file: timestamps do not increase")
-    start = 0 if start_ms is None else int(np.searchsorted(times, start_ms))
-    stop = len(times) if end_ms is None else int(np.searchsorted(times, end_ms, side="right"))
-    if last is not None:
-        start = max(start, stop - last)
-    return table.slice(start, max(0, stop - start))
+        raise Damaged(f"not a candle file: {schema.names}")
+
+
+def _end_of(row_group: Any) -> int:
+    ends: list[int] = []
+    for position in range(row_group.num_columns):
+        column = row_group.column(position)
+        start = column.data_page_offset
+        if column.dictionary_page_offset is not None:
+            start = min(start, column.dictionary_page_offset)
+        ends.append(start + column.total_compressed_size)
+    return max(ends)
 
 
 def timestamps(table: pa.Table) -> IntArray:
@@ -127,9 +208,8 @@ def columns_from_table(table: pa.Table) -> Columns:
     return Columns(timestamps(table).copy(), *(_floats(table[name]) for name in VALUE_NAMES))
 
 
-def _wanted_groups(
-    metadata: Any, start_ms: int | None, end_ms: int | None, last: int | None
-) -> list[int]:
+def _wanted_groups(metadata: Any, part: _Part) -> list[int]:
+    start_ms, end_ms, last = part
     wanted: list[int] = []
     certain_rows = 0  # rows of the wanted groups that `end_ms` cannot cut off
     for group in reversed(range(metadata.num_row_groups)):

@@ -72,7 +72,7 @@ point = sys.argv[2]
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
-def dying_write(path, data):
+def dying_write(path, data, *, disk):
     if point == "noted":
         die()
     if point == "half written":
@@ -85,9 +85,9 @@ def dying_write(path, data):
 candle_store.write_atomic = dying_write
 store = candle_store.CandleStore(Path(sys.argv[1]))
 if point == "deleting":
-    store._writer.create_function("die", 0, die)
-    store._writer.execute(
-        "CREATE TEMP TRIGGER die AFTER DELETE ON candle BEGIN SELECT die(); END"
+    store._hot._writer.create_function("die", 0, die)
+    store._hot._writer.execute(
+        "CREATE TEMP TRIGGER die AFTER DELETE ON hot_candle BEGIN SELECT die(); END"
     )
 store.merge()
 """
