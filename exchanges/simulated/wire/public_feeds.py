@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from core.models.candles import Candle, Timeframe
+from exchanges.simulated.bar_stream import BarStream
 from exchanges.simulated.market import Level, TickBlock
 from exchanges.simulated.venue import Venue
 from exchanges.simulated.wire.messages import (
@@ -26,7 +27,6 @@ from exchanges.simulated.wire.words import TIMEFRAMES, text
 _BOOK_DEPTHS = {"1": 1, "50": 50, "200": 200, "1000": 1000}
 _TRADES_A_FRAME = 1024  # as Bybit bounds a publicTrade message
 _QUIET_BOOK_MS = 3_000  # level 1 is repeated with the same `u` after so much quiet
-_MOST_BARS = 1_000
 
 encode = msgspec.json.encode
 
@@ -55,57 +55,27 @@ class KlineFeed:
         self._symbol = symbol
         self._interval = interval
         self._timeframe: Timeframe = TIMEFRAMES[interval]
-        self._open_ms = self._timeframe.floor_ms(venue.time_ms())  # oldest bar not yet confirmed
-        self._shown: Candle | None = None
+        self._bars = BarStream(venue, symbol, self._timeframe)
 
     def snapshot(self) -> list[Frame]:
-        now_ms = self._venue.time_ms()
-        forming = self._forming(now_ms)
-        return [self._frame(forming, now_ms, is_closed=False)] if forming else []
+        start_ms = self._timeframe.floor_ms(self._venue.time_ms())
+        bars = self._venue.candles(self._symbol, self._timeframe, start_ms=start_ms, limit=1)
+        return [self._frame(bar, is_closed=False) for bar in bars]
 
     def changes(self, *, conflated: bool) -> list[Frame]:
+        forming = self._bars.forming() if conflated else None
+        closed = self._bars.closed()
+        frames = [self._frame(bar, is_closed=True) for bar in closed]
+        if forming is not None and forming.open_time_ms not in {bar.open_time_ms for bar in closed}:
+            frames.append(self._frame(forming, is_closed=False))  # it has not closed meanwhile
+        return frames
+
+    def _frame(self, bar: Candle, *, is_closed: bool) -> Frame:
         now_ms = self._venue.time_ms()
-        frames = []
-        if now_ms >= self._timeframe.next_open_ms(self._open_ms):
-            frames = self._closed(now_ms)
-        if conflated:
-            forming = self._forming(now_ms)
-            if forming is not None and forming != self._shown:
-                self._shown = forming
-                frames.append(self._frame(forming, now_ms, is_closed=False))
-        return frames
-
-    def _closed(self, now_ms: int) -> list[Frame]:
-        """Confirmed bars from the oldest unconfirmed one on; a bar without trades is not one."""
-        forming_open_ms = self._timeframe.floor_ms(now_ms)
-        frames = []
-        while self._open_ms < forming_open_ms:
-            # A page at most, from the old end: the market gives the newest bars of a range.
-            end_ms = min(
-                forming_open_ms - 1, self._open_ms + self._timeframe.duration_ms * (_MOST_BARS - 1)
-            )
-            bars = self._venue.candles(
-                self._symbol,
-                self._timeframe,
-                start_ms=self._open_ms,
-                end_ms=end_ms,
-                limit=_MOST_BARS,
-            )
-            frames += [self._frame(bar, now_ms, is_closed=True) for bar in bars]
-            self._open_ms = self._timeframe.next_open_ms(end_ms)
-        return frames
-
-    def _forming(self, now_ms: int) -> Candle | None:
-        bars = self._venue.candles(
-            self._symbol, self._timeframe, start_ms=self._timeframe.floor_ms(now_ms), limit=1
-        )
-        return bars[-1] if bars else None
-
-    def _frame(self, bar: Candle, now_ms: int, *, is_closed: bool) -> Frame:
         message = {
             "topic": self._topic,
             "type": "snapshot",
-            "ts": self._venue.time_ms(),
+            "ts": now_ms,
             "data": [
                 {
                     "start": bar.open_time_ms,

@@ -169,3 +169,19 @@ def test_a_frame_is_stamped_when_it_is_made(market: GeneratedMarket, name: str) 
     [message] = decoded(feed.changes(conflated=True))
     assert message["ts"] == clock.time_ms() - 1
     venue.close()
+
+
+def test_a_new_bar_is_not_shown_before_the_old_one_has_closed(market: GeneratedMarket) -> None:
+    """The clock passes the minute between looking for closed bars and for the forming one."""
+    clock = _RunningClock(market.start_ms + _MINUTE_MS - 10)
+    venue = Venue(market=market, clock=clock)
+    feed = open_feed(venue, "kline.1.BTCUSDT")
+    assert feed is not None
+    shown = [
+        (bar["start"], bar["confirm"])
+        for _ in range(20)
+        for bar in bars(feed.changes(conflated=True))
+    ]
+    closing = shown.index((market.start_ms, True))
+    assert {start_ms for start_ms, _ in shown[:closing]} <= {market.start_ms}
+    venue.close()
