@@ -10,6 +10,7 @@ import importlib.metadata
 import os
 import shutil
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ import requests
 from app.bootstrap import Obstacle, check_machine, check_qt_libraries
 from app.config import Config, default_config, load_config
 from app.demo_runtime import read_runtime
+from app.keys import read_key
 from app.options import EXIT_FAULT, EXIT_OK, Options, StartError
 from core.snapshots import AccountMode
 from core.storage.instance_lock import AlreadyRunning, InstanceLock
@@ -66,8 +68,9 @@ def examine(options: Options) -> Iterator[Finding]:
         ("python", _python),
         ("libraries", _libraries),
         ("screen", _screen),
-        ("data", lambda: _data_dir(options.data_dir)),
+        ("data", lambda: _data_dir(options.data_dir, config.world)),
         ("keyring", lambda: _keyring(config)),
+        ("key", lambda: _keys(config, options.data_dir)),
         ("exchange", lambda: _exchanges(config, options.data_dir)),
     ]
     for subject, check in checks:
@@ -99,53 +102,84 @@ def _screen() -> Iterator[Finding]:
         yield Finding("note", "screen", str(obstacle))
 
 
-def _data_dir(data_dir: Path) -> Iterator[Finding]:
+def _data_dir(data_dir: Path, world: str) -> Iterator[Finding]:
     existing = data_dir
     while not existing.exists():
         existing = existing.parent
-    if not os.access(existing, os.W_OK):
-        yield Finding("fault", "data", f"{existing} cannot be written; choose another --data-dir")
+    try:  # a look at permissions says nothing to the superuser, nor on a read-only disk
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as fault:
+        text = f"{existing} cannot be written ({fault.strerror}); choose another --data-dir"
+        yield Finding("fault", "data", text)
         return
     usage = shutil.disk_usage(existing)
     free_gb, used = usage.free / 1024**3, usage.used / usage.total
     word = "fault" if free_gb < 0.5 else "note" if used > 0.8 else "ok"
     remedy = "; free some space" if word != "ok" else ""
     yield Finding(word, "disk", f"{free_gb:.1f} GB free at {data_dir}, {used:.0%} used{remedy}")
-    if data_dir.exists():
-        lock = InstanceLock(data_dir / "run" / "engine.lock")
-        try:
-            lock.acquire()
-            lock.release()
-            yield Finding("ok", "engine", "none runs on this data directory")
-        except AlreadyRunning as other:
-            yield Finding("ok", "engine", f"process {other.pid} runs on this data directory")
+    if not data_dir.exists():
+        return
+    stamp = data_dir / "storage" / "world.txt"
+    if stamp.exists() and (found := stamp.read_text(encoding="utf-8")) != world:
+        text = f"{data_dir} holds a {found} world, this is a {world} one; choose another --data-dir"
+        yield Finding("fault", "data", text)
+    lock = InstanceLock(data_dir / "run" / "engine.lock")
+    try:
+        lock.acquire()
+        lock.release()
+        yield Finding("ok", "engine", "none runs on this data directory")
+    except AlreadyRunning as other:
+        yield Finding("ok", "engine", f"process {other.pid} runs on this data directory")
 
 
 def _keyring(config: Config) -> Iterator[Finding]:
-    """A locked key ring can hang for ever, so it is asked in a thread with a deadline."""
-    answer: list[str] = []
-
-    def ask() -> None:
+    def backend_name() -> str:
         backend = keyring.get_keyring()
         usable = not isinstance(backend, keyring.backends.fail.Keyring)
-        answer.append(type(backend).__module__ if usable else "")
+        return type(backend).__module__ if usable else ""
 
-    thread = threading.Thread(target=ask, daemon=True)
+    answer = _in_time(backend_name)
+    if answer:
+        yield Finding("ok", "keyring", f"the system's key ring answers ({answer})")
+        return
+    needed = any((account.key or "").startswith("keyring:") for account in config.accounts)
+    what = "does not answer" if answer is None else "is not there"
+    text = f"the system's key ring {what}; keep keys as vault:NAME or env:NAME instead"
+    yield Finding("fault" if needed else "note", "keyring", text)
+
+
+def _keys(config: Config, data_dir: Path) -> Iterator[Finding]:
+    """Every key that the accounts refer to can be read; what it is, is not said."""
+
+    def problem(reference: str) -> str:
+        try:
+            read_key(reference, data_dir / "storage" / "vault.json")
+        except StartError as fault:
+            return fault.text
+        return ""
+
+    for reference in dict.fromkeys(account.key for account in config.accounts if account.key):
+        text = _in_time(lambda reference=reference: problem(reference))  # type: ignore[misc]
+        if text is None:
+            yield Finding("fault", "key", f"{reference}: the key ring does not answer")
+        else:
+            yield Finding("fault" if text else "ok", "key", text or f"{reference} can be read")
+
+
+def _in_time(ask: Callable[[], str]) -> str | None:
+    """The answer, None where none came in time: a locked key ring can hang for ever."""
+    answer: list[str] = []
+    thread = threading.Thread(target=lambda: answer.append(ask()), daemon=True)
     thread.start()
     thread.join(KEYRING_TIMEOUT_S)
-    needed = any((account.key or "").startswith("keyring:") for account in config.accounts)
-    if answer and answer[0]:
-        yield Finding("ok", "keyring", f"the system's key ring answers ({answer[0]})")
-    else:
-        what = "is not there" if answer else "does not answer"
-        text = f"the system's key ring {what}; keep keys as vault:NAME or env:NAME instead"
-        yield Finding("fault" if needed else "note", "keyring", text)
+    return answer[0] if answer else None
 
 
 def _exchanges(config: Config, data_dir: Path) -> Iterator[Finding]:
     for account in config.accounts:
         if account.mode is AccountMode.DEMO:
-            runtime = read_runtime(data_dir)
+            runtime = read_runtime(data_dir) if data_dir.is_dir() else None
             if runtime is None:
                 yield Finding("ok", "exchange", "the demo exchange starts with the workstation")
                 continue
