@@ -20,6 +20,7 @@ COMMANDS = {
     "demo-exchange": "only the demo exchange, for your own scripts",
     "doctor": "check this machine and say what to do",
     "keys": "store an API key: keys set keyring:NAME (or vault:NAME)",
+    "data": "candles: import, export, verify, download, compact, info",
     "bench": "measure: bench startup",
     "test": "style, types, contracts and tests",
 }
@@ -46,7 +47,7 @@ def main(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     command, words = _command(arguments)
-    if command in ("test", "bench"):
+    if command in ("test", "bench", "data"):
         return _tool(command, words)
     parsed = _parser(command).parse_args(words)
     options = _options(parsed)
@@ -78,6 +79,10 @@ def _tool(command: str, words: list[str]) -> int:
         from app.check import main as check
 
         return check(words)
+    if command == "data":
+        from app.data.command_line import main as data
+
+        return data(words)
     from app.bench import main as bench
 
     return bench(words)

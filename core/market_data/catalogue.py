@@ -10,7 +10,7 @@ from core.market_data.integrity import Range, missing_ranges
 from core.models.candles import SeriesKey, Timeframe
 from core.snapshots import SeriesSnapshot
 
-_STEM = re.compile(r"(?P<exchange>[a-z]+)_(?P<symbol>[a-z0-9]+)_(?P<timeframe>[0-9a-z]+)")
+_STEM = re.compile(r"(?P<exchange>[a-z0-9]+)_(?P<symbol>[a-z0-9]+)_(?P<timeframe>[0-9a-z]+)")
 
 
 def stored_keys(cache_dir: Path) -> list[SeriesKey]:
