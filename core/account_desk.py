@@ -241,7 +241,9 @@ class AccountDesk:
         return self.capital.snapshot().total - balance.wallet_balance
 
     async def prepare(self, symbol: str) -> None:
-        """Set the leverage once before the first order. Raises ExchangeError."""
+        """Set the leverage once before the first order, and follow the price. Raises
+        ExchangeError."""
+        self._feed.port.subscribe_tickers([symbol])
         if symbol not in self._leverage_set:
             await self.port.set_leverage(symbol, self._leverage)
             self._leverage_set.add(symbol)

@@ -21,8 +21,9 @@ from core.clock import Clock
 from core.download_service import DownloadService
 from core.event_bus import EventBus
 from core.events import Error, Fill, MarketData, Order, Reject, Severity
-from core.exchange_port import ExchangeError
+from core.exchange_port import ExchangeError, RequestRejected
 from core.limits.api_rate_limiter import MultiExchangeRateLimiter
+from core.market_data.candle_store import StoreFault
 from core.market_feed import MarketFeed
 from core.metrics import LoopGapProbe
 from core.models.candles import CandleUpdate, Timeframe
@@ -41,6 +42,7 @@ from core.supervision import Supervisor
 from core.trade_log import RoundTrip
 
 CLOSE_TIMEOUT_S = 10.0
+RETRY_FIRST_S, RETRY_MOST_S = 1.0, 60.0
 RECALLED_ORDERS, RECALLED_FILLS = 200, 500
 
 
@@ -75,6 +77,7 @@ class Engine:
         self.limiters = limiters
         self.data_dir = data_dir
         self.bots: dict[str, UnifiedBot] = {}
+        self._external: set[tuple[str, str]] = set()  # accounts' symbols that wait for the trader
         self.records = RecordFeed(clock)
         self.on_instruments: list[Callable[[], None]] = []
         self.probe = LoopGapProbe(clock)
@@ -132,7 +135,7 @@ class Engine:
                     bot_id=spec.bot_id,
                 )
             elif was_running or autostart or (spec.autostart and not is_live):
-                self.supervisor.spawn(spec.bot_id, self._start_bot(self.bots[spec.bot_id]))
+                self.supervisor.spawn(spec.bot_id, self._bring_up(self.bots[spec.bot_id]))
         self.state, self.state_text = EngineState.RUNNING, "Running."
 
     async def stop(self) -> None:
@@ -159,14 +162,22 @@ class Engine:
             raise Refused(f"{bot_id} trades real money: it starts only after you confirm.")
         if not desk.is_ready:
             raise Refused(f"{desk.name} is not ready: {desk.state_text}")
-        await self._start_bot(bot)
-        if bot.state is BotState.ERROR:
-            raise Refused(bot.state_text)
+        try:
+            await bot.start()
+        except (ExchangeError, StoreFault):
+            raise Refused(bot.state_text) from None
+        if bot.state is BotState.STOPPED:
+            raise Refused(f"{bot_id} was stopped while it was starting.")
+        self._external.discard((desk.name, bot.spec.symbol))  # the trader has seen it
+        self.registry.set_running(bot_id, True)
         return f"{bot_id} is running."
 
     def pause_bot(self, bot_id: str) -> str:
+        """It is not started by itself after a restart: who paused it has to say so."""
         bot = self._bot(bot_id)
         bot.pause()
+        if bot.state is BotState.PAUSED:
+            self.registry.set_running(bot_id, False)
         return bot.state_text
 
     async def stop_bot(self, bot_id: str, *, close_position: bool) -> str:
@@ -246,10 +257,14 @@ class Engine:
                 self.registry.set_running(bot.spec.bot_id, False)
 
     def pause_external(self, account: str, symbol: str, text: str) -> None:
-        """Something on `symbol` that no bot explains: its bots pause, the trader is told."""
-        for bot in self.bots.values():
-            if (bot.spec.account, bot.spec.symbol) == (account, symbol):
-                bot.pause()
+        """Something on `symbol` that no bot explains: its bot pauses, also one that comes up later
+        or after a restart, until the trader starts it; the trader is told."""
+        self._external.add((account, symbol))
+        bot_id = self.owner_of(account, symbol)
+        if bot_id:
+            self.registry.set_running(bot_id, False)
+        if bot_id in self.bots:
+            self.bots[bot_id].pause()
         self._notice("danger", "External", text, symbol=symbol)
 
     def owner_of(self, account: str, symbol: str) -> str:
@@ -295,19 +310,32 @@ class Engine:
             feed=self._feed_of(desk),
             bus=desk.bus,
             clock=self.clock,
+            prepare=desk.prepare,
             may_enter=lambda: desk.is_ready,
             has_position=lambda symbol: self._has_position(desk, symbol),
         )
 
-    async def _start_bot(self, bot: UnifiedBot) -> None:
-        desk = self.desks[bot.spec.account]
-        try:
-            await desk.prepare(bot.spec.symbol)
-        except ExchangeError as fault:
-            raise Refused(f"The leverage could not be set: {fault.text}") from None
-        self._feed_of(desk).port.subscribe_tickers([bot.spec.symbol])
-        await bot.start()
-        self.registry.set_running(bot.spec.bot_id, bot.state is BotState.RUNNING)
+    async def _bring_up(self, bot: UnifiedBot) -> None:
+        """Start a bot that nobody stands beside: an exchange that does not answer is asked
+        again, until somebody stops the bot."""
+        bot_id, delay_s = bot.spec.bot_id, RETRY_FIRST_S
+        while True:
+            try:
+                await bot.start()
+                break
+            except (ExchangeError, StoreFault) as fault:
+                if delay_s == RETRY_FIRST_S:
+                    self._notice("danger", "Bot not running", bot.state_text, bot_id=bot_id)
+                if isinstance(fault, RequestRejected):
+                    return
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, RETRY_MOST_S)
+            if bot.state is not BotState.ERROR or self.bots.get(bot_id) is not bot:
+                return
+        if bot.state is BotState.RUNNING:
+            self.registry.set_running(bot_id, True)
+            if (bot.spec.account, bot.spec.symbol) in self._external:
+                bot.pause()
 
     def _bot(self, bot_id: str) -> UnifiedBot:
         if bot_id not in self.bots:

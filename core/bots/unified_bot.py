@@ -7,7 +7,7 @@ them to work.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
 import pandas as pd
@@ -18,6 +18,7 @@ from core.event_bus import EventBus
 from core.events import Heartbeat, MarketData, Signal
 from core.exchange_port import ExchangeError
 from core.market_data.bot_data_manager import BotDataManager
+from core.market_data.candle_store import StoreFault
 from core.market_feed import MarketFeed
 from core.snapshots import BotState
 from core.strategy import Strategy
@@ -34,11 +35,13 @@ class UnifiedBot:
         feed: MarketFeed,
         bus: EventBus,
         clock: Clock,
+        prepare: Callable[[str], Awaitable[None]],
         may_enter: Callable[[], bool],
         has_position: Callable[[str], bool],
     ) -> None:
-        """`may_enter()`: the account is reconciled and heard. While it is not, and while the bot
-        is paused, a signal may still end the position that `has_position(symbol)` tells of."""
+        """`prepare(symbol)` readies the account and may raise ExchangeError. `may_enter()`: the
+        account is reconciled and heard. While it is not, and while the bot is paused, a signal may
+        still end the position that `has_position(symbol)` tells of."""
         self.spec = spec
         self.state = BotState.STOPPED
         self.state_text = "Stopped."
@@ -50,13 +53,14 @@ class UnifiedBot:
         self._feed = feed
         self._bus = bus
         self._clock = clock
+        self._prepare = prepare
         self._may_enter = may_enter
         self._has_position = has_position
         self._data: BotDataManager | None = None
 
     async def start(self) -> None:
-        """History, backfill, stream; RUNNING when the strategy has what it needs. An exchange
-        that does not answer leaves the bot in ERROR with the reason; starting again retries."""
+        """Account, history, backfill, stream; RUNNING when the strategy has what it needs.
+        Raises ExchangeError, StoreFault: then it is in ERROR, and may be started again."""
         if self.state in (BotState.RUNNING, BotState.STARTING):
             return
         if self.state is BotState.PAUSED:
@@ -64,10 +68,12 @@ class UnifiedBot:
             return
         self._enter(BotState.STARTING, f"Loading history of {self.spec.symbol}.")
         try:
+            await self._prepare(self.spec.symbol)
             self._data = await self._feed.follow(self.spec.symbol, self.spec.timeframe)
-        except ExchangeError as fault:
-            self._enter(BotState.ERROR, f"History could not be loaded: {fault.text}")
-            return
+        except (ExchangeError, StoreFault) as fault:
+            if not self._was_stopped():
+                self._enter(BotState.ERROR, f"It could not be started: {fault}")
+            raise
         if self._was_stopped():
             return
         self._bus.subscribe(MarketData, self._on_market_data, part=self.spec.bot_id)

@@ -10,7 +10,6 @@ import pytest
 from core.exchange_port import StreamKind
 from core.models.fills import FillKind
 from core.models.orders import OrderStatus
-from core.snapshots import BotState
 from exchanges.simulated.values import Executed
 
 
@@ -112,14 +111,3 @@ async def test_an_ordered_stop_is_found_again_too(world):
     await asyncio.sleep(20)
     await revive(world)
     await world.audit()
-
-
-async def test_a_bot_that_was_stopped_stays_stopped(world):
-    await world.start()
-    await world.running()
-    await world.engine.stop_bot("ethusdt-15m", close_position=False)
-    await world.crash()
-    await world.start([], autostart=False)
-    await world.hours(0.2)
-    states = {bot_id: bot.state for bot_id, bot in world.engine.bots.items()}
-    assert states == {"btcusdt-15m": BotState.RUNNING, "ethusdt-15m": BotState.STOPPED}

@@ -42,17 +42,6 @@ def assert_series_equal_the_venues(world) -> None:
         assert manager.gaps() == []
 
 
-def charted(world) -> list[int]:
-    """Open times of the closed bars that screens were sent for the BTCUSDT 15m chart."""
-    records = (item.record for item in world.engine.records.newest(10_000))
-    return [
-        record.candle.open_time_ms
-        for record in records
-        if isinstance(record, ClosedCandle)
-        and (record.candle.symbol, record.candle.timeframe) == ("BTCUSDT", "15m")
-    ]
-
-
 @pytest.mark.parametrize("outage_h", [0.1, 1.0, 3.6])
 async def test_an_outage_of_the_market_stream_leaves_no_hole(world, outage_h):
     await world.start()
@@ -189,19 +178,3 @@ async def test_the_engine_outlives_an_exchange_that_goes_away_while_it_starts(wo
     assert {bot.state for bot in world.engine.bots.values()} == {BotState.RUNNING}
     assert world.engine.supervisor.unhandled_exceptions == 0
     await world.audit()
-
-
-async def test_bots_that_ran_come_back_though_the_exchange_is_slow_to_answer(world):
-    await world.start()
-    await world.running()
-    await world.crash()
-    for _ in range(2):
-        world.build()
-        await world.engine.start([])
-        world.exchange.is_reachable = False
-        await world.hours(0.5)
-        if world.engine.bots[BTC_BOT].state is BotState.RUNNING:
-            pytest.fail("the outage came too late to matter")
-        await world.crash()
-    await world.start([], autostart=False)
-    await world.running()
