@@ -45,6 +45,7 @@ SNAPSHOT_INTERVAL_S = 0.1
 SLOW_READER_BYTES = 1_000_000  # above it, a snapshot is skipped
 DEAF_READER_S = 15.0  # skipped for so long, the screen is let go; a living one attaches anew
 DEAD_READER_BYTES = 64_000_000  # above it, at once
+CLOSE_TIMEOUT_S = 1.0
 TOKEN_TIMEOUT_S = 10.0  # who connects and does not show the token holds a place no longer
 
 
@@ -79,6 +80,7 @@ class LinkServer:
         self._handler = CommandHandler(engine, self._builder)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         engine.records.listeners.append(self._on_record)
         engine.on_instruments.append(self._greet_again)
 
@@ -91,14 +93,24 @@ class LinkServer:
         self._engine.supervisor.keep_running("link: snapshots", self._publish)
 
     async def stop(self) -> None:
-        """Hand over what is written, then close."""
+        """Hand over what is written, then close; a screen that takes nothing more is cut off."""
+        if self._server is not None:
+            self._server.close()
         for screen in list(self._screens):
             self._flush(screen)
             screen.writer.close()
-        if self._server is not None:
-            self._server.close()
+        if self._serving:
+            await asyncio.wait(self._serving, timeout=CLOSE_TIMEOUT_S)
+        for screen in list(self._screens):
+            screen.writer.transport.abort()
+        if self._serving:
+            await asyncio.wait(self._serving)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         screen = _Screen(writer)
         self._screens.add(screen)
         try:

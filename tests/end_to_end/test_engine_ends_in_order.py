@@ -9,9 +9,10 @@ import time
 import psutil
 import pyarrow.parquet as pq
 import pytest
+from link_client import LinkClient
 from program import Home, Running, wait_until
 
-from core.commands import StopEngine
+from core.commands import Attach, GetCandles, StopEngine
 from core.snapshots import BotState, EngineSnapshot, EngineState
 
 pytestmark = [
@@ -39,6 +40,9 @@ def assert_ended(home: Home, engine: Running, demo_pid: int) -> None:
     assert (engine.wait(), engine.err) == (0, "")
     assert left_in_run(home) == []
     assert not psutil.pid_exists(demo_pid)
+    log = (home.data_dir / "logs" / "engine.log").read_text(encoding="utf-8")
+    assert " ERROR " not in log
+    assert "Traceback" not in log
 
 
 def test_a_restart_brings_back_bots_capital_and_candles(home: Home) -> None:
@@ -49,7 +53,7 @@ def test_a_restart_brings_back_bots_capital_and_candles(home: Home) -> None:
         wallet = home.books().books().wallet
         instruments = len(screen.attached.instruments)
         engine.process.send_signal(signal.SIGTERM)
-        assert_ended(home, engine, demo_pid)
+        assert_ended(home, engine, demo_pid)  # with this screen still on the line
     ended_with = pq.read_table(home.data_dir / "cache" / "bybit_btcusdt_15m.parquet")
     assert instruments == 50
 
@@ -79,6 +83,22 @@ def test_a_screen_may_ask_for_the_end(home: Home) -> None:
         answer = screen.call(StopEngine())
         assert answer.ok
         assert_ended(home, engine, demo_pid)
+
+
+def test_a_screen_that_does_not_read_cannot_hold_up_the_end(home: Home) -> None:
+    engine = home.start_engine(*FAST, "--autostart")
+    with home.attach() as screen:
+        screen.until(trades)
+    demo_pid, runtime = home.demo().pid, home.runtime()
+    assert runtime is not None
+    with LinkClient(runtime, receive_buffer_bytes=4096) as deaf:
+        deaf.send(Attach(runtime.token))
+        for _ in range(100):
+            deaf.send(GetCandles("BTCUSDT", "15m", count=20_000))
+        began_s = time.monotonic()
+        engine.process.send_signal(signal.SIGTERM)
+        assert_ended(home, engine, demo_pid)
+        assert time.monotonic() - began_s < 15
 
 
 def test_the_end_does_not_wait_for_the_start(home: Home) -> None:

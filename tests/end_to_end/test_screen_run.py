@@ -1,0 +1,169 @@
+"""The workstation as a trader starts it: a screen that starts its engine, dies, and comes back."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from agreement import (
+    FIFTEEN_MIN_MS,
+    assert_candles_are_whole,
+    has_reconciled,
+    orders_of_ours,
+    running_bots,
+    wait_for_agreement,
+)
+from program import Home, wait_until
+
+pytestmark = [
+    pytest.mark.end_to_end,
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM"),
+]
+SCREEN_KILLS = 10
+FAST = ("--demo", "--autostart", "--speed", "900")
+SIZES = {"1920": (1920, 1080), "1280": (1280, 800)}
+ENGINES_KEYS = {
+    "candles_closed",
+    "round_trips",
+    "ledger_error",
+    "feed_latency_ms",
+    "first_candle_s",
+}
+
+
+def png_size(path: Path) -> tuple[int, int]:
+    header = path.read_bytes()[:24]
+    assert header[:8] == b"\x89PNG\r\n\x1a\n"
+    return int.from_bytes(header[16:20], "big"), int.from_bytes(header[20:24], "big")
+
+
+@pytest.fixture(scope="module")
+def pictures(module_home: Home) -> Path:
+    return module_home.folder / "pictures"
+
+
+@pytest.fixture(scope="module")
+def report(module_home: Home, pictures: Path) -> dict[str, Any]:
+    """Of one run of the acceptance's command, shorter."""
+    file = module_home.folder / "report.json"
+    words = (*FAST, "--for", "20", "--screenshots", str(pictures), "--report", str(file))
+    finished = module_home.run("screen", *words)
+    assert (finished.code, finished.err) == (0, "")
+    figures: dict[str, Any] = json.loads(file.read_text())
+    return figures
+
+
+def test_the_report_holds_both_sides(report: dict[str, Any]) -> None:
+    assert set(report) >= ENGINES_KEYS
+    assert report["candles_closed"] >= 14
+    assert report["unhandled_exceptions"] == 0
+    assert report["qt_warnings"] == 0
+    assert report["ledger_error"] == 0.0
+    assert report["rss_mb"]["engine"] > 0
+    assert report["rss_mb"]["screen"] > 0
+    assert report["loop_gap_ms"]["engine_max"] > 0
+    assert report["loop_gap_ms"]["screen_max"] > 0
+    assert 0 < report["window_s"] <= report["chart_s"]
+
+
+def test_every_page_is_pictured_in_both_sizes(report: dict[str, Any], pictures: Path) -> None:
+    names = sorted(path.name for path in pictures.glob("*.png"))
+    assert {"main-1920-dark-en.png", "capital-1280-light-ko.png"} <= set(names)
+    for name in names:
+        width = name.split("-")[1]
+        assert png_size(pictures / name) == SIZES[width], name
+        assert (pictures / name).stat().st_size > 10_000, f"{name} is empty"
+
+
+def test_the_end_of_the_screen_that_started_it_is_the_end_of_the_engine(
+    report: dict[str, Any], module_home: Home
+) -> None:
+    left = [p for p in psutil.process_iter(["cmdline"]) if _is_of(p, module_home)]
+    assert left == []
+    assert list((module_home.data_dir / "run").glob("*.json")) == []
+
+
+def test_the_logs_hold_no_fault_and_no_key(report: dict[str, Any], module_home: Home) -> None:
+    keys = json.loads((module_home.data_dir / "storage" / "demo_exchange_keys.json").read_text())
+    for file in (module_home.data_dir / "logs").iterdir():
+        text = file.read_text(encoding="utf-8")
+        assert " ERROR " not in text, file
+        assert "Traceback" not in text, file
+        assert keys["api_secret"] not in text
+
+
+def test_screens_are_killed_and_nothing_is_missed(home: Home) -> None:
+    rng = random.Random(5)
+    screen = home.start("screen", *FAST)
+    runtime = home.wait_for_engine(screen)
+    exchange, first_ms = home.books(), home.demo().market_anchor_ms
+    with home.attach() as witness:
+        start = witness.until(lambda s: has_reconciled(s) and bool(running_bots(s)))
+        for _ in range(SCREEN_KILLS):
+            wait_until_attached(runtime.port, screen.pid)
+            time.sleep(rng.uniform(0.0, 0.5))
+            screen.kill()
+            witness.next_snapshot()
+            screen = home.start("screen", *FAST)
+        screen.kill()
+        end = witness.next_snapshot()
+        assert witness.runtime.pid == runtime.pid
+        assert end.unhandled_exceptions == 0
+        assert running_bots(end) == running_bots(start)
+        passed = end.market_time_ms // FIFTEEN_MIN_MS - start.market_time_ms // FIFTEEN_MIN_MS
+        closed = end.bots[0].candles_closed - start.bots[0].candles_closed
+        assert abs(closed - passed) <= 1, "a bar may be on its way at both ends"
+        numbers = [item.seq for item in witness.feed]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+        wait_for_agreement(witness, exchange, timeout_s=20)
+        orders_of_ours(exchange)
+
+        file = home.folder / "report.json"
+        again = home.run("screen", *FAST, "--for", "5", "--report", str(file))
+        assert (again.code, again.err) == (0, "")
+        figures = json.loads(file.read_text())
+        assert figures["qt_warnings"] == 0
+        assert figures["unhandled_exceptions"] == 0
+        assert figures["chart_s"] is not None
+        witness.next_snapshot()
+
+        bars = {"BTCUSDT": exchange.candles("BTCUSDT", first_ms, 2**42)}
+        os.kill(runtime.pid, 15)
+        wait_until(lambda: not psutil.pid_exists(runtime.pid), "the engine has ended", 60)
+    assert_candles_are_whole(home.data_dir, bars, at_least=SCREEN_KILLS)
+
+
+def test_a_screen_outlives_its_engine_and_says_what_happened(home: Home) -> None:
+    screen = home.start("screen", *FAST, "--for", "12")
+    runtime = home.wait_for_engine(screen)
+    wait_until_attached(runtime.port, screen.pid)
+    psutil.Process(runtime.pid).kill()
+    code = screen.wait()
+    assert code in (0, 1)
+    assert "Traceback" not in screen.err
+    assert screen.err.count("\n") <= 1
+
+
+def wait_until_attached(port: int, pid: int) -> None:
+    """Until that process has a connection to the engine's link."""
+    process = psutil.Process(pid)
+
+    def is_attached() -> bool:
+        connections = process.net_connections("tcp")
+        return any(
+            c.raddr and c.raddr.port == port and c.status == "ESTABLISHED" for c in connections
+        )
+
+    wait_until(is_attached, "the screen is attached", 60)
+
+
+def _is_of(process: psutil.Process, home: Home) -> bool:
+    return str(home.data_dir) in (process.info["cmdline"] or [])
