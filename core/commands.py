@@ -6,9 +6,18 @@ never half done and never silently dropped.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 
-from core.snapshots import Attached, CandleBlock, EngineSnapshot, FeedItem, SeriesSnapshot
+from core.snapshots import (
+    Attached,
+    CandleBlock,
+    EngineSnapshot,
+    FeedItem,
+    SeriesSnapshot,
+    TrailLine,
+)
 
 
 class _Command(msgspec.Struct, frozen=True, tag=True):
@@ -130,6 +139,30 @@ class ListSeries(_Command, frozen=True):
     """Every series that is stored, also those no bot uses (`CommandResult.series`)."""
 
 
+class AcceptPosition(_Command, frozen=True):
+    """The trader takes over a position that nothing of ours explains: from now on it counts as
+    known, and is guarded. Refused where no stop rests at the exchange and none is given."""
+
+    account: str
+    symbol: str
+    stop_loss: Decimal | None = None
+    take_profit: Decimal | None = None
+
+
+class IgnoreFinding(_Command, frozen=True):
+    """The trader keeps an unexplained position or order for himself: it is not told again while
+    it stays as it is, and its symbol stays paused."""
+
+    account: str
+    symbol: str
+
+
+class GetTrail(_Command, frozen=True):
+    """Everything that led to one order and came of it, in order (`CommandResult.trail`)."""
+
+    client_order_id: str
+
+
 Command = (
     Attach
     | StartBot
@@ -150,6 +183,9 @@ Command = (
     | CancelDownload
     | RepairGaps
     | ListSeries
+    | AcceptPosition
+    | IgnoreFinding
+    | GetTrail
 )
 
 
@@ -167,6 +203,7 @@ class CommandResult(msgspec.Struct, frozen=True, tag=True):
     block: CandleBlock | None = None
     attached: Attached | None = None
     series: list[SeriesSnapshot] | None = None
+    trail: list[TrailLine] | None = None
 
 
 class SnapshotMessage(_Command, frozen=True):

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import enum
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from core.models.candles import Candle, CandleUpdate, Ticker, Timeframe
 from core.models.fills import Fill
@@ -177,6 +177,25 @@ class TradingPort(Protocol):
         Raises RequestRejected, OutcomeUnknown."""
 
     async def stop(self) -> None: ...
+
+
+@runtime_checkable
+class AmendingPort(Protocol):
+    """What a trading port may have on top: a working order is changed in its place."""
+
+    async def amend_order(
+        self,
+        symbol: str,
+        client_order_id: str,
+        exchange_order_id: str,
+        *,
+        quantity: Decimal | None = None,
+        price: Decimal | None = None,
+    ) -> None:
+        """None leaves that one as it is; `quantity` counts what is filled already. An answer
+        means accepted: the new terms come by the listener. "Not modified" is success. Sent once.
+        Raises RequestRejected (nothing changed; the order may have ended), RateLimited,
+        OutcomeUnknown."""
 
 
 class ExchangePort(MarketDataPort, TradingPort, Protocol):

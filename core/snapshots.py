@@ -242,6 +242,7 @@ class EngineSnapshot(msgspec.Struct, frozen=True):
     machine: MachineSnapshot
     unhandled_exceptions: int = 0
     download: DownloadSnapshot | None = None  # the last one, from its start on
+    protection: list[ProtectionSnapshot] = []  # one for each position that is not flat
 
 
 class PositionSnapshot(msgspec.Struct, frozen=True):
@@ -364,3 +365,32 @@ class DownloadSnapshot(msgspec.Struct, frozen=True):
     timeframe: str
     start_ms: int
     symbols: list[SymbolDownload]
+
+
+class ProtectionSnapshot(msgspec.Struct, frozen=True):
+    """The proof that one position is protected at the exchange, and for how long it was not.
+
+    Seconds are real time since this engine first saw the position. `stop_quantity` is what the
+    resting stops would close, base currency. `text` is one sentence.
+    """
+
+    account: str
+    symbol: str
+    bot_id: str
+    is_protected: bool
+    text: str
+    protected_s: float = 0.0
+    unprotected_s: float = 0.0
+    unprotected_longest_s: float = 0.0
+    stop_price: Decimal | None = None
+    stop_quantity: Decimal = Decimal(0)
+    take_profit_price: Decimal | None = None
+    times_replaced: int = 0  # how often a lost stop was put back
+
+
+class TrailLine(msgspec.Struct, frozen=True):
+    """One line of an order's causal trail. `time_ms` is market time."""
+
+    time_ms: int
+    step: str  # candle, signal, size, intent, capital, risk, request, answer, exchange, fill ...
+    text: str
