@@ -37,7 +37,7 @@ from exchanges.simulated.venue import Venue
 
 ACCOUNT = "demo"
 BTC, ETH, SOL = "BTCUSDT", "ETHUSDT", "SOLUSDT"
-RATE = 60.0  # market time per virtual time: a virtual second is a market minute
+RATE = 120.0  # market time per virtual time: a virtual second is two market minutes
 HOUR_S = 3600 / RATE
 LATENCY_S = 0.02
 
@@ -107,7 +107,7 @@ class World:
         bus = EventBus(self.clock)
         supervisor = Supervisor(bus, self.clock)
         port = SimulatedExchange(
-            ACCOUNT, venue=self.venue, stream_interval_s=1.0, latency_s=LATENCY_S
+            ACCOUNT, venue=self.venue, stream_interval_s=0.5, latency_s=LATENCY_S
         )
         data = SharedDataManager(port.exchange, cache_dir=self.data_dir / "cache", clock=self.clock)
         feed = MarketFeed(port, data=data, bus=bus, supervisor=supervisor, clock=self.clock)

@@ -32,7 +32,7 @@ async def test_the_kill_switch_stops_bots_and_entries_and_leaves_stops(world):
     assert world.held() == held
     await world.audit()  # each position with its stop
     await world.until(lambda: not world.held())  # which the exchange executes without us
-    await world.hours(4)
+    await world.hours(2)
     assert len(world.entries()) == entries
     [answer] = world.desk.risk.snapshot().kill_switch_answers
     assert answer.endswith("orders cancelled, stops still rest")
@@ -69,10 +69,11 @@ async def test_a_killed_engine_stays_killed_over_a_restart_until_it_is_resumed(w
 
     await world.start([], autostart=False)
     assert world.desk.risk.snapshot().state is TradingState.HALTED
-    await world.hours(6)
+    await world.hours(0.5)
     assert {bot.state for bot in world.engine.bots.values()} == {BotState.STOPPED}
-    await world.engine.start_bot(BTC_BOT, confirm_live=False)
-    await world.hours(8)
+    for bot_id in (BTC_BOT, ETH_BOT):
+        await world.engine.start_bot(bot_id, confirm_live=False)
+    await world.until(lambda: bool(world.notices("Denied")))
     assert len(world.entries()) == entries, "a started bot does not end the kill switch"
 
     assert "allowed again" in world.engine.resume()
@@ -95,7 +96,7 @@ async def test_stop_with_close_ends_flat_and_without_orders(world):
     exit_fill = world.executions()[-1]
     assert world.desk.oms.order(exit_fill.client_order_id).purpose is OrderPurpose.EXIT
     entries = [e for e in world.entries() if e.symbol == symbol]
-    await world.hours(6)
+    await world.hours(4)
     assert [e for e in world.entries() if e.symbol == symbol] == entries
 
 
@@ -116,7 +117,7 @@ async def test_a_paused_bot_does_not_enter_but_its_signal_may_still_close(world)
         world.engine.pause_bot(bot_id)
     entries = len(world.entries())
     await world.until(lambda: not world.held())
-    await world.hours(8)
+    await world.hours(5)
     assert len(world.entries()) == entries
     assert {bot.state for bot in world.engine.bots.values()} == {BotState.PAUSED}
     assert await world.engine.start_bot(BTC_BOT, confirm_live=False) == f"{BTC_BOT} is running."

@@ -60,7 +60,7 @@ async def test_a_day_of_two_bots_is_traded_booked_and_protected(world):
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
     assert watching.cancelled(), watching.exception()
-    assert watcher.looks >= 1439
+    assert watcher.looks >= 719
     assert watcher.with_position > 100
 
     await world.audit()
@@ -91,7 +91,7 @@ async def test_the_same_seed_gives_the_same_fills(open_world):
     for _ in range(2):
         world = open_world(seed=4)
         await world.start()
-        await world.hours(8)
+        await world.hours(5)
         fills.append(
             [
                 (e.trade_id, e.exchange_order_id, e.client_order_id, e.price, e.quantity, e.time_ms)
