@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
+
 from app.options import EXIT_ALREADY_RUNNING, ROOT, Options
+from core.link_protocol import RuntimeFile
 
 _POLL_S = 0.1
+_LISTENS_WITHIN_S = 0.5  # on loopback the answer is there at once, either way
 
 
 class EngineProcess:
@@ -36,6 +41,19 @@ class EngineProcess:
         """None while it runs, or where another engine was running already."""
         code = None if self._child is None else self._child.poll()
         return None if code == EXIT_ALREADY_RUNNING else code
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._child is None else self._child.pid
+
+    def is_found(self) -> bool:
+        """Whether an engine listens where the runtime file of this data directory says."""
+        with contextlib.suppress(OSError, msgspec.MsgspecError):
+            found = msgspec.json.decode(self._runtime_file.read_bytes(), type=RuntimeFile)
+            address = (found.host, found.port)
+            with socket.create_connection(address, timeout=_LISTENS_WITHIN_S):
+                return True
+        return False
 
     def start(self) -> None:
         """Raises OSError when the process cannot be made."""

@@ -53,6 +53,7 @@ from core.snapshots import (
     BotSnapshot,
     ClosedCandle,
     EngineSnapshot,
+    EngineState,
     FeedItem,
     FillRecord,
     LiveCandle,
@@ -67,6 +68,7 @@ _RETRY_FIRST_S = 0.25
 _RETRY_MOST_S = 2.0
 _ATTACH_TIMEOUT_S = 5.0
 _KEPT_ITEMS = 2000
+_NO_BOTS_YET = (EngineState.STARTING, EngineState.RECONCILING)
 
 
 class LinkState(enum.Enum):
@@ -291,9 +293,16 @@ class Bridge(QObject):
         self.link.records.connect(self.take_items)
         self.link.state_changed.connect(self.state_changed)
 
+    def recall(self, bot: BotSnapshot, instrument: Instrument) -> None:
+        """What the last run showed; it counts as old until an engine says what there is."""
+        link = self.bots[bot.bot_id] = BotLink(self.link.send, bot, self)
+        link.grow_old()
+        self.instruments[instrument.symbol] = instrument
+
     def take_attached(self, attached: Attached) -> None:
-        """A new connection: the backlog replaces what was known."""
-        self.instruments = {i.symbol: i for i in attached.instruments}
+        """A new connection: the backlog replaces what was known. An engine that has not met its
+        exchange yet knows no instruments; those of before hold on until then."""
+        self.instruments = {i.symbol: i for i in attached.instruments} or self.instruments
         self.strategies = attached.strategies
         self.items = deque(attached.backlog, maxlen=_KEPT_ITEMS)
         self.feed_reset.emit()
@@ -301,7 +310,11 @@ class Bridge(QObject):
     def take_snapshot(self, snapshot: EngineSnapshot) -> None:
         """Newest values: facades first, so that a listener of the whole sees them all new."""
         self.snapshot = snapshot
-        self._take_bots(snapshot.bots)
+        if snapshot.bots or self.is_settled:
+            self._take_bots(snapshot.bots)
+        else:  # it has still to bring them back: their tabs stay, and say so
+            for link in self.bots.values():
+                link.grow_old()
         self.capital.take(snapshot)
         self.limiter.take(snapshot)
         self.data.take(snapshot)
@@ -342,6 +355,16 @@ class Bridge(QObject):
     @property
     def is_attached(self) -> bool:
         return self.link.state is LinkState.ATTACHED
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the engine has reconciled: only then does an empty list mean "none"."""
+        return self.snapshot is not None and self.snapshot.state not in _NO_BOTS_YET
+
+    def knows(self, bot_id: str) -> bool:
+        """Whether the engine that is attached has spoken of this bot."""
+        bot = self.bots.get(bot_id)
+        return self.is_attached and bot is not None and not bot.is_old
 
     def account(self, name: str) -> AccountSnapshot | None:
         accounts = self.snapshot.accounts if self.snapshot else []

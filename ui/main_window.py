@@ -7,9 +7,10 @@ tab is in front, what fits at this size, and the questions before it closes.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QSize, Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QCloseEvent, QKeySequence, QResizeEvent, QShortcut
+from PyQt6.QtGui import QCloseEvent, QKeySequence, QResizeEvent, QShortcut, QShowEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from core.commands import CommandResult
@@ -27,6 +28,7 @@ from ui.bridge import Bridge, LinkState
 from ui.dialogs import questions
 from ui.dialogs.add_bot import AddBotDialog
 from ui.i18n import sentence, tr
+from ui.last_chart import LastChart
 from ui.models.blotter import fill_words
 from ui.settings import ScreenSettings
 from ui.settings_menu import SettingsMenu
@@ -40,6 +42,9 @@ from ui.widgets.status_bar import StatusBar
 from ui.widgets.toasts import Toaster
 from ui.widgets.watchlist import Watchlist
 
+if TYPE_CHECKING:
+    from ui.tabs.bot_tab import BotTab
+
 DEFAULT_SIZE = QSize(1600, 940)
 _LEFT_WIDTH, _BOTS_HEIGHT = 268, 260
 _NARROW_WIDTH, _NARROW_HEIGHT, _NO_RIGHT_WIDTH = 1500, 900, 1180
@@ -49,25 +54,31 @@ _ACTIVE = (BotState.RUNNING, BotState.PAUSED, BotState.STARTING)
 
 
 class MainWindow(QMainWindow):
-    """`start_engine` starts one and returns a result with the reason if it could not.
+    """`start_engine` starts one and returns a result with the reason if it could not. `last` is
+    shown, as old, until the engine's own chart is there.
 
-    Signals: closing(stop_engine) when the trader has decided; chart_painted() when the first
+    Signals: closing(stop_engine) when the trader has decided; chart_painted(is_live) when a
     chart stands.
     """
 
     closing = pyqtSignal(bool)
-    chart_painted = pyqtSignal()
+    chart_painted = pyqtSignal(bool)
 
     def __init__(
         self,
         bridge: Bridge,
         settings: ScreenSettings,
         start_engine: Callable[[], Awaitable[CommandResult | None]],
+        last: LastChart | None = None,
     ) -> None:
         super().__init__()
         self.bridge, self.settings = bridge, settings
         self._start_engine = start_engine
-        self._tabs: dict[str, QWidget] = {}
+        self._last = last
+        self._last_bot = ""
+        if last is not None:
+            bridge.recall(last.bot, last.instrument)
+        self._tabs: dict[str, BotTab] = {}
         self._pages: dict[str, QWidget] = {}
         self._current = ""
         self._narrow: bool | None = None
@@ -109,6 +120,8 @@ class MainWindow(QMainWindow):
         self._no_bots = EmptyState(
             "layers", "No bots", "A bot trades one symbol by one strategy.", add
         )
+        if self._last is not None:
+            self._stack.addWidget(QWidget())  # its chart comes in the next turn of the loop
         self._stack.addWidget(self._waiting)
         self._stack.addWidget(self._no_bots)
         self._body = QWidget()
@@ -181,13 +194,20 @@ class MainWindow(QMainWindow):
         if tab is None:
             from ui.tabs.bot_tab import BotTab  # pyqtgraph: after the window stands
 
-            made = BotTab(self.bridge, link)
-            made.chart_painted.connect(self.chart_painted)
-            tab = self._tabs[bot_id] = made
+            recalled = self._last if self._last and self._last.bot.bot_id == bot_id else None
+            self._last = None
+            tab = self._tabs[bot_id] = BotTab(self.bridge, link, recalled)
+            tab.chart_painted.connect(self.chart_painted)
             self._stack.addWidget(tab)
+        self._last_bot = bot_id
         self._bring(bot_id, tab)
         self.bots.select(bot_id)
         self.watchlist.select(link.latest.symbol)
+
+    def last_chart(self) -> LastChart | None:
+        """The chart of the bot that was in front last; None while it is not live."""
+        tab = self._tabs.get(self._last_bot)
+        return None if tab is None else tab.last_chart()
 
     def show_page(self, title: str) -> None:
         """Bring one of `PAGES` to the front."""
@@ -214,18 +234,25 @@ class MainWindow(QMainWindow):
     def _show_bots(self) -> None:
         for bot_id in [known for known in self._tabs if known not in self.bridge.bots]:
             tab = self._tabs.pop(bot_id)
-            tab.leave()  # type: ignore[attr-defined]
+            tab.leave()
             self._stack.removeWidget(tab)
             tab.deleteLater()
         if self._current in self._pages or self._current in self.bridge.bots:
             return
         if self.bridge.bots:
-            # one turn of the loop later, so that the window is painted before charts are made
-            QTimer.singleShot(0, self._show_first_bot)
+            self._show_first_bot_soon()
         else:
             self._current = ""
-            known = self.bridge.snapshot is not None
-            self._stack.setCurrentWidget(self._no_bots if known else self._waiting)
+            self._show_no_bots()
+
+    def _show_no_bots(self) -> None:
+        settled = self.bridge.is_settled
+        self._stack.setCurrentWidget(self._no_bots if settled else self._waiting)
+
+    def _show_first_bot_soon(self) -> None:
+        """One turn of the loop later, so that the window is painted before charts are made."""
+        if self.isVisible():
+            QTimer.singleShot(0, self._show_first_bot)
 
     def _show_first_bot(self) -> None:
         if self.bridge.bots and self._current not in (*self.bridge.bots, *self._pages):
@@ -237,6 +264,10 @@ class MainWindow(QMainWindow):
                 self.show_bot(bot_id)
                 return
         self.add_bot(symbol)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        super().showEvent(event)
+        self._show_first_bot_soon()
 
     # What fits at this size
 
@@ -288,7 +319,7 @@ class MainWindow(QMainWindow):
         """F9: the right column of a bot's tab."""
         tab = self._tabs.get(self._current)
         if tab is not None:
-            tab.set_right_shown(not tab.is_right_shown)  # type: ignore[attr-defined]
+            tab.set_right_shown(not tab.is_right_shown)
 
     # What the engine says
 
@@ -300,8 +331,8 @@ class MainWindow(QMainWindow):
         self.app_bar.show_mode(mode)
         self.live_line.setVisible(mode is AccountMode.LIVE)
         self.kill_band.show_risk(snapshot.risk)
-        if not snapshot.bots and not self._current:
-            self._stack.setCurrentWidget(self._no_bots)
+        if not self.bridge.bots and not self._current:
+            self._show_no_bots()
 
     def _take_items(self, items: list[FeedItem]) -> None:
         for item in items:
@@ -341,7 +372,7 @@ class MainWindow(QMainWindow):
         self.app_bar.kill.disarm_if_late()
         tab = self._tabs.get(self._current)
         if tab is not None:
-            tab.tick()  # type: ignore[attr-defined]
+            tab.tick()
         if self.bridge.is_attached:
             silence_s = self.bridge.link.silence_s()
             if silence_s > _SILENT_AFTER_S:
@@ -392,13 +423,19 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent | None) -> None:
         if event is None:
             return
-        running = self._running_bots()
+        running = self._running_bots() if self.is_engine_ours else []
         if self._may_close or not running:
             event.accept()
-            self._leave(stop_engine=not running and not self._may_close)
+            self._leave(stop_engine=self.is_engine_ours and not self._may_close)
             return
         event.ignore()
         tasks.spawn(self._ask_and_close(running))
+
+    @property
+    def is_engine_ours(self) -> bool:
+        """Started by a screen: such an engine ends with it, or goes on by the trader's word. One
+        that was started without a screen survives its visitors."""
+        return self.bridge.link.engine_pid == self.settings.engine_pid is not None
 
     def _running_bots(self) -> list[BotSnapshot]:
         if not self.bridge.is_attached:

@@ -60,6 +60,16 @@ class ScreenSettings:
     def window_geometry(self, geometry: QByteArray) -> None:
         self._store.setValue("window/geometry", geometry)
 
+    @property
+    def engine_pid(self) -> int | None:
+        """The engine that a screen of this data directory has started, if one has."""
+        value = self._store.value("engine/pid")
+        return int(value) if isinstance(value, str | int) and str(value).isdecimal() else None
+
+    @engine_pid.setter
+    def engine_pid(self, pid: int | None) -> None:
+        self._store.setValue("engine/pid", pid)
+
     def save(self) -> None:
         """Write now rather than when Qt finds the time."""
         self._store.sync()

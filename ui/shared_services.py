@@ -114,6 +114,7 @@ class APIRateLimiter(QObject):
 class BotLink(QObject):
     """One bot of the engine: its newest state, and what may be asked of it.
 
+    Attributes: latest, is_old (an engine has yet to confirm `latest`; it must not look live).
     Signal: changed(BotSnapshot).
     """
 
@@ -122,6 +123,7 @@ class BotLink(QObject):
     def __init__(self, send: Send, bot: BotSnapshot, parent: QObject) -> None:
         super().__init__(parent)
         self.latest = bot
+        self.is_old = False
         self._send = send
 
     @property
@@ -142,6 +144,12 @@ class BotLink(QObject):
         return await self._send(RemoveBot(self.bot_id))
 
     def take(self, bot: BotSnapshot) -> None:
-        if bot != self.latest:
-            self.latest = bot
+        if bot != self.latest or self.is_old:
+            self.latest, self.is_old = bot, False
             self.changed.emit(bot)
+
+    def grow_old(self) -> None:
+        """What is known comes from an engine that is no more."""
+        if not self.is_old:
+            self.is_old = True
+            self.changed.emit(self.latest)

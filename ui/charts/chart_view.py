@@ -163,6 +163,16 @@ class CandleChart(QWidget):
                 self._plate.clear()
             self._after_load()
 
+    @property
+    def has_bars(self) -> bool:
+        return self._series.size > 0
+
+    def newest(self, count: int) -> CandleBlock | None:
+        """The newest `count` bars as they stand on the chart; None while it is empty."""
+        if self._series.size == 0:
+            return None
+        return self._series.block(self._symbol, self._timeframe, count)
+
     def prepend_history(self, block: CandleBlock) -> None:
         """Adds older bars; the view does not move. Raises ValueError as `set_history`."""
         if not self._is_ours(block.symbol, block.timeframe):
@@ -312,8 +322,12 @@ class CandleChart(QWidget):
         self._market_time_ms = market_time_ms
 
     def set_loading(self, text: str, ratio: float | None = None) -> None:
-        """Placeholders with `text` and a bar at `ratio` 0..1, after 150 ms; ended by history."""
-        self._plate.show_loading(text, ratio)
+        """Placeholders with `text` and a bar at `ratio` 0..1, after 150 ms; ended by history.
+
+        A chart that has bars keeps them: they tell more than placeholders.
+        """
+        if self._series.size == 0:
+            self._plate.show_loading(text, ratio)
 
     def set_message(self, title: str, hint: str = "") -> None:
         """Instead of bars: what is missing and what to do; ended by history."""

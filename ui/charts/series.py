@@ -191,6 +191,14 @@ class CandleSeries:
             return None
         return int(self._times[row]) + (slot - int(self._slots[row])) * self.duration_ms
 
+    def block(self, symbol: str, timeframe: str, count: int) -> CandleBlock:
+        """The newest `count` bars as the engine would send them."""
+        rows = slice(max(0, self.size - count), self.size)
+        columns = {name: self.column(name)[rows].astype("<f8").tobytes() for name in _NAMES}
+        times = self.times[rows].astype("<i8")
+        columns["open_time_ms"] = times.tobytes()
+        return CandleBlock(symbol, timeframe, times.size, columns, is_end_of_history=False)
+
     def bars(self, first: int, last: int, group: int) -> Bars:
         """Rows `first`..`last`, `group` slots in one bar.
 

@@ -17,6 +17,7 @@ from ui.bridge import Bridge, LinkState
 from ui.charts.chart_view import CandleChart
 from ui.dialogs import questions
 from ui.i18n import sentence, tr
+from ui.last_chart import LastChart
 from ui.models.watchlist import STALE_AFTER_MS
 from ui.shared_services import BotLink
 from ui.widgets.basic import GUTTER, Panel, column, rule
@@ -30,24 +31,29 @@ from ui.widgets.services import ServicesPanels
 _RIGHT_WIDE, _RIGHT_NARROW = 324, 280
 _BLOTTER_WIDE, _BLOTTER_NARROW = 224, 124
 _HISTORY_BARS = 1000
+_KEPT_BARS = 300
 _NOT_CONNECTED = "The engine is not connected"
+_CONNECTING = "Connecting to the engine"
 _WAITING = "Waiting for a fresh price"
 
 
 class BotTab(QWidget):
     """Shows the bot behind `bot`; its chart's timeframe starts as the bot's and may be changed.
 
-    Signal: chart_painted() once, when the first history stands.
+    `last` are bars of an earlier run, shown as old until the engine's own are there.
+    Signal: chart_painted(is_live): bars stand; is_live when they are the engine's.
     """
 
-    chart_painted = pyqtSignal()
+    chart_painted = pyqtSignal(bool)
 
-    def __init__(self, bridge: Bridge, bot: BotLink) -> None:
+    def __init__(self, bridge: Bridge, bot: BotLink, last: LastChart | None = None) -> None:
         super().__init__()
         self._bridge, self._bot = bridge, bot
         self._owner = f"tab {bot.bot_id}"
-        self._timeframe = bot.latest.timeframe
-        self._history_loading = self._has_painted = False
+        self._timeframe = last.block.timeframe if last else bot.latest.timeframe
+        self._history_loading = False
+        self._history_wanted = True
+        self._bars_are_live = False
         self.header = BotHeader(bridge, bot)
         self.header.ask_start, self.header.ask_stop = self._ask_start, self._ask_stop
         self.header.remove_wanted.connect(lambda: tasks.spawn(self._remove()))
@@ -62,7 +68,10 @@ class BotTab(QWidget):
         self._right = QWidget()
         self._lay_out()
         self._connect()
-        self._load_chart()
+        self._name_chart()
+        if last is not None:
+            self.chart.set_history(last.block)
+        self._load_if_wanted()
 
     def _lay_out(self) -> None:
         chart_panel = Panel()
@@ -96,7 +105,7 @@ class BotTab(QWidget):
         self.blotter.close_wanted.connect(lambda held: tasks.spawn(self._close_and_tell(held)))
         bridge.snapshot_changed.connect(self._take)
         bridge.state_changed.connect(self._take_link_state)
-        bridge.feed_reset.connect(self._load_chart)
+        bridge.feed_reset.connect(self._load_anew)
         bridge.feed_items.connect(self._take_items)
         bridge.data.candle_closed.connect(self._take_closed)
 
@@ -114,6 +123,13 @@ class BotTab(QWidget):
     def is_right_shown(self) -> bool:
         return self._right.isVisible()
 
+    def last_chart(self) -> LastChart | None:
+        """What the next run may show first; None while the chart is not live."""
+        bot = self._bot.latest
+        instrument = self._bridge.instruments.get(bot.symbol)
+        block = self.chart.newest(_KEPT_BARS) if self._bars_are_live else None
+        return LastChart(bot, instrument, block) if instrument and block else None
+
     def leave(self) -> None:
         """The bot is gone: its chart is no longer watched."""
         tasks.spawn(self._bridge.data.unwatch(self._owner))
@@ -126,23 +142,32 @@ class BotTab(QWidget):
         super().showEvent(event)
         if self._bridge.snapshot is not None:
             self._take(self._bridge.snapshot)
+        self._show_freshness()
+        if self.chart.has_bars:
+            self._tell_painted()
 
     # What the engine says
 
     def _take(self, snapshot: EngineSnapshot) -> None:
+        self._load_if_wanted()
         bot = self._bot.latest
         live = self._bridge.live_candle(bot.symbol, self._timeframe)
-        if live is not None:
+        if live is not None and self._bars_are_live:
             self.chart.update_live(live)
         if not self.isVisible():
             return
+        stale = self._show_freshness()
+        if self._bot.is_old:
+            return  # positions and orders are not reconciled yet: silence, not "none"
         held = self._bridge.position(bot.account, bot.symbol)
         self.chart.set_position(held)
-        self.chart.set_working_orders(self._bridge.working_orders(bot.symbol))
-        stale = self._show_freshness()
+        working = self._bridge.working_orders(bot.symbol)
+        self.chart.set_working_orders([o for o in working if o.account == bot.account])
         self.position.show_position(held, snapshot.market_time_ms, stale)
 
-    def _take_link_state(self, _state: LinkState) -> None:
+    def _take_link_state(self, state: LinkState) -> None:
+        if state is LinkState.LOST:
+            self._bars_are_live = False
         self._show_freshness()
 
     def _take_items(self, items: list[FeedItem]) -> None:
@@ -151,7 +176,8 @@ class BotTab(QWidget):
             self.chart.set_fills(self._bridge.fills(symbol))
 
     def _take_closed(self, candle: LiveCandle) -> None:
-        self.chart.append_closed(candle)
+        if self._bars_are_live:
+            self.chart.append_closed(candle)
 
     def _price_age_ms(self) -> int | None:
         ticker = self._bridge.ticker(self._bot.latest.symbol)
@@ -161,19 +187,21 @@ class BotTab(QWidget):
 
     def _show_freshness(self) -> bool:
         """Grey and switched off where the price is old or the engine away; returns whether."""
-        attached = self._bridge.is_attached
+        known = self._bridge.is_attached and not self._bot.is_old
         age_ms = self._price_age_ms()
         old = age_ms is not None and age_ms > STALE_AFTER_MS
-        if not attached and self._bridge.link.state is LinkState.LOST:
-            self.chart.set_stale((age_ms or 0) / 1000, tr("Engine lost"))
+        if self._bridge.link.state is LinkState.LOST:
+            self.chart.set_stale(0, tr("Engine lost"))
+        elif not known or (self.chart.has_bars and not self._bars_are_live):
+            self.chart.set_stale(0, tr(_CONNECTING))
         elif old and age_ms is not None:
             text = tr("No price for {n} s, reconnecting", n=age_ms // 1000)
             self.chart.set_stale(age_ms / 1000, text)
         else:
             self.chart.set_stale(None)
-        stale = old or not attached
+        stale = old or not known
         self.header.show_market(self._bridge.ticker(self._bot.latest.symbol), stale)
-        refusal = "" if attached else _NOT_CONNECTED
+        refusal = "" if known else _NOT_CONNECTED if not self._bridge.is_attached else _CONNECTING
         self.header.set_allowed(refusal, _WAITING if old else "")
         self.position.close_button.set_allowed(refusal or (_WAITING if old else ""))
         return stale
@@ -183,9 +211,22 @@ class BotTab(QWidget):
     def _change_timeframe(self, timeframe: str) -> None:
         if timeframe != self._timeframe:
             self._timeframe = timeframe
-            self._load_chart()
+            self._bars_are_live = False
+            self._name_chart()
+            self._load_anew()
 
-    def _load_chart(self) -> None:
+    def _load_anew(self) -> None:
+        self._history_wanted = True
+        self._load_if_wanted()
+
+    def _load_if_wanted(self) -> None:
+        """Ask for bars once the engine has brought this bot back; before, it cannot answer."""
+        if self._history_wanted and self._bridge.knows(self._bot.bot_id):
+            self._history_wanted = False
+            self._name_chart()
+            tasks.spawn(self._load_history(self._timeframe))
+
+    def _name_chart(self) -> None:
         bot = self._bot.latest
         instrument = self._bridge.instruments.get(bot.symbol)
         self.chart.set_instrument(
@@ -196,8 +237,6 @@ class BotTab(QWidget):
             instrument.base if instrument else "",
         )
         self.chart.set_fills(self._bridge.fills(bot.symbol))
-        if self._bridge.is_attached:
-            tasks.spawn(self._load_history(self._timeframe))
 
     async def _load_history(self, timeframe: str) -> None:
         symbol = self._bot.latest.symbol
@@ -212,10 +251,14 @@ class BotTab(QWidget):
             self.chart.set_message(tr("No candles yet"), tr("They come with the first closed bar."))
         else:
             self.chart.set_history(block)
-            if not self._has_painted:
-                self._has_painted = True
-                self.chart.repaint()
-                self.chart_painted.emit()
+            self._bars_are_live = True
+            self._show_freshness()
+            self._tell_painted()
+
+    def _tell_painted(self) -> None:
+        if self.isVisible():
+            self.chart.repaint()
+            self.chart_painted.emit(self._bars_are_live)
 
     async def _load_older(self, end_ms: int) -> None:
         if self._history_loading:

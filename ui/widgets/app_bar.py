@@ -13,6 +13,7 @@ from core.snapshots import AccountMode, BotSnapshot
 from ui import fonts, i18n, theme
 from ui.bridge import Bridge
 from ui.i18n import tr
+from ui.shared_services import BotLink
 from ui.widgets.basic import ThemedIcon, label, row, show_plate
 from ui.widgets.buttons import ActionButton, IconButton
 
@@ -22,22 +23,26 @@ _ARM_S = 1.0
 class TabPlate(QPushButton):
     """One bot or page: an e1 plate when current, a state dot in front of a bot."""
 
-    def __init__(self, text: str, has_dot: bool = False, bound: bool = True) -> None:
+    def __init__(self, text: str, bot: BotLink | None = None) -> None:
         super().__init__()
         self.setCheckable(True)
         self.setAutoExclusive(False)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.setFixedHeight(32)
-        self._state = "stopped" if has_dot else ""
-        if bound:
+        self._state = ""
+        if bot is None:
             i18n.set_text(self, text)
         else:
+            self._bot = bot
             self.setText(text)
+            bot.changed.connect(self._show_bot)
+            self._show_bot(bot.latest)
 
-    def show_bot(self, bot: BotSnapshot) -> None:
-        if bot.state.value != self._state:
-            self._state = bot.state.value
+    def _show_bot(self, bot: BotSnapshot) -> None:
+        state = "unknown" if self._bot.is_old else bot.state.value
+        if state != self._state:
+            self._state = state
             self.update()
 
     def sizeHint(self) -> QSize:
@@ -261,11 +266,9 @@ class AppBar(QFrame):
                 old.deleteLater()
         self._bots = {}
         for bot_id, link in self._bridge.bots.items():
-            plate = TabPlate(link.latest.symbol, has_dot=True, bound=False)
+            plate = TabPlate(link.latest.symbol, link)
             plate.setToolTip(f"{link.latest.kind} · {link.latest.symbol} · {link.latest.timeframe}")
-            plate.show_bot(link.latest)
             plate.clicked.connect(lambda _checked, chosen=bot_id: self.bot_chosen.emit(chosen))
-            link.changed.connect(plate.show_bot)
             self._bot_row.addWidget(plate)
             self._bots[bot_id] = plate
         self._scroll.set_content_width(sum(p.sizeHint().width() + 4 for p in self._bots.values()))

@@ -15,7 +15,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from ui import fonts, i18n, icons, theme
+from ui import fonts, formatting, i18n, icons, theme
 
 GUTTER = 4
 INSET = 12
@@ -270,6 +270,7 @@ class KeyValue(QWidget):
         super().__init__()
         self.name = label("label", name)
         self.value = value_label()
+        show_value(self.value, formatting.UNKNOWN)
         self.setLayout(row(self.name, None, self.value))
         self.setFixedHeight(height)
 
@@ -281,6 +282,7 @@ class Stat(QWidget):
         super().__init__()
         self.caption = label("caption", name)
         self.value = value_label(right=False)
+        show_value(self.value, formatting.UNKNOWN)
         self.setLayout(column(None, self.caption, self.value, None, spacing=3))
 
 

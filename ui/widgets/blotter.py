@@ -115,6 +115,7 @@ class Blotter(Panel):
 
     def refresh(self) -> None:
         """Everything anew: at the start, after attaching, in another language."""
+        self._stack.setVisible(self._bridge.is_settled)
         if self._bridge.snapshot is not None:
             self._show_open(self._bridge.snapshot)
         self._show_feed()
@@ -136,6 +137,7 @@ class Blotter(Panel):
         self.refresh()
 
     def _show_open(self, snapshot: EngineSnapshot) -> None:
+        self._stack.setVisible(self._bridge.is_settled)  # before, an empty list says nothing
         self._positions.set_rows([p for p in snapshot.positions if not p.position.is_flat])
         self._working.set_rows(snapshot.working_orders)
         self._title(0, self._positions)

@@ -157,6 +157,9 @@ class BotHeader(Panel):
         account = self._bridge.account(bot.account)
         exchange = words.exchange_name(account.exchange) if account else bot.account
         show_value(self._market, f"{exchange} {tr('perpetual')} · {bot.timeframe}")
+        if self._bot.is_old:
+            self._show_waiting()
+            return
         self._dot.show_state(bot.state.value)
         failed = bot.state is BotState.ERROR
         show_value(self._state, tr(words.BOT_STATES[bot.state]), "danger" if failed else "t1")
@@ -165,6 +168,14 @@ class BotHeader(Panel):
         self.start.setVisible(bot.state in _STARTABLE)
         self.pause.setVisible(bot.state is BotState.RUNNING)
         self.stop.setVisible(bot.state in _STOPPABLE)
+
+    def _show_waiting(self) -> None:
+        """Nobody has said yet what the bot does."""
+        self._dot.show_state("unknown")
+        show_value(self._state, tr("Connecting"), "t2")
+        self._since.show_text("")
+        for button in (self.start, self.pause, self.stop):
+            button.hide()
 
     @staticmethod
     def _since_text(bot: BotSnapshot) -> str:

@@ -11,6 +11,7 @@ from ui import formatting, theme
 from ui.bridge import Bridge
 from ui.i18n import sentence, tr
 from ui.models import words
+from ui.shared_services import BotLink
 from ui.widgets.basic import (
     GUTTER,
     ElidedLabel,
@@ -32,13 +33,13 @@ class BotRow(QFrame):
 
     clicked = pyqtSignal(str)
 
-    def __init__(self, bot: BotSnapshot) -> None:
+    def __init__(self, bot: BotLink) -> None:
         super().__init__()
         self.setProperty("row", "selectable")
         self.setFixedHeight(44)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self._bot_id = bot.bot_id
+        self._bot, self._bot_id = bot, bot.bot_id
         self._dot = StateDot()
         self._name = label("title")
         self._kind = ElidedLabel("caption")
@@ -53,12 +54,18 @@ class BotRow(QFrame):
         outer.addLayout(left, 1)
         outer.addLayout(column(None, self._pnl, self._state, None, spacing=2))
         self.setLayout(outer)
-        self.show_bot(bot)
+        bot.changed.connect(self.show_bot)
+        self.show_bot(bot.latest)
 
     def show_bot(self, bot: BotSnapshot) -> None:
-        self._dot.show_state(bot.state.value)
         show_value(self._name, bot.symbol)
         self._kind.show_text(f"{bot.kind} · {bot.timeframe}")
+        if self._bot.is_old:
+            self._dot.show_state("unknown")
+            show_value(self._pnl, formatting.UNKNOWN, "t3")
+            show_value(self._state, tr("Connecting"), "t3")
+            return
+        self._dot.show_state(bot.state.value)
         known = formatting.money(bot.realized_pnl, sign=True)
         show_value(self._pnl, known, words.tone_of(bot.realized_pnl))
         failed = bot.state is BotState.ERROR
@@ -120,9 +127,8 @@ class BotsList(Panel):
         clear(self._list)
         self._rows = {}
         for bot_id, link in self._bridge.bots.items():
-            shown = BotRow(link.latest)
+            shown = BotRow(link)
             shown.clicked.connect(self.chosen)
-            link.changed.connect(shown.show_bot)
             self._list.addWidget(shown)
             self._rows[bot_id] = shown
         self._scroll.setVisible(bool(self._rows))

@@ -89,9 +89,15 @@ class PositionPanel(Panel):
             EmptyState("layers", "No open position", "The bot opens one at its next signal.")
         )
         self._stack.addWidget(self._filled())
+        self._stack.addWidget(QWidget())
         self.body.addWidget(self._stack, 1)
         self.setFixedHeight(198)
-        self.show_position(None, 0)
+        self._show_page(2)  # nothing, until somebody knows
+
+    def _show_page(self, index: int) -> None:
+        self._stack.setCurrentIndex(index)
+        self._guard.setVisible(index == 1)
+        self._guard_icon.setVisible(index == 1)
 
     def _filled(self) -> QWidget:
         page = QWidget()
@@ -119,9 +125,7 @@ class PositionPanel(Panel):
         self, held: PositionSnapshot | None, now_ms: int, stale: bool = False
     ) -> None:
         """`now_ms` is the market's clock (ms UTC), for how long it is held."""
-        self._stack.setCurrentIndex(0 if held is None else 1)
-        self._guard.setVisible(held is not None)
-        self._guard_icon.setVisible(held is not None)
+        self._show_page(0 if held is None else 1)
         if held is None:
             return
         position = held.position

@@ -42,6 +42,7 @@ class RiskPanel(Panel):
     def __init__(self, bridge: Bridge, with_consequences: bool = False) -> None:
         super().__init__("Risk limits")
         self._state_icon = ThemedIcon("shield-check", "t2")
+        self._state_icon.hide()
         self._state = label("label")
         self.head.addWidget(self._state_icon)
         self.head.addWidget(self._state)
@@ -73,6 +74,7 @@ class RiskPanel(Panel):
     def show_risk(self, risk: RiskSnapshot) -> None:
         icon, tone, text = _STATES[risk.state]
         self._state_icon.show_icon(icon, tone)
+        self._state_icon.show()
         show_value(self._state, tr(text), tone)
         self._state.setToolTip(sentence(risk.reason))
         for limit in risk.limits:

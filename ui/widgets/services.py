@@ -69,6 +69,8 @@ class RequestLimits(QWidget):
             self._rows[limit.exchange, limit.family].show_limit(
                 name, used, "", limit.used_ratio, wait
             )
+        if not limits:
+            return
         show_value(self._requests.value, f"{sum(x.total_requests for x in limits):,}")
         show_value(self._held.value, f"{sum(x.held_back for x in limits):,}")
         refused = sum(x.refused_by_exchange for x in limits)

@@ -164,9 +164,6 @@ class StatusBar(QFrame):
         used = max((limit.used_ratio for limit in snapshot.limiters), default=None)
         near = used is not None and used >= 0.8
         self._rate.show_text(formatting.percent(used, 0, sign=False), "warn" if near else "t1")
-        running = sum(bot.state == "running" for bot in snapshot.bots)
-        total = len(snapshot.bots)
-        self._bots.show_text(tr("{n} of {total} running", n=running, total=total))
         account = snapshot.accounts[0] if snapshot.accounts else None
         if account is not None:
             self._account.show_text(account.name)
@@ -176,10 +173,19 @@ class StatusBar(QFrame):
             self._pnl.show_text(
                 formatting.money(pnl, account.currency, sign=True), words.tone_of(pnl)
             )
-        open_positions = sum(not p.position.is_flat for p in snapshot.positions)
-        self._positions.show_text(str(open_positions))
-        self._orders.show_text(str(len(snapshot.working_orders)))
+        self._show_counts(snapshot)
         self.tick()
+
+    def _show_counts(self, snapshot: EngineSnapshot) -> None:
+        known = self._bridge.is_settled
+        running = sum(bot.state == "running" for bot in snapshot.bots)
+        bots = tr("{n} of {total} running", n=running, total=len(snapshot.bots))
+        positions = str(sum(not p.position.is_flat for p in snapshot.positions))
+        orders = str(len(snapshot.working_orders))
+        for item, text in (
+            (self._bots, bots), (self._positions, positions), (self._orders, orders),
+        ):  # fmt: skip
+            item.show_text(text if known else formatting.UNKNOWN)
 
     def _show_connections(self, links: list[ConnectionState]) -> None:
         names = [link.exchange for link in links]

@@ -66,10 +66,12 @@ from core.snapshots import (
 )
 from ui import i18n, theme
 from ui.bridge import Bridge
+from ui.last_chart import LastChart
 from ui.main_window import MainWindow
 from ui.settings import ScreenSettings
 
 TOKEN = "let-me-in"
+ENGINE_PID = 4242
 NOW_MS = 1_763_649_127_000  # 2025-11-20 14:32:07 UTC
 QUARTER_MS = 15 * 60_000
 D = Decimal
@@ -334,7 +336,7 @@ class LinkServer:
         port = self._server.sockets[0].getsockname()[1]
         self._runtime_path.parent.mkdir(parents=True, exist_ok=True)
         self._runtime_path.write_bytes(
-            msgspec.json.encode(RuntimeFile(4242, "127.0.0.1", port, TOKEN))
+            msgspec.json.encode(RuntimeFile(ENGINE_PID, "127.0.0.1", port, TOKEN))
         )
 
     async def stop(self) -> None:
@@ -362,7 +364,7 @@ class LinkServer:
 
     def _greeting(self) -> Attached:
         last_seq = self.backlog[-1].seq if self.backlog else 0
-        return Attached(PROTOCOL_VERSION, 4242, "data", _instruments(), ["macd_rsi_trend"],
+        return Attached(PROTOCOL_VERSION, ENGINE_PID, "data", _instruments(), ["macd_rsi_trend"],
                         self.backlog, last_seq, self.snapshot)  # fmt: skip
 
     def _send_all(self, message: ServerMessage) -> None:
@@ -425,7 +427,7 @@ def still_bridge(tmp_path: Path, qapp: QApplication) -> Iterator[Bridge]:
     """A bridge without a link, filled by hand: for panels that only show."""
     made = Bridge(tmp_path)
     made.take_attached(
-        Attached(PROTOCOL_VERSION, 4242, "data", _instruments(), ["macd_rsi_trend"],
+        Attached(PROTOCOL_VERSION, ENGINE_PID, "data", _instruments(), ["macd_rsi_trend"],
                  sample_backlog(), sample_backlog()[-1].seq, rich_snapshot())
     )  # fmt: skip
     made.take_snapshot(rich_snapshot())
@@ -449,17 +451,20 @@ def until(qapp: QApplication) -> Callable[[Callable[[], object]], Awaitable[None
 @pytest.fixture
 def make_window(
     bridge: Bridge, tmp_path: Path, qapp: QApplication
-) -> Iterator[Callable[[], MainWindow]]:
-    """The real window on an attached bridge; nothing of it outlives the test."""
+) -> Iterator[Callable[..., MainWindow]]:
+    """The real window on an attached bridge, its engine started by a screen; nothing of it
+    outlives the test. An argument is the chart of an earlier run."""
     made: list[MainWindow] = []
 
     async def no_engine() -> None:
         return None
 
-    def make() -> MainWindow:
+    def make(last: LastChart | None = None) -> MainWindow:
         theme.apply(qapp, "dark", "global")
         i18n.use("en")
-        window = MainWindow(bridge, ScreenSettings(tmp_path), no_engine)
+        settings = ScreenSettings(tmp_path)
+        settings.engine_pid = ENGINE_PID
+        window = MainWindow(bridge, settings, no_engine, last)
         window.resize(1600, 940)
         window.show()
         made.append(window)
