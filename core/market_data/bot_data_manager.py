@@ -3,7 +3,8 @@
 Gaps are found by arithmetic, not by luck: every bar between the oldest in memory and the newest
 that has closed (by the exchange's clock) is there, or known to be empty, or missing. Missing ones
 are asked for; what the exchange then does not have, though it has later bars, is remembered as
-empty and never asked for again.
+empty. An answer given soon after a bar's end may have come too soon: it is checked once more an
+hour later, and then it holds.
 """
 
 from __future__ import annotations
@@ -12,31 +13,41 @@ import asyncio
 import enum
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import pairwise
-from typing import Protocol, TypeVar, cast
 
+import numpy as np
 import pandas as pd
 
 from core.clock import Clock
 from core.market_data.candle_store import CandleStore, SeriesInfo
-from core.market_data.columns import EMPTY, CandleRing, Columns, columns_from_candles
+from core.market_data.columns import Columns, IntArray
+from core.market_data.exchange_days import day_offset_ms
+from core.market_data.higher_bars import base_bars_at_most
+from core.market_data.hot_file import EmptyBars
 from core.market_data.integrity import (
     BadCandle,
     Range,
     check_candle,
+    coalesced,
     is_large_move,
     missing_ranges,
 )
-from core.market_data.resampling import check_resampling, resample
+from core.market_data.paging import PAGE_ROWS, fetch_range
+from core.market_data.paging import FetchCandles as FetchCandles  # noqa: PLC0414 (whoever has a manager has one)
+from core.market_data.resampling import check_resampling, next_bar_open_ms, resample
+from core.market_data.series_memory import (
+    MAX_ENTRY_MEMORY,
+    IndicatorCache,
+    SeriesMemory,
+    ranges_of,
+)
 from core.models.candles import Candle, SeriesKey, Timeframe
 
 log = logging.getLogger(__name__)
 
-MAX_ENTRY_MEMORY = 1000
-_PAGE_ROWS = 1000
-_BYTES_PER_ROW = 48
-T = TypeVar("T")
+RECHECK_EMPTY_MS = 3_600_000
+_LOST_PAGES_AT_ONCE = 5
 
 
 class AppendOutcome(enum.StrEnum):
@@ -47,43 +58,12 @@ class AppendOutcome(enum.StrEnum):
     REFUSED = "refused"  # in a batch only: the candle cannot be true
 
 
-class FetchCandles(Protocol):
-    """`MarketDataPort.fetch_candles`, or a rate-limited wrapper of it."""
-
-    async def __call__(
-        self,
-        symbol: str,
-        timeframe: Timeframe,
-        *,
-        start_ms: int | None = None,
-        end_ms: int | None = None,
-        limit: int = 1000,
-    ) -> list[Candle]: ...
-
-
-class IndicatorCache:
-    """Results that hold until the candles change; nothing is computed twice for one candle."""
-
-    def __init__(self, version: Callable[[], int]) -> None:
-        self._version = version
-        self._results: dict[str, tuple[int, object]] = {}
-
-    def get(self, name: str, compute: Callable[[], T]) -> T:
-        """The result of `compute` on the present candles; `name` says which (incl. parameters)."""
-        version = self._version()  # before: a candle that comes meanwhile makes the result old
-        known = self._results.get(name)
-        if known is not None and known[0] == version:
-            return cast("T", known[1])
-        result = compute()
-        self._results[name] = (version, result)
-        return result
-
-
 class BotDataManager:
     """Thread safe. The store is written first, then memory changes.
 
-    `version` grows with every change of the candles. `lock` guards memory; `classify` and
-    `remember` are the two halves of `append_candle` for a batch, called with it held.
+    `writing` is held by whoever changes the series, over the disk's whole answer; readers of
+    what is in memory never wait for it. `classify` and `remember` are the two halves of
+    `append_candle` for a batch, called with it held.
     """
 
     def __init__(
@@ -94,14 +74,15 @@ class BotDataManager:
         clock: Clock,
         entry_timeframe: Timeframe | None = None,
         pattern_timeframe: Timeframe = Timeframe.H1,
+        day_offset: int | None = None,
     ) -> None:
-        """`entry_timeframe` None is the base. Raises ValueError for the month as base (its bars
-        have no fixed length) and for timeframes that the base cannot make."""
+        """`entry_timeframe` None is the base; `day_offset` (ms before 00:00 UTC at which days
+        begin) None is the exchange's. Raises ValueError for the month as base (its bars have no
+        fixed length) and for timeframes that the base cannot make."""
         if key.timeframe is Timeframe.MONTH:
             raise ValueError("month bars cannot be a base: they have no fixed length")
         self.key = key
-        self.lock = threading.RLock()
-        self.version = 0
+        self.writing = threading.RLock()
         self.indicator_cache = IndicatorCache(lambda: self.version)
         self.info = SeriesInfo(0, None, None, 0)
         self.backfills = 0
@@ -115,12 +96,11 @@ class BotDataManager:
         self._store = store
         self._clock = clock
         self._step_ms = key.timeframe.duration_ms
-        self._ring = CandleRing(MAX_ENTRY_MEMORY)
-        self._newest: Candle | None = None
+        self._day_offset_ms = day_offset_ms(key.exchange) if day_offset is None else day_offset
+        self._memory = SeriesMemory(
+            key.timeframe, day_offset_ms=self._day_offset_ms, read_stored=self._read_stored
+        )
         self._unsaved: list[Candle] = []
-        self._empty: list[Range] = []
-        self._bars: dict[Timeframe, tuple[int, Columns]] = {}  # next bar to make, bars made
-        self._frames: dict[Timeframe, tuple[int, pd.DataFrame]] = {}
         self._filling = asyncio.Lock()
 
     # --- history -----------------------------------------------------------------------------
@@ -135,126 +115,168 @@ class BotDataManager:
 
     def load_stored(self) -> None:
         """Bring the newest stored candles into memory (disk). Raises StoreFault."""
-        with self.lock:
+        with self.writing:
             self._flush()
-            self._ring.load(self._store.read_columns(self.key, last=MAX_ENTRY_MEMORY))
-            newest = self._store.read(self.key, last=1)
-            self._newest = newest[0] if newest else None
-            self._empty = self._store.empty_ranges(self.key)
-            self._history_changed()
+            columns, newest = self._store.read_tail(self.key, MAX_ENTRY_MEMORY)
+            self._memory.load(columns, newest, self._empty_from(columns.open_time_ms))
             self.refresh_info()
 
     async def backfill(self, fetch: FetchCandles) -> int:
-        """Ask for every gap from the oldest bar in memory to the newest closed one; returns the
-        number of candles added or corrected. Raises ExchangeError, StoreFault."""
+        """Ask for every gap from the oldest bar in memory to the newest closed one, and once
+        more for bars that were found empty too soon after their end; when nothing was missing,
+        for a few pages of what a damaged file has lost. Returns the number of candles added or
+        corrected. Raises ExchangeError, StoreFault."""
         self.backfills += 1
-        with self.lock:
-            times = self._ring.open_times_ms
-            first_ms = int(times[0]) if len(times) else None
+        times = self._memory.open_times_ms
         last_ms = self._newest_closed_ms()
-        if first_ms is None:
-            first_ms = last_ms - (MAX_ENTRY_MEMORY - 1) * self._step_ms
-        return await self.fill(fetch, first_ms=first_ms, last_ms=last_ms)
+        first_ms = int(times[0]) if len(times) else last_ms - (MAX_ENTRY_MEMORY - 1) * self._step_ms
+        changed = await self.fill(fetch, first_ms=first_ms, last_ms=last_ms, recheck=True)
+        return changed or await self._fill_lost(fetch)
 
-    async def fill(self, fetch: FetchCandles, *, first_ms: int, last_ms: int) -> int:
+    async def fill(
+        self, fetch: FetchCandles, *, first_ms: int, last_ms: int, recheck: bool = False
+    ) -> int:
         """Ask for what is missing of the closed bars that `first_ms`..`last_ms` lie in; returns
         the number of candles added or corrected. Raises ExchangeError, StoreFault."""
         first_ms = self.key.timeframe.floor_ms(first_ms)
         last_ms = min(self.key.timeframe.floor_ms(last_ms), self._newest_closed_ms())
         async with self._filling:
             changed = 0
-            for gap in await asyncio.to_thread(self._missing, first_ms, last_ms):
-                filled = await self._fill_gap(fetch, *gap)
+            for asked in await asyncio.to_thread(self._requests, first_ms, last_ms, recheck):
+                filled = await self._fill_range(fetch, asked)
                 self.gaps_filled += filled > 0
                 changed += filled
             if changed:
                 await asyncio.to_thread(self.refresh_info)
             return changed
 
-    async def _fill_gap(self, fetch: FetchCandles, first_ms: int, last_ms: int) -> int:
-        with self.lock:
-            newest_ms = self._newest.open_time_ms if self._newest else None
-        # The newest bar we have is asked for again with what follows it: if the stream was cut
-        # off just then, REST has the last word on it, at no extra cost.
-        start_ms = first_ms - self._step_ms if first_ms - self._step_ms == newest_ms else first_ms
+    async def _fill_range(self, fetch: FetchCandles, asked: Range) -> int:
         changed = 0
-        refused: list[int] = []
-        while start_ms <= last_ms:
-            limit = min(_PAGE_ROWS, (last_ms - start_ms) // self._step_ms + 1)
-            page = await fetch(
-                self.key.symbol, self.key.timeframe, start_ms=start_ms, end_ms=last_ms, limit=limit
-            )
-            rows = await asyncio.to_thread(self._believable, page, start_ms, last_ms, refused)
-            if not rows:
-                break
-            changed += await asyncio.to_thread(self._store_fetched, rows)
-            start_ms = rows[-1].open_time_ms + self._step_ms
-        await asyncio.to_thread(self._remember_empty, first_ms, last_ms, refused)
+        unanswered: list[Range] = []
+
+        async def take(page: list[Candle]) -> None:
+            nonlocal changed
+            rows = self._believable(page, unanswered)
+            if rows:
+                changed += await asyncio.to_thread(self._store_fetched, rows)
+
+        unanswered += await fetch_range(fetch, self.key, asked, take)
+        await asyncio.to_thread(self._remember_empty, asked, unanswered)
         return changed
 
-    def _believable(
-        self, page: list[Candle], start_ms: int, last_ms: int, refused: list[int]
-    ) -> list[Candle]:
-        """Rows of the asked range, oldest first, that have closed and can be true."""
-        last_ms = min(last_ms, self._newest_closed_ms())
+    async def _fill_lost(self, fetch: FetchCandles) -> int:
+        lost = await asyncio.to_thread(self._store.lost_history, self.key)
+        if lost is None:
+            return 0
+        first_ms = max(lost[0], lost[1] - (_LOST_PAGES_AT_ONCE * PAGE_ROWS - 1) * self._step_ms)
+        changed = await self.fill(fetch, first_ms=first_ms, last_ms=lost[1])
+        rest = (lost[0], first_ms - self._step_ms) if first_ms > lost[0] else None
+        await asyncio.to_thread(self._store.set_lost_history, self.key, rest)
+        return changed
+
+    def _requests(self, first_ms: int, last_ms: int, recheck: bool) -> list[Range]:
+        """What to ask for: gaps that lie close together in one request. Each is widened to the
+        bars we have on both sides of it, so that the answer proves what is not there; and REST
+        has the last word on the bar before a cut, at no extra cost."""
+        step_ms = self._step_ms
+        times, empty = self._times_and_empty(first_ms, last_ms)
+        if recheck:
+            empty = [e for e in empty if not self._is_to_be_rechecked(e)]
+        gaps = missing_ranges(times, ranges_of(empty), first_ms, last_ms, step_ms)
+        newest_closed_ms = self._newest_closed_ms()
+
+        def widened(gap: Range) -> Range:
+            before_ms, after_ms = gap[0] - step_ms, gap[1] + step_ms
+            has_after = after_ms <= newest_closed_ms and _holds(times, after_ms)
+            return before_ms if _holds(times, before_ms) else gap[0], (
+                after_ms if has_after else gap[1]
+            )
+
+        return [widened(gap) for gap in coalesced(gaps, step_ms, PAGE_ROWS - 2)]
+
+    def _times_and_empty(self, first_ms: int, last_ms: int) -> tuple[IntArray, list[EmptyBars]]:
+        """Of that range at least: from memory if it reaches so far back, else from the store."""
+        times = self._memory.open_times_ms
+        if len(times) and times[0] <= first_ms:
+            return times, self._memory.empty
+        stored = self._store.read_columns(
+            self.key, start_ms=first_ms - self._step_ms, end_ms=last_ms + self._step_ms
+        )
+        return stored.open_time_ms, self._store.empty_bars(self.key, first_ms, last_ms)
+
+    def _is_to_be_rechecked(self, empty: EmptyBars) -> bool:
+        certain_ms = empty.last_ms + self._step_ms + RECHECK_EMPTY_MS
+        return empty.checked_ms < certain_ms <= self._clock.time_ms()
+
+    def _believable(self, page: list[Candle], refused: list[Range]) -> list[Candle]:
+        """Rows that have closed and can be true; the others' times go to `refused`."""
+        last_ms = self._newest_closed_ms()
         rows = []
-        for candle in sorted(page, key=lambda c: c.open_time_ms):
-            if not start_ms <= candle.open_time_ms <= last_ms:
+        for candle in page:
+            if candle.open_time_ms > last_ms:
                 continue
             try:
                 check_candle(self.key, candle)
             except BadCandle as fault:
                 log.warning("Fetched candle refused: %s", fault)
-                refused.append(candle.open_time_ms)
+                refused.append((candle.open_time_ms, candle.open_time_ms))
             else:
                 rows.append(candle)
         return rows
 
     def _store_fetched(self, rows: list[Candle]) -> int:
         """Keep rows that REST has sent, corrections included; returns how many were changes."""
-        stored = self._store.read(
-            self.key, start_ms=rows[0].open_time_ms, end_ms=rows[-1].open_time_ms
-        )
-        known = {c.open_time_ms: c for c in stored}
-        changed = [c for c in rows if known.get(c.open_time_ms) != c]
-        for candle in changed:
-            if candle.open_time_ms in known:
-                self._log_correction(known[candle.open_time_ms], candle)
-        for previous, candle in pairwise(rows):
-            self._warn_of_large_move(previous, candle)
-        self._store.append((self.key, c) for c in changed)
-        with self.lock:
-            self._ring.update(columns_from_candles(changed))
-            if changed and (
-                self._newest is None or changed[-1].open_time_ms >= self._newest.open_time_ms
-            ):
-                self._newest = changed[-1]
-            self._history_changed()
-        return len(changed)
+        first_ms, last_ms = rows[0].open_time_ms, rows[-1].open_time_ms
+        with self.writing:
+            self._flush()
+            stored = self._store.read(self.key, start_ms=first_ms, end_ms=last_ms)
+            known = {c.open_time_ms: c for c in stored}
+            changed = [c for c in rows if known.get(c.open_time_ms) != c]
+            if not changed:
+                return 0
+            for candle in changed:
+                if candle.open_time_ms in known:
+                    self._log_correction(known[candle.open_time_ms], candle)
+            for previous, candle in pairwise(rows):
+                self._warn_of_large_move(previous, candle)
+            self._store.append((self.key, c) for c in changed)
+            self._unmark_empty(c.open_time_ms for c in changed)
+            self._memory.put_many(changed)
+            return len(changed)
 
-    def _remember_empty(self, first_ms: int, last_ms: int, refused: Iterable[int]) -> None:
-        """Bars that the exchange does not have though it has later ones will never come."""
-        with self.lock:
-            newest_ms = self._newest.open_time_ms if self._newest else first_ms
-        missing = self._missing(first_ms, min(last_ms, newest_ms - self._step_ms))
-        empty = [r for r in missing if not any(r[0] <= time_ms <= r[1] for time_ms in refused)]
-        if not empty:
-            return
-        self._store.mark_empty(self.key, empty)
-        with self.lock:
-            self._empty = self._store.empty_ranges(self.key)
-            self._history_changed()
+    def _remember_empty(self, asked: Range, unanswered: list[Range]) -> None:
+        """Bars that the exchange does not have though it has later ones are empty."""
+        with self.writing:
+            newest_ms = self.newest.open_time_ms if self.newest else asked[0]
+            last_ms = min(asked[1], newest_ms - self._step_ms)
+            times = self._store.read_columns(
+                self.key, start_ms=asked[0], end_ms=last_ms
+            ).open_time_ms
+            empty = missing_ranges(times, unanswered, asked[0], last_ms, self._step_ms)
+            if not empty:
+                return
+            self._store.mark_empty(self.key, empty, checked_ms=self._clock.time_ms())
+            self._memory.set_empty(self._empty_from(self._memory.open_times_ms), empty[0][0])
 
-    def _missing(self, first_ms: int, last_ms: int) -> list[Range]:
-        times = self._store.read_columns(self.key, start_ms=first_ms, end_ms=last_ms).open_time_ms
-        return missing_ranges(times, self._empty, first_ms, last_ms, self._step_ms)
+    def _unmark_empty(self, times_ms: Iterable[int]) -> None:
+        exist = [
+            (time_ms, time_ms)
+            for time_ms in times_ms
+            if any(first_ms <= time_ms <= last_ms for first_ms, last_ms, _ in self._memory.empty)
+        ]
+        if exist:
+            self._store.unmark_empty(self.key, exist)
+            self._memory.set_empty(self._empty_from(self._memory.open_times_ms), exist[0][0])
+
+    def _empty_from(self, times: IntArray) -> list[EmptyBars]:
+        return self._store.empty_bars(self.key, int(times[0])) if len(times) else []
 
     # --- live --------------------------------------------------------------------------------
 
     def append_candle(self, candle: Candle, save: bool = True) -> AppendOutcome:
         """A candle that the stream says is closed. Durable on return unless `save` is False
         (then `save_parquet` does it). Raises BadCandle, StoreFault; memory is then unchanged."""
-        with self.lock:
+        with self.writing:
             outcome = self.classify(candle)
             if outcome in (AppendOutcome.NEW, AppendOutcome.CORRECTED):
                 if save:
@@ -273,10 +295,9 @@ class BotDataManager:
                 f"{self.key.exchange} {self.key.symbol} {self.key.timeframe} bar"
                 f" {candle.open_time_ms} opens in the future."
             )
-        if self._newest is None:
-            stored = self._store.read(self.key, last=1)
-            self._newest = stored[0] if stored else None
-        newest = self._newest
+        if self.newest is None:
+            self.load_stored()
+        newest = self.newest
         if newest is None or candle.open_time_ms > newest.open_time_ms:
             return AppendOutcome.NEW
         if candle == newest:
@@ -290,22 +311,22 @@ class BotDataManager:
 
     def remember(self, candle: Candle) -> None:
         """Take a classified candle (NEW or CORRECTED) into memory; it is in the store by now."""
-        newest = self._newest
-        if newest is None or candle.open_time_ms > newest.open_time_ms:
-            if newest is not None:
-                self._warn_of_large_move(newest, candle)
-            self._newest = candle
-            self.version += 1
-            first_ms = candle.open_time_ms if self.info.first_ms is None else self.info.first_ms
+        newest = self.newest
+        is_new = newest is None or candle.open_time_ms > newest.open_time_ms
+        if newest is not None and is_new:
+            self._warn_of_large_move(newest, candle)
+        elif newest is not None and candle.open_time_ms == newest.open_time_ms:
+            self._log_correction(newest, candle)
+        self._memory.put(candle)
+        if is_new:
+            first_ms = self.info.first_ms
             self.info = self.info._replace(
-                rows=self.info.rows + 1, first_ms=first_ms, last_ms=candle.open_time_ms
+                rows=self.info.rows + 1,
+                first_ms=candle.open_time_ms if first_ms is None else first_ms,
+                last_ms=candle.open_time_ms,
             )
         else:
-            if candle.open_time_ms == newest.open_time_ms:
-                self._log_correction(newest, candle)
-                self._newest = candle
-            self._history_changed()
-        self._ring.put(candle)
+            self._unmark_empty([candle.open_time_ms])
 
     def _known(self, open_time_ms: int) -> Candle | None:
         for candle in reversed(self._unsaved):
@@ -338,51 +359,52 @@ class BotDataManager:
     # --- reading -----------------------------------------------------------------------------
 
     @property
+    def version(self) -> int:
+        """Grows with every change of the candles."""
+        return self._memory.version
+
+    @property
     def rows_in_memory(self) -> int:
-        return len(self._ring)
+        return self._memory.rows
 
     @property
     def newest(self) -> Candle | None:
         """The newest closed candle, exactly."""
-        return self._newest
+        return self._memory.newest
 
     @property
     def memory_bytes(self) -> int:
-        with self.lock:
-            frames = sum(len(frame) * _BYTES_PER_ROW for _, frame in self._frames.values())
-            bars = sum(bars.rows * _BYTES_PER_ROW for _, bars in self._bars.values())
-            return self._ring.memory_bytes + frames + bars
+        """Rows and frames in memory."""
+        return self._memory.bytes
 
     def gaps(self) -> list[Range]:
         """Bars missing from the oldest in memory up to the newest closed one."""
-        with self.lock:
-            times = self._ring.open_times_ms
-            if len(times) == 0:
-                return []
-            last_ms = self._newest_closed_ms()
-            return missing_ranges(times, self._empty, int(times[0]), last_ms, self._step_ms)
+        return self._memory.gaps(self._newest_closed_ms())
 
     def frame(self, timeframe: Timeframe) -> pd.DataFrame:
-        """At most 1000 closed bars: DatetimeIndex (UTC, bar open), float columns. The caller's
-        own: changing it changes nothing here. Computed once a candle; the first call for a
-        higher timeframe reads the store. Raises ValueError when the base cannot make them,
-        StoreFault."""
-        with self.lock:
-            version, frame = self._frames.get(timeframe, (-1, None))
-            if frame is None or version != self.version:
-                is_base = timeframe is self.key.timeframe
-                frame = _frame(self._ring.copy() if is_base else self._higher_bars(timeframe))
-                self._frames[timeframe] = (self.version, frame)
-            return frame.copy(deep=False)  # pandas copies on write
+        """The newest closed bars, at most 1000 (base) or 500 (higher): DatetimeIndex (UTC, bar
+        open), float columns. The caller's own: changing it changes nothing here. Computed once a
+        candle; the first call for a higher timeframe reads the store. Raises ValueError when the
+        base cannot make them, StoreFault."""
+        return self._memory.frame(timeframe)
 
     def history(self, timeframe: Timeframe, *, count: int, end_ms: int | None = None) -> Columns:
         """The newest `count` closed bars with open time <= `end_ms`, from the store (disk: use a
         thread). Raises ValueError as `frame`, StoreFault."""
-        check_resampling(self.key.timeframe, timeframe)
-        last_ms = None if end_ms is None else timeframe.next_open_ms(end_ms) - 1
-        base_rows = (count + 1) * _base_bars_at_most(self.key.timeframe, timeframe)
-        base = self._store.read_columns(self.key, end_ms=last_ms, last=base_rows)
-        bars = resample(base, self.key.timeframe, timeframe, self._empty)
+        base = self.key.timeframe
+        check_resampling(base, timeframe)
+        last_ms = None
+        if end_ms is not None:
+            last_ms = next_bar_open_ms(end_ms, timeframe, self._day_offset_ms) - 1
+        base_rows = (count + 1) * base_bars_at_most(base, timeframe)
+        columns = self._store.read_columns(self.key, end_ms=last_ms, last=base_rows)
+        bars = resample(
+            columns,
+            base,
+            timeframe,
+            ranges_of(self._empty_from(columns.open_time_ms)),
+            day_offset_ms=self._day_offset_ms,
+        )
         return bars.select(slice(max(0, bars.rows - count), None))
 
     @property
@@ -413,7 +435,7 @@ class BotDataManager:
 
     def make_durable(self) -> None:
         """Write what was appended with `save=False`. Raises StoreFault."""
-        with self.lock:
+        with self.writing:
             self._flush()
 
     # --- inside ------------------------------------------------------------------------------
@@ -422,46 +444,17 @@ class BotDataManager:
         self._store.append((self.key, candle) for candle in self._unsaved)
         self._unsaved.clear()
 
-    def _history_changed(self) -> None:
-        self.version += 1
-        self._bars.clear()
-
     def _newest_closed_ms(self) -> int:
         return self.key.timeframe.floor_ms(self._clock.time_ms()) - self._step_ms
 
-    def _higher_bars(self, timeframe: Timeframe) -> Columns:
-        """Bars made so far plus those that have closed since; all anew after a correction."""
-        check_resampling(self.key.timeframe, timeframe)
-        if self._newest is None:
-            return EMPTY
-        self._flush()
-        closed_until_ms = timeframe.floor_ms(self._newest.open_time_ms + self._step_ms)
-        next_ms, bars = self._bars.get(timeframe, (None, EMPTY))
-        if next_ms is not None and closed_until_ms <= next_ms:
-            return bars
-        times = self._ring.open_times_ms
-        if next_ms is not None and len(times) and times[0] <= next_ms:
-            base = self._ring.copy()
-            base = base.select(base.open_time_ms >= next_ms)
-        elif next_ms is not None:
-            base = self._store.read_columns(self.key, start_ms=next_ms)
-        else:
-            base_rows = (MAX_ENTRY_MEMORY + 1) * _base_bars_at_most(self.key.timeframe, timeframe)
-            base = self._store.read_columns(self.key, last=base_rows)
-        bars = bars.followed_by(resample(base, self.key.timeframe, timeframe, self._empty))
-        bars = bars.select(slice(max(0, bars.rows - MAX_ENTRY_MEMORY), None))
-        self._bars[timeframe] = (closed_until_ms, bars)
-        return bars
+    def _read_stored(
+        self, start_ms: int | None, last: int | None
+    ) -> tuple[Columns, list[EmptyBars]]:
+        self.make_durable()
+        columns = self._store.read_columns(self.key, start_ms=start_ms, last=last)
+        return columns, self._empty_from(columns.open_time_ms)
 
 
-def _base_bars_at_most(base: Timeframe, target: Timeframe) -> int:
-    longest_ms = 31 * Timeframe.D1.duration_ms if target is Timeframe.MONTH else target.duration_ms
-    return longest_ms // base.duration_ms
-
-
-def _frame(columns: Columns) -> pd.DataFrame:
-    index = pd.DatetimeIndex(
-        columns.open_time_ms.astype("datetime64[ms]"), tz="UTC", name="open_time"
-    )
-    values = {name: getattr(columns, name) for name in Columns._fields[1:]}
-    return pd.DataFrame(values, index=index)
+def _holds(times: IntArray, time_ms: int) -> bool:
+    row = int(np.searchsorted(times, time_ms))
+    return row < len(times) and int(times[row]) == time_ms

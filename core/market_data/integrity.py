@@ -74,5 +74,17 @@ def missing_ranges(
     ]
 
 
+def coalesced(gaps: Iterable[Range], step_ms: int, most_bars: int) -> list[Range]:
+    """Gaps that lie close together as one range of at most `most_bars`: one request fills many.
+    A gap longer than that is a range of its own. `gaps` come oldest first."""
+    ranges: list[Range] = []
+    for first_ms, last_ms in gaps:
+        if ranges and (last_ms - ranges[-1][0]) // step_ms < most_bars:
+            ranges[-1] = (ranges[-1][0], last_ms)
+        else:
+            ranges.append((first_ms, last_ms))
+    return ranges
+
+
 def _sentence(key: SeriesKey, candle: Candle, fault: str) -> str:
     return f"{key.exchange} {key.symbol} {key.timeframe} bar {candle.open_time_ms}: {fault}."

@@ -71,7 +71,7 @@ class SharedDataManager:
         with ExitStack() as locks:
             for symbol in sorted(candles):  # one order of locking, so that two batches never wait
                 manager = self.get_manager(symbol, timeframe)  # for each other
-                locks.enter_context(manager.lock)
+                locks.enter_context(manager.writing)
                 try:
                     outcomes[symbol] = manager.classify(candles[symbol])
                 except BadCandle as fault:

@@ -14,6 +14,7 @@ from core.exchange_port import Unavailable
 from core.market_data.bot_data_manager import AppendOutcome, BotDataManager
 from core.market_data.candle_store import CandleStore, StoreFault
 from core.market_data.columns import columns_from_candles
+from core.market_data.higher_bars import MAX_HIGHER_MEMORY
 from core.market_data.integrity import BadCandle
 from core.market_data.resampling import resample
 from core.models.candles import Candle, SeriesKey, Timeframe
@@ -376,8 +377,8 @@ def test_frames_kept_up_bar_by_bar_equal_those_made_at_once(
     at_once = resample(
         columns_from_candles([bar(n) for n in range(3_400)]), Timeframe.M15, timeframe
     )
-    assert kept_up["close"].tolist() == at_once.close.tolist()[-1_000:]
-    assert kept_up["high"].tolist() == at_once.high.tolist()[-1_000:]
+    assert kept_up["close"].tolist() == at_once.close.tolist()[-MAX_HIGHER_MEMORY:]
+    assert kept_up["high"].tolist() == at_once.high.tolist()[-MAX_HIGHER_MEMORY:]
     history = manager.history(timeframe, count=2, end_ms=int(at_once.open_time_ms[-1]))
     assert history.close.tolist() == at_once.close.tolist()[-2:]
 
