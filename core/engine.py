@@ -187,14 +187,25 @@ class Engine:
         bot.stop()
         self.registry.set_running(bot_id, False)
         symbol = bot.spec.symbol
-        if not close_position or not desk.close_position(symbol, "The bot was stopped."):
+        if not close_position or not await self._flatten(desk, symbol):
             return f"{bot_id} is stopped."
+        return f"{bot_id} is stopped and {symbol} is closed."
+
+    async def _flatten(self, desk: AccountDesk, symbol: str) -> bool:
+        """Close the position, also one whose entry is still on its way; False when there was
+        nothing to close. Raises Refused when it takes too long."""
+        was_open = False
         deadline_s = self.clock.monotonic_s() + CLOSE_TIMEOUT_S
-        while self._has_position(desk, symbol):
+        while True:
+            is_open = self._has_position(desk, symbol)
+            if not is_open and not self._orders_on_their_way(desk, symbol):
+                return was_open
+            if is_open and not was_open:
+                was_open = desk.close_position(symbol, "The bot was stopped.")
             if self.clock.monotonic_s() > deadline_s:
+                bot_id = self.owner_of(desk.name, symbol)
                 raise Refused(f"{bot_id} is stopped, but {symbol} is not closed yet; see Orders.")
             await asyncio.sleep(0.05)
-        return f"{bot_id} is stopped and {symbol} is closed."
 
     def add_bot(self, spec: BotSpec) -> str:
         if spec.account not in self.desks:
@@ -211,6 +222,8 @@ class Engine:
             raise Refused(f"{bot_id} is {bot.state}; stop it first.")
         if self._has_position(self.desks[bot.spec.account], bot.spec.symbol):
             raise Refused(f"{bot_id} still owns a position in {bot.spec.symbol}; close it first.")
+        if self._orders_on_their_way(self.desks[bot.spec.account], bot.spec.symbol):
+            raise Refused(f"{bot_id} cannot be removed: an order of it is on its way.")
         del self.bots[bot_id]
         self.registry.remove(bot_id)
         return f"{bot_id} was removed."
@@ -354,6 +367,14 @@ class Engine:
     def _has_position(desk: AccountDesk, symbol: str) -> bool:
         position = desk.state.position(desk.name, symbol)
         return position is not None and not position.is_flat
+
+    @staticmethod
+    def _orders_on_their_way(desk: AccountDesk, symbol: str) -> bool:
+        """Orders of ours, which may yet open something; not the exchange's own stops."""
+        return desk.is_built and any(
+            order.symbol == symbol and order.client_order_id != ""
+            for order in desk.oms.working_orders(desk.name)
+        )
 
     # What the screen must not lose.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 
 import pytest
 
 from core.engine import Refused
-from core.models.orders import OrderPurpose, OrderType, Side
+from core.models.orders import OrderPurpose, OrderStatus, OrderType, Side
 from core.snapshots import BotState, TradingState
 from exchanges.simulated.values import PlaceOrder
 
@@ -174,3 +175,73 @@ async def test_a_trade_by_hand_at_the_exchange_pauses_that_symbols_bot(world):
     assert world.engine.bots[ETH_BOT].state is BotState.PAUSED
     assert world.engine.bots[BTC_BOT].state is BotState.RUNNING
     assert any("outside this program" in text for text in world.notices("External"))
+
+
+async def entry_on_its_way(world):
+    """Up, and in the middle of a request for an entry."""
+    await world.start()
+    await world.running()
+    while True:  # looks several times within a request's way
+        await asyncio.sleep(0.005)
+        for order in world.desk.oms.working_orders("demo"):
+            if order.purpose is OrderPurpose.ENTRY and order.status is OrderStatus.SENT:
+                return order
+
+
+async def test_stop_with_close_waits_for_an_entry_that_is_on_its_way(world):
+    order = await entry_on_its_way(world)
+    assert world.held() == {}
+    text = await world.engine.stop_bot(order.bot_id, close_position=True)
+    assert text == f"{order.bot_id} is stopped and {order.symbol} is closed."
+    assert world.held() == {}
+    await world.audit()
+    assert [e.symbol for e in world.entries()] == [order.symbol]
+
+
+async def test_stop_with_close_says_when_the_exchange_does_not_answer(world):
+    await trading(world)
+    [symbol] = world.held()
+    bot_id = world.engine.owner_of("demo", symbol)
+    world.exchange.is_reachable = False
+    with pytest.raises(Refused, match=f"{bot_id} is stopped, but {symbol} is not closed yet"):
+        await world.engine.stop_bot(bot_id, close_position=True)
+    world.exchange.is_reachable = True
+    await world.hours(1.5)
+    await world.audit()
+    world.assert_one_position_at_a_time()
+
+
+async def test_a_bot_whose_entry_is_on_its_way_is_not_removed(world):
+    order = await entry_on_its_way(world)
+    await world.engine.stop_bot(order.bot_id, close_position=False)
+    with pytest.raises(Refused, match="an order of it is on its way"):
+        world.engine.remove_bot(order.bot_id)
+    await world.settled()
+    with pytest.raises(Refused, match="still owns a position"):
+        world.engine.remove_bot(order.bot_id)
+
+
+async def test_a_kill_while_an_entry_is_on_its_way_leaves_at_most_a_protected_position(world):
+    order = await entry_on_its_way(world)
+    world.engine.kill()
+    await world.hours(0.5)
+    await world.audit()
+    entries = len(world.entries())
+    assert entries <= 1
+    assert not world.desk.oms.unresolved("demo")
+    assert world.desk.oms.order(order.client_order_id).status.is_terminal
+    await world.hours(3)
+    assert len(world.entries()) == entries
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.03, 0.07, 0.11, 0.15, 0.19, 0.3])
+async def test_the_engine_may_be_told_to_stop_while_it_starts(world, delay_s):
+    world.build()
+    starting = asyncio.create_task(world.engine.start(world.bots, autostart=True))
+    await asyncio.sleep(delay_s)
+    starting.cancel()
+    await world.stop()
+    await asyncio.gather(starting, return_exceptions=True)
+    await world.start()
+    await world.running()
+    assert world.engine.supervisor.unhandled_exceptions == 0
