@@ -117,7 +117,9 @@ class CommandHandler:
                 return "The engine is stopping. Positions and their stops stay."
             case Attach() | GetCandles() | WatchChart() | ListSeries():
                 return ""
-            case _:
+            case StartDownload() | PauseDownload() | ResumeDownload():
+                return await _download(engine.downloads, command)
+            case CancelDownload() | RepairGaps():
                 return await _download(engine.downloads, command)
 
 

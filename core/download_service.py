@@ -139,12 +139,11 @@ class DownloadService:
 
         try:
             return HistoryDownload(
-                feed.data.exchange,
+                feed.port,
                 symbols,
                 timeframe,
                 start_ms=start_ms,
                 end_ms=end_ms,
-                fetch=feed.port.fetch_candles,
                 turn=PoliteTurn(self._limiters.limiter(feed.port.exchange), SHARE),
                 store=feed.data.store,
                 clock=self._clock,

@@ -170,12 +170,11 @@ class _Run:
         share = SHARE_BESIDE_ENGINE if is_beside_engine else SHARE_ALONE
         try:
             return HistoryDownload(
-                port.exchange,
+                port,
                 symbols,
                 self._parsed.timeframe,
                 start_ms=start_ms,
                 end_ms=self._parsed.end_ms,
-                fetch=port.fetch_candles,
                 turn=PoliteTurn(self._limiters.limiter(port.exchange), share),
                 store=self._store,
                 clock=self._clock,

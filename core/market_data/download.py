@@ -15,9 +15,9 @@ from functools import partial
 from typing import TypeVar
 
 from core.clock import Clock
-from core.exchange_port import ExchangeError, RateLimited, Unavailable
+from core.exchange_port import ExchangeError, MarketDataPort, RateLimited, Unavailable
 from core.limits.api_rate_limiter import APIRateLimiter
-from core.market_data.bot_data_manager import BotDataManager, FetchCandles
+from core.market_data.bot_data_manager import BotDataManager
 from core.market_data.candle_store import CandleStore, StoreFault
 from core.market_data.integrity import Range, missing_ranges
 from core.models.candles import SeriesKey, Timeframe
@@ -25,9 +25,10 @@ from core.snapshots import DownloadSnapshot, DownloadState, SymbolDownload
 
 log = logging.getLogger(__name__)
 
-PAGE_BARS = 1000
+PAGE_BARS = 998  # and a neighbour on each side, asked for again: one answer of an exchange
 SYMBOLS_AT_ONCE = 3  # an adapter has four threads for market data: one is left for the bots
 RETRY_AFTER_S = (1.0, 2.0, 5.0, 15.0, 30.0)  # of a read that failed; then its symbol is given up
+_JUST_CLOSED_MS = 1000  # an exchange asked at the end of a bar may not have its last trades
 _LOOK_AGAIN_S = 0.05
 _MARKET = "market"
 _CANCELLED = "Cancelled. What has come is kept."
@@ -76,13 +77,12 @@ class HistoryDownload:
 
     def __init__(
         self,
-        exchange: str,
+        port: MarketDataPort,
         symbols: Iterable[str],
         timeframe: Timeframe,
         *,
         start_ms: int,
         end_ms: int | None = None,
-        fetch: FetchCandles,
         turn: Callable[[], Awaitable[None]],
         store: CandleStore,
         clock: Clock,
@@ -96,13 +96,13 @@ class HistoryDownload:
         bars have no fixed length: they are made from days)."""
         if timeframe is Timeframe.MONTH:
             raise ValueError("Month bars are not downloaded: they are made from 1d bars.")
-        self.exchange = exchange
+        self.exchange = port.exchange
         self.timeframe = timeframe
         self.start_ms = start_ms
         self.state = DownloadState.RUNNING
         self.state_text = ""
         self._end_ms = end_ms
-        self._fetch = fetch
+        self._port = port
         self._turn = turn
         self._store = store
         self._clock = clock
@@ -213,13 +213,17 @@ class HistoryDownload:
     async def _page(self, own: BotDataManager, first_ms: int, last_ms: int) -> int:
         # A bot may have started on this series since the last page.
         manager = self._live_manager(own.key) or own
-        return await manager.fill(self._fetch, first_ms=first_ms, last_ms=last_ms)
+        return await manager.fill(self._port.fetch_candles, first_ms=first_ms, last_ms=last_ms)
 
     async def _skip_empty(self, key: SeriesKey, gaps: list[Range], first_ms: int) -> list[Range]:
         """A whole page was empty: a halt, or a time before the symbol was listed. One question
         finds the next older bar; what lies between is remembered as empty."""
         newest_before = partial(
-            self._fetch, key.symbol, key.timeframe, end_ms=first_ms - self._step_ms, limit=1
+            self._port.fetch_candles,
+            key.symbol,
+            key.timeframe,
+            end_ms=first_ms - self._step_ms,
+            limit=1,
         )
         older = await self._patiently(newest_before)
         left = _before(gaps, older[-1].open_time_ms + self._step_ms, self._step_ms) if older else []
@@ -256,7 +260,7 @@ class HistoryDownload:
     def _missing(self, key: SeriesKey) -> list[Range]:
         floor = self.timeframe.floor_ms
         first_ms = floor(self.start_ms + self._step_ms - 1)
-        last_ms = floor(self._clock.time_ms()) - self._step_ms
+        last_ms = floor(self._clock.time_ms() - _JUST_CLOSED_MS) - self._step_ms
         if self._end_ms is not None:
             last_ms = min(last_ms, floor(self._end_ms))
         times = self._store.read_columns(key, start_ms=first_ms, end_ms=last_ms).open_time_ms

@@ -38,6 +38,9 @@ def verify_series(store: CandleStore, cache_dir: Path, key: SeriesKey) -> Series
         f"{path.name}: damaged (checksum or order); put aside, and the bars are missing now."
         for path in sorted(_damaged(cache_dir, key) - before)
     ]
+    lost = store.lost_history(key)
+    if not faults and lost and (not candles or candles[0].open_time_ms > lost[0]):
+        faults.append("What a damaged file held is not all there again; download it.")
     for candle in candles:
         try:
             check_candle(key, candle)
