@@ -89,6 +89,8 @@ class CommandHandler:
 
     async def _do(self, command: Command) -> str:  # noqa: PLR0911 (one line a command)
         engine = self._engine
+        if isinstance(command, _DownloadCommand):
+            return await _download(engine.downloads, command)
         match command:
             case StartBot():
                 return await engine.start_bot(command.bot_id, confirm_live=command.confirm_live)
@@ -117,10 +119,6 @@ class CommandHandler:
                 return "The engine is stopping. Positions and their stops stay."
             case Attach() | GetCandles() | WatchChart() | ListSeries():
                 return ""
-            case StartDownload() | PauseDownload() | ResumeDownload():
-                return await _download(engine.downloads, command)
-            case CancelDownload() | RepairGaps():
-                return await _download(engine.downloads, command)
 
 
 async def _download(downloads: DownloadService, command: _DownloadCommand) -> str:
