@@ -31,6 +31,7 @@ from core.storage.database import open_database
 from core.supervision import Supervisor
 from exchanges.simulated.account import Account
 from exchanges.simulated.generated_market import GeneratedMarket
+from exchanges.simulated.market import Market
 from exchanges.simulated.simulated_exchange import SimulatedExchange
 from exchanges.simulated.values import Execution
 from exchanges.simulated.venue import Venue
@@ -76,10 +77,11 @@ class World:
     bot = staticmethod(bot_spec)
     bots = BOTS
 
-    def __init__(self, data_dir: Path, *, seed: int = 1) -> None:
+    def __init__(self, data_dir: Path, *, seed: int = 1, market: Market | None = None) -> None:
+        """`market` instead of the one made from `seed`."""
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualTimeLoop)
-        market = SmallMarket(seed)
+        market = market or SmallMarket(seed)
         self.data_dir = data_dir
         self.clock = VirtualClock(loop, market_start_ms=market.start_ms, rate=RATE)
         self.venue = Venue(market=market, clock=self.clock)
