@@ -131,14 +131,14 @@ def test_without_a_stop_there_is_no_risk_to_divide_by() -> None:
     assert [x.text for x in levels][1] == "+100.03 · +2.27 %"
 
 
-def _order(purpose: OrderPurpose, price: str, status: OrderStatus) -> Order:
+def _order(purpose: OrderPurpose, price: str, status: OrderStatus, side: Side = Side.BUY) -> Order:
     return Order(
         "c",
         "e",
         "main",
         "bot",
         "BTCUSDT",
-        Side.BUY,
+        side,
         OrderType.LIMIT,
         Decimal("0.02"),
         status,
@@ -153,12 +153,13 @@ def _order(purpose: OrderPurpose, price: str, status: OrderStatus) -> Order:
 def test_working_orders_are_lines_unless_the_position_shows_them() -> None:
     orders = [
         _order(OrderPurpose.ENTRY, "65000", OrderStatus.ACKNOWLEDGED),
-        _order(OrderPurpose.STOP_LOSS, "65495.8", OrderStatus.ACKNOWLEDGED),
+        _order(OrderPurpose.STOP_LOSS, "65495.80", OrderStatus.ACKNOWLEDGED, Side.SELL),
+        _order(OrderPurpose.EXTERNAL, "67362.1", OrderStatus.ACKNOWLEDGED, Side.SELL),
         _order(OrderPurpose.ENTRY, "64000", OrderStatus.CANCELLED),
     ]
     levels = order_levels(orders, "BTCUSDT", _position())
     assert [(x.price, x.name, x.text, x.style) for x in levels] == [
         (65000.0, "Buy", "0.015", "dashed")
     ]
-    assert len(order_levels(orders, "BTCUSDT", None)) == 2
+    assert len(order_levels(orders, "BTCUSDT", None)) == 3
     assert order_levels(orders, "ETHUSDT", None) == []

@@ -139,14 +139,13 @@ def _hides(tag: Tag, y: float) -> bool:
 
 
 def _spread(tags: list[Tag]) -> list[Tag]:
-    """Moves outlined tags that would cover another one; filled ones (last price) stay."""
+    """Moves each outlined tag to the nearest free place; filled ones (last price) stay."""
     placed = [t for t in tags if t.is_filled]
     for tag in sorted((t for t in tags if not t.is_filled), key=lambda t: t.y):
-        y = tag.y
-        for other in placed:
-            top, bottom = other.y - TAG_HEIGHT, other.y + other.height
-            if top < y < bottom:
-                y = top if y - top <= bottom - y else bottom
+        blocked = [(other.y - TAG_HEIGHT, other.y + other.height) for other in placed]
+        places = [tag.y, *(edge for pair in blocked for edge in pair)]
+        free = [y for y in places if not any(top < y < bottom for top, bottom in blocked)]
+        y = min(free, key=lambda y: abs(y - tag.y))
         placed.append(Tag(y, tag.text, tag.hue, tag.is_filled, tag.detail))
     return placed
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from PyQt6.QtCore import QSize, QTimer, pyqtSignal
+from PyQt6.QtCore import QRectF, QSize, QTimer, pyqtSignal
 from PyQt6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PyQt6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
@@ -17,11 +17,11 @@ from ui.charts import autoscale, levels, readout, trades
 from ui.charts.axes import BandPart, GridPart
 from ui.charts.candle_parts import CandlesPart, GapsPart, HistogramPart, VolumePart
 from ui.charts.canvas import MACD, PRICE, RSI, ChartCanvas
+from ui.charts.marks import MarksItem
 from ui.charts.overlays import (
     LastPriceItem,
     LegendItem,
     LevelsItem,
-    MarksItem,
     StalePill,
     ZonesPart,
 )
@@ -119,7 +119,7 @@ class CandleChart(QWidget):
             Layer(pane, series, drawn) for pane, drawn in zip(self.canvas.panes, parts, strict=True)
         ]
         self._levels = LevelsItem(price, series)
-        self._marks = MarksItem(price, series)
+        self._marks = MarksItem(price, series, self._taken_by_others)
         self._last_line = LastPriceItem(price, series)
         self._stale_pill = StalePill(price, series)
         self._legends = [
@@ -128,7 +128,13 @@ class CandleChart(QWidget):
         ]
         for pane, layer, legend in zip(self.canvas.panes, self._layers, self._legends, strict=True):
             pane.add([layer, legend])
+        self._levels.top_px = LegendItem.HEIGHT
         price.add([self._last_line, self._marks, self._levels, self._stale_pill])
+
+    def _taken_by_others(self) -> list[QRectF]:
+        """What the texts of trades leave free."""
+        others = [self._legends[PRICE].text_rect(), self._stale_pill.boundingRect()]
+        return others + (self._levels.pills() if self._levels.isVisible() else [])
 
     # Data
 
@@ -310,6 +316,8 @@ class CandleChart(QWidget):
         if seconds is not None and not text:
             text = i18n.tr("No price for {seconds} s", seconds=int(seconds))
         self._stale_pill.set_text(text if seconds is not None else "")
+        pill = self._stale_pill.boundingRect()
+        self._levels.top_px = pill.bottom() if pill.height() else LegendItem.HEIGHT
         if self._is_stale == (seconds is not None):
             return
         self._is_stale = seconds is not None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from core.models.orders import Order, OrderPurpose, Side
+from core.models.orders import Order, Side
 from core.snapshots import PositionSnapshot
 from ui import formatting
 from ui.charts.primitives import LineStyle
@@ -94,16 +94,14 @@ def order_levels(
     orders: Sequence[Order], symbol: str, position: PositionSnapshot | None
 ) -> list[Level]:
     """Working orders of `symbol`; a stop or target that the position already shows is left out."""
-    held: set[Decimal | None] = set()
-    if position is not None:
-        held = {position.position.stop_loss, position.position.take_profit}
+    held = None if position is None else position.position
+    exits = set() if held is None else {held.stop_loss, held.take_profit}
     levels = []
     for order in orders:
         price = order.trigger_price if order.trigger_price is not None else order.price
         if order.symbol != symbol or order.status.is_terminal or price is None or price <= 0:
             continue
-        is_exit = order.purpose in (OrderPurpose.STOP_LOSS, OrderPurpose.TAKE_PROFIT)
-        if is_exit and price in held:
+        if held is not None and order.side is not held.side and price in exits:
             continue
         left = order.quantity - order.filled_quantity
         side = tr("Buy") if order.side is Side.BUY else tr("Sell")

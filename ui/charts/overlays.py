@@ -1,30 +1,24 @@
-"""What lies over the bars: levels, trades, last price, crosshair, legend, stale pill."""
+"""What lies over the bars: levels, last price, crosshair, legend, stale pill."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 from PyQt6.QtCore import QLineF, QPointF, QRectF, Qt
-from PyQt6.QtGui import QPainter, QPen
+from PyQt6.QtGui import QPainter
 
-from core.models.orders import Side
-from ui import fonts, formatting, icons, theme
+from ui import fonts, icons, theme
 from ui.charts import primitives
 from ui.charts.axes import SceneItem
 from ui.charts.levels import Level, Zone
 from ui.charts.pane import Pane, PaneItem, PanePart
 from ui.charts.primitives import PILL_HEIGHT
 from ui.charts.series import CandleSeries
-from ui.charts.trades import Connector, Mark
-from ui.i18n import tr
 
 INSET = 12
 _BEFORE_ENTRY = 0.3
 _ZONE_OPACITY = 0.06
-_MARK_PX = 12
-_MARK_GAP_PX = 5
-_MARK_STACK_PX = 15
+_PILL_GAP_PX = 2
 
 
 def _x_of_time(pane: Pane, series: CandleSeries, time_ms: int | None) -> float | None:
@@ -56,27 +50,26 @@ class ZonesPart(PanePart):
 
 
 class LevelsItem(PaneItem):
-    """Lines first, pills over them; pills that would touch are moved apart."""
+    """Lines first, pills over them. Pills that would touch each other, or what stands above
+    `top_px`, are moved apart."""
 
     z = 30.0
 
     def __init__(self, pane: Pane, series: CandleSeries) -> None:
         super().__init__(pane, series)
         self.levels: list[Level] = []
+        self.top_px = 0.0
 
     def draw(self, painter: QPainter) -> None:
-        height, width = self._rect.height(), self._rect.width()
-        shown = [(self.pane.y_of(level.price), level) for level in self.levels]
-        shown = [(y, level) for y, level in shown if 0 <= y <= height]
+        width = self._rect.width()
+        shown = self._shown()
         for y, level in shown:
             split = _entry_x(self.pane, self.series, level.from_ms)
             row = round(y)
             pale, full = theme.color(level.hue, _BEFORE_ENTRY), theme.color(level.hue)
             primitives.hline(painter, pale, left=0, right=split, y=row, style=level.style)
             primitives.hline(painter, full, left=split, right=width, y=row, style=level.style)
-        bottom = -1e9
-        for y, level in sorted(shown, key=lambda pair: pair[0]):
-            centre = max(y, bottom + PILL_HEIGHT / 2 + 2)
+        for centre, (_, level) in zip(self._centres(shown), shown, strict=True):
             primitives.draw_pill(
                 painter,
                 INSET,
@@ -86,69 +79,39 @@ class LevelsItem(PaneItem):
                 hue=level.hue,
                 text_hue=level.text_hue,
             )
-            bottom = centre + PILL_HEIGHT / 2
 
-
-class MarksItem(PaneItem):
-    """Fills as triangles beyond the wick, and closed trades as dashed connectors."""
-
-    z = 25.0
-
-    def __init__(self, pane: Pane, series: CandleSeries) -> None:
-        super().__init__(pane, series)
-        self.marks: list[Mark] = []
-        self.connectors: list[Connector] = []
-
-    def draw(self, painter: QPainter) -> None:
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
-        painter.setPen(primitives.line_pen(theme.color("t2", 0.7), "fine"))
-        for trade in self.connectors:
-            start = _x_of_time(self.pane, self.series, trade.entry_ms)
-            end = _x_of_time(self.pane, self.series, trade.exit_ms)
-            if start is None or end is None or end < 0 or start > self._rect.width():
-                continue
-            painter.drawLine(
-                QPointF(start, self.pane.y_of(trade.entry_price)),
-                QPointF(end, self.pane.y_of(trade.exit_price)),
+    def pills(self) -> list[QRectF]:
+        """Where the pills are."""
+        shown = self._shown()
+        return [
+            QRectF(
+                INSET,
+                round(centre) - PILL_HEIGHT / 2,
+                primitives.pill_width(level.name, level.text),
+                PILL_HEIGHT,
             )
-        stacked: dict[tuple[int, Side], int] = {}
-        for mark in self.marks:
-            slot = self.series.slot_of_time(mark.time_ms)
-            row = None if slot is None else self.series.row_at(slot)
-            if slot is None or row is None:
-                continue
-            x = float(int(self.pane.x_of(slot))) + 0.5
-            if not -80 < x < self._rect.width() + 80:
-                continue
-            level = stacked.get((slot, mark.side), 0)
-            stacked[(slot, mark.side)] = level + 1
-            self._mark(painter, mark, row, x, level)
+            for centre, (_, level) in zip(self._centres(shown), shown, strict=True)
+        ]
 
-    def _mark(self, painter: QPainter, mark: Mark, row: int, x: float, level: int) -> None:
-        is_buy = mark.side is Side.BUY
-        wick = float(self.series.column("low" if is_buy else "high")[row])
-        away = _MARK_GAP_PX + level * _MARK_STACK_PX
-        tip = self.pane.y_of(wick) + (away if is_buy else -away)
-        hue = "up" if is_buy else "down"
-        path = primitives.triangle(x, tip, points_up=is_buy, size=_MARK_PX)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
-        painter.strokePath(path, QPen(theme.color("e1"), 4))  # 2 px are outside the triangle
-        painter.fillPath(path, theme.color(hue))
-        if mark.result is not None:
-            text = formatting.signed(mark.result)
-            tone = "up" if mark.result > 0 else "down" if mark.result < 0 else "t2"
-            width = primitives.text_width(text)
-            y = tip + (_MARK_PX + 8 if is_buy else -_MARK_PX - 6)
-            primitives.draw_text(painter, x - width / 2, y, text, theme.color(tone))
-        elif mark.quantity is not None:
-            side = tr("Buy") if is_buy else tr("Sell")
-            text = f"{side} {_size(mark.quantity)}"
-            y = tip + (_MARK_PX * 0.45 if is_buy else -_MARK_PX * 0.45)
-            primitives.draw_text(painter, x + 10, y, text, theme.color(hue))
+    def _shown(self) -> list[tuple[float, Level]]:
+        """(y, level) of what is in view, from the top."""
+        placed = [(self.pane.y_of(level.price), level) for level in self.levels]
+        inside = [pair for pair in placed if 0 <= pair[0] <= self._rect.height()]
+        return sorted(inside, key=lambda pair: pair[0])
 
-
-def _size(quantity: Decimal) -> str:
-    return formatting.quantity(quantity)
+    def _centres(self, shown: list[tuple[float, Level]]) -> list[float]:
+        """Centres of the pills: down from the top until they are apart, then up from the bottom
+        where that went too far."""
+        step = PILL_HEIGHT + _PILL_GAP_PX
+        least, centres = self.top_px + step / 2, []
+        for y, _ in shown:
+            centres.append(max(y, least))
+            least = centres[-1] + step
+        most = self._rect.height() - step / 2
+        for index in reversed(range(len(centres))):
+            centres[index] = min(centres[index], most)
+            most = centres[index] - step
+        return centres
 
 
 class LastPriceItem(PaneItem):
@@ -219,10 +182,10 @@ class Legend:
 
 
 class LegendItem(PaneItem):
-    """Values of the bar under the cursor, top left of its pane."""
+    """Values of the bar under the cursor, top left of its pane; readable over whatever crosses."""
 
     z = 40.0
-    _HEIGHT = 32.0
+    HEIGHT = 32.0
 
     def __init__(self, pane: Pane, series: CandleSeries, centre_y: float) -> None:
         super().__init__(pane, series)
@@ -235,9 +198,24 @@ class LegendItem(PaneItem):
             self.update()
 
     def boundingRect(self) -> QRectF:
-        return QRectF(0, 0, self._rect.width(), min(self._HEIGHT, self._rect.height()))
+        return QRectF(0, 0, self._rect.width(), min(self.HEIGHT, self._rect.height()))
+
+    def text_rect(self) -> QRectF:
+        """What the text takes, with a little room."""
+        width = sum(
+            primitives.text_width(p.label, weight=fonts.REGULAR)
+            + primitives.text_width(p.value)
+            + p.gap
+            + (4 if p.label else 0)
+            for p in self.legend.parts
+        )
+        right = min(INSET + width, self._rect.width())
+        return QRectF(INSET - 4, self._centre_y - 9, max(0.0, right - INSET), 18)
 
     def draw(self, painter: QPainter) -> None:
+        if not self.legend.parts:
+            return
+        primitives.rounded(painter, self.text_rect(), 3, theme.color("e1", 0.8), None)
         x = float(INSET)
         caption = theme.color("t3")
         for part in self.legend.parts:
@@ -260,6 +238,10 @@ class StalePill(PaneItem):
     def __init__(self, pane: Pane, series: CandleSeries) -> None:
         super().__init__(pane, series)
         self._text = ""
+
+    @property
+    def text(self) -> str:
+        return self._text
 
     def set_text(self, text: str) -> None:
         if text != self._text:

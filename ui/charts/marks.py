@@ -1,0 +1,184 @@
+"""Fills as triangles, closed trades as connectors, and beside them texts that never overlap.
+
+Where texts would meet each other, a triangle, a pill or the legend, they move to another side of
+their triangle; where no side is free, the older one is left out: its figures are in the blotter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PyQt6.QtCore import QPointF, QRectF
+from PyQt6.QtGui import QPainter, QPen
+
+from core.models.orders import Side
+from ui import formatting, i18n, theme
+from ui.charts import primitives
+from ui.charts.pane import Pane, PaneItem
+from ui.charts.series import CandleSeries
+from ui.charts.trades import Connector, Mark
+from ui.i18n import tr
+
+_SIZE_PX = 12
+_GAP_PX = 5  # from the wick
+_STACK_PX = 15  # between marks of one side on one bar
+_TEXT_PX = 14  # height that a text takes
+_EDGE_PX = 4  # between a text and the pane's edges
+_OUTSIDE_PX = 80  # marks that far beside the pane are not drawn
+_MOST_TEXTS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text and the rectangle that it takes; px of the pane."""
+
+    text: str
+    hue: str
+    rect: QRectF
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    mark: Mark
+    x: float
+    tip: float
+
+    @property
+    def points_up(self) -> bool:
+        return self.mark.side is Side.BUY
+
+    @property
+    def rect(self) -> QRectF:
+        top = self.tip if self.points_up else self.tip - _SIZE_PX * 0.8
+        return QRectF(self.x - _SIZE_PX / 2, top, _SIZE_PX, _SIZE_PX * 0.8)
+
+
+class MarksItem(PaneItem):
+    """`obstacles` gives the rectangles of the pane that texts must leave free."""
+
+    z = 25.0
+
+    def __init__(
+        self, pane: Pane, series: CandleSeries, obstacles: Callable[[], list[QRectF]]
+    ) -> None:
+        super().__init__(pane, series)
+        self.marks: list[Mark] = []
+        self.connectors: list[Connector] = []
+        self._obstacles = obstacles
+        self._key: object = None
+        self._laid_out: tuple[list[_Placed], list[Text]] = ([], [])
+
+    def texts(self) -> list[Text]:
+        """What is written now, and where."""
+        return self._layout()[1]
+
+    def draw(self, painter: QPainter) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+        painter.setPen(primitives.line_pen(theme.color("t2", 0.7), "fine"))
+        for trade in self.connectors:
+            self._connect(painter, trade)
+        placed, texts = self._layout()
+        outline = QPen(theme.color("e1"), 4)  # 2 px of it are outside the triangle
+        for mark in placed:
+            path = primitives.triangle(mark.x, mark.tip, points_up=mark.points_up, size=_SIZE_PX)
+            painter.strokePath(path, outline)
+            painter.fillPath(path, theme.color("up" if mark.points_up else "down"))
+        for text in texts:
+            centre = text.rect.center().y()
+            primitives.draw_text(
+                painter, text.rect.left(), centre, text.text, theme.color(text.hue)
+            )
+
+    def _connect(self, painter: QPainter, trade: Connector) -> None:
+        slots = [self.series.slot_of_time(ms) for ms in (trade.entry_ms, trade.exit_ms)]
+        if slots[0] is None or slots[1] is None:
+            return
+        start, end = (float(int(self.pane.x_of(slot))) for slot in slots if slot is not None)
+        if end >= 0 and start <= self._rect.width():
+            painter.drawLine(
+                QPointF(start, self.pane.y_of(trade.entry_price)),
+                QPointF(end, self.pane.y_of(trade.exit_price)),
+            )
+
+    def _layout(self) -> tuple[list[_Placed], list[Text]]:
+        """Places of everything; thought out anew only when something that matters has moved."""
+        taken = self._obstacles()
+        edges = [r.getRect() for r in taken]
+        newest = tuple(self.series.column(n)[-1] for n in ("low", "high")) if self.marks else ()
+        key = (
+            self.pane.slots, self.pane.scaled, self._rect.getRect(), self.series.size,
+            newest, edges, self.marks, i18n.language.name,
+        )  # fmt: skip
+        if key != self._key:
+            self._key = key
+            placed = self._place_marks()
+            self._laid_out = placed, self._place_texts(placed, taken)
+        return self._laid_out
+
+    def _place_marks(self) -> list[_Placed]:
+        placed = []
+        stacked: dict[tuple[int, Side], int] = {}
+        for mark in self.marks:
+            slot = self.series.slot_of_time(mark.time_ms)
+            row = None if slot is None else self.series.row_at(slot)
+            if slot is None or row is None:
+                continue
+            x = float(int(self.pane.x_of(slot))) + 0.5
+            if not -_OUTSIDE_PX < x < self._rect.width() + _OUTSIDE_PX:
+                continue
+            level = stacked.get((slot, mark.side), 0)
+            stacked[slot, mark.side] = level + 1
+            is_buy = mark.side is Side.BUY
+            wick = float(self.series.column("low" if is_buy else "high")[row])
+            away = _GAP_PX + level * _STACK_PX
+            placed.append(_Placed(mark, x, self.pane.y_of(wick) + (away if is_buy else -away)))
+        return placed
+
+    def _place_texts(self, placed: list[_Placed], obstacles: list[QRectF]) -> list[Text]:
+        room = self._rect.adjusted(_EDGE_PX, _EDGE_PX, -_EDGE_PX, -_EDGE_PX)
+        taken = [*obstacles, *(mark.rect for mark in placed)]
+        texts: list[Text] = []
+        for mark in reversed(placed):
+            if len(texts) == _MOST_TEXTS:
+                break
+            said = _words(mark.mark)
+            if said is None:
+                continue
+            places = _places(mark, primitives.text_width(said[0]), mark.mark.result is not None)
+            free = (p for p in places if room.contains(p) and not any(map(p.intersects, taken)))
+            rect = next(free, None)
+            if rect is not None:
+                taken.append(rect)
+                texts.append(Text(*said, rect))
+        return texts
+
+
+def _words(mark: Mark) -> tuple[str, str] | None:
+    """(text, hue): a result at an exit, side and size at an entry that is still open."""
+    if mark.result is not None:
+        tone = "up" if mark.result > 0 else "down" if mark.result < 0 else "t2"
+        return formatting.signed(mark.result), tone
+    if mark.quantity is not None:
+        is_buy = mark.side is Side.BUY
+        side = tr("Buy") if is_buy else tr("Sell")
+        return f"{side} {formatting.quantity(mark.quantity)}", "up" if is_buy else "down"
+    return None
+
+
+def _places(mark: _Placed, width: float, is_result: bool) -> list[QRectF]:
+    """Where the text of `mark` may stand, the best place first."""
+    body = mark.rect
+    middle = body.center().y() - _TEXT_PX / 2
+    beside = [
+        QRectF(body.right() + 4, middle, width, _TEXT_PX),
+        QRectF(body.left() - 4 - width, middle, width, _TEXT_PX),
+    ]
+    left = mark.x - width / 2
+    steps = (1, 2) if mark.points_up else (-1, -2)
+    edge = body.bottom() if mark.points_up else body.top() - _TEXT_PX
+    away = [
+        QRectF(left, edge + step * 2 + (step - step // abs(step)) * _TEXT_PX, width, _TEXT_PX)
+        for step in steps
+    ]
+    return [away[0], *beside, away[1]] if is_result else [*beside, *away]
