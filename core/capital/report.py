@@ -1,4 +1,4 @@
-"""How the capital is shown: the dashboard's snapshot, the design's statistics and JSON."""
+"""How the capital is shown: figures for sizing and rules, the dashboard's snapshot, statistics."""
 
 from __future__ import annotations
 
@@ -7,10 +7,28 @@ from decimal import Decimal
 import msgspec
 
 from core.capital.book import ZERO, CapitalBook
-from core.capital.ledger import Performance
-from core.capital.trading_day import TradingDay
+from core.capital.performance import PerformanceTracker
 from core.display import display_number
 from core.snapshots import CapitalSlice, CapitalSnapshot, LedgerLine
+
+
+class CapitalFigures(msgspec.Struct, frozen=True):
+    """What sizing and risk rules look at, taken in one moment. Ratios 0..1."""
+
+    total: Decimal
+    committed: Decimal  # reserved and locked
+    equity: Decimal
+    drawdown: Decimal
+    daily_pnl: Decimal
+    day_base: Decimal  # the equity that today's loss is a ratio of; transfers scale it
+    day_start_ms: int
+    largest_symbol: Decimal  # what the symbol that holds most is holding
+    symbols: frozenset[str]  # that hold anything: a position or an order
+
+    @property
+    def daily_loss_ratio(self) -> Decimal:
+        """Loss of the day as a part of its base; 0 on a winning day."""
+        return max(ZERO, self.day_base - self.equity) / self.day_base if self.day_base > 0 else ZERO
 
 
 class CapitalStats(msgspec.Struct, frozen=True):
@@ -31,18 +49,32 @@ class CapitalStats(msgspec.Struct, frozen=True):
     peak_capital: Decimal
 
 
+def build_figures(book: CapitalBook, tracker: PerformanceTracker) -> CapitalFigures:
+    """`tracker` has been refreshed for `book`."""
+    held = book.committed_by_symbol()
+    return CapitalFigures(
+        total=book.total,
+        committed=book.committed,
+        equity=tracker.equity,
+        drawdown=tracker.drawdown,
+        daily_pnl=tracker.state.day.result,
+        day_base=tracker.state.day_base,
+        day_start_ms=tracker.state.day.start_ms,
+        largest_symbol=max(held.values(), default=ZERO),
+        symbols=frozenset(held),
+    )
+
+
 def build_snapshot(
     book: CapitalBook,
+    tracker: PerformanceTracker,
     *,
     currency: str,
-    performance: Performance,
-    equity: Decimal,
-    drawdown: Decimal,
-    days: list[TradingDay],
     lines: list[LedgerLine],
     points: list[tuple[int, Decimal]],
 ) -> CapitalSnapshot:
-    """`days` ends with today. Results are after fees and funding."""
+    """`tracker` has been refreshed for `book`. Results are after fees and funding."""
+    performance, days = tracker.state, tracker.days()
     results = [day.result for day in days]
     return CapitalSnapshot(
         currency=currency,
@@ -53,14 +85,14 @@ def build_snapshot(
         locked=book.locked,
         available=book.available,
         cap_ratio=book.cap_ratio,
-        allocation_ratio=_ratio(book.committed, book.total),
+        allocation_ratio=ratio(book.committed, book.total),
         realized_pnl=book.total - book.deposits,
-        unrealized_pnl=equity - book.total,
-        equity=equity,
+        unrealized_pnl=tracker.equity - book.total,
+        equity=tracker.equity,
         daily_pnl=performance.day.result,
         daily_realized_pnl=performance.day.realized,
         peak=performance.peak,
-        drawdown=drawdown,
+        drawdown=tracker.drawdown,
         max_drawdown=performance.max_drawdown,
         slices=_slices(book, performance.marks),
         ledger=lines,
@@ -84,28 +116,10 @@ def build_stats(snapshot: CapitalSnapshot) -> CapitalStats:
         total_pnl=total_pnl,
         realized_pnl=snapshot.realized_pnl,
         unrealized_pnl=snapshot.unrealized_pnl,
-        roi=_ratio(total_pnl, snapshot.initial),
+        roi=ratio(total_pnl, snapshot.initial),
         max_drawdown=snapshot.max_drawdown,
         peak_capital=snapshot.peak,
     )
-
-
-def to_design_json(
-    exchange: str, snapshot: CapitalSnapshot, daily_pnl: dict[str, Decimal], now_ms: int
-) -> str:
-    """Amounts are strings, so that no reader rounds them."""
-    allocations: dict[str, Decimal] = {}
-    for entry in snapshot.slices:
-        allocations[entry.symbol] = allocations.get(entry.symbol, ZERO) + entry.amount
-    state = {
-        "exchange": exchange,
-        "currency": snapshot.currency,
-        "updated_ms": now_ms,
-        **msgspec.structs.asdict(build_stats(snapshot)),
-        "allocations": allocations,
-        "daily_pnl": daily_pnl,
-    }
-    return msgspec.json.format(msgspec.json.encode(state), indent=2).decode()
 
 
 def _slices(book: CapitalBook, marks: dict[str, Decimal]) -> list[CapitalSlice]:
@@ -115,7 +129,7 @@ def _slices(book: CapitalBook, marks: dict[str, Decimal]) -> list[CapitalSlice]:
             bot_id=lock.bot_id,
             amount=lock.amount,
             state="locked",
-            share=_ratio(lock.amount, book.total),
+            share=ratio(lock.amount, book.total),
             unrealized_pnl=lock.unrealized_pnl(marks[symbol]) if symbol in marks else None,
         )
         for symbol, lock in sorted(book.locks.items())
@@ -126,7 +140,7 @@ def _slices(book: CapitalBook, marks: dict[str, Decimal]) -> list[CapitalSlice]:
             bot_id=entry.bot_id,
             amount=entry.amount,
             state="reserved",
-            share=_ratio(entry.amount, book.total),
+            share=ratio(entry.amount, book.total),
             unrealized_pnl=None,
         )
         for entry in book.reservations.values()
@@ -134,5 +148,6 @@ def _slices(book: CapitalBook, marks: dict[str, Decimal]) -> list[CapitalSlice]:
     return slices
 
 
-def _ratio(part: Decimal, whole: Decimal) -> Decimal:
+def ratio(part: Decimal, whole: Decimal) -> Decimal:
+    """0 where there is nothing to be a part of."""
     return part / whole if part and whole > 0 else ZERO

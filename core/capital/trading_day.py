@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 
 import msgspec
@@ -30,12 +30,19 @@ def day_start_ms(time_ms: int, timezone: tzinfo) -> int:
 
 
 def next_day_start_ms(start_ms: int, timezone: tzinfo) -> int:
-    """The midnight after `start_ms`; days of 23 and 25 hours are days too."""
-    noon_after = datetime.fromtimestamp(start_ms // 1000, timezone) + timedelta(hours=36)
-    midnight = noon_after.replace(hour=0, minute=0, second=0, microsecond=0)
+    """The first midnight after `start_ms`; days of 23 and 25 hours are days too, and a day that
+    began by another zone's midnight ends by this one's."""
+    today = datetime.fromtimestamp(start_ms // 1000, timezone).date()
+    midnight = datetime.combine(today + timedelta(days=1), time(), timezone)
     return int(midnight.timestamp()) * 1000
 
 
 def day_name(start_ms: int, timezone: tzinfo) -> str:
     """`2026-11-20`."""
     return datetime.fromtimestamp(start_ms // 1000, timezone).date().isoformat()
+
+
+def day_named(name: str, timezone: tzinfo) -> int:
+    """The start of the day `2026-11-20`, ms UTC. Raises ValueError when it is no date."""
+    midnight = datetime.combine(date.fromisoformat(name), time(), timezone)
+    return int(midnight.timestamp()) * 1000

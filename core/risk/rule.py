@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import msgspec
 
-from core.capital.shared_capital_manager import CapitalFigures
+from core.capital.report import CapitalFigures
 from core.models.orders import Denial, OrderRequest
 from core.snapshots import RiskLimit
 
