@@ -20,7 +20,7 @@ from app.config import AccountConfig, load_config
 from app.data.places import DEMO, REAL, data_dir_of, engine_pid, open_store
 from app.data.progress import Progress
 from app.demo_launcher import DemoLaunch
-from app.demo_runtime import DemoExchangeRuntime, read_runtime
+from app.demo_runtime import DemoExchangeRuntime
 from app.engine_main import prepare_data_dir
 from app.options import EXIT_ALREADY_RUNNING, EXIT_FAULT, EXIT_OK, Options, StartError
 from core.clock import ScaledClock, SystemClock
@@ -94,16 +94,16 @@ def _demo_exchange(data_dir: Path, is_demo: bool) -> Iterator[DemoExchangeRuntim
     if not is_demo:
         yield None
         return
-    before = read_runtime(data_dir)
     launch = DemoLaunch(Options(data_dir=data_dir))
     launch.begin()
     try:
-        runtime = launch.runtime()
-        is_ours = before is None or before.pid != runtime.pid
-        yield runtime
+        yield launch.runtime()
     finally:
-        if is_ours and engine_pid(data_dir) is None:
+        engine = InstanceLock(data_dir / "run" / "engine.lock")
+        with contextlib.suppress(AlreadyRunning):  # an engine needs it, and will end it
+            engine.acquire()
             launch.stop()
+            engine.release()
 
 
 class _Run:
