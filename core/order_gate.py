@@ -13,17 +13,18 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Protocol
 
 from core.clock import Clock
 from core.event_bus import EventBus
-from core.events import Error, Reject, Severity
+from core.events import Error, Reject, Severity, Signal
 from core.models.fills import Fill
 from core.models.orders import Denial, Order, OrderPurpose, OrderRequest
-from core.oms.intent_journal import TrailStep
 from core.oms.order_management_system import OrderManagementSystem
-from core.snapshots import RiskSnapshot
+from core.snapshots import RiskSnapshot, TrailLine
 
 log = logging.getLogger(__name__)
 _PART = "order gate"
@@ -52,7 +53,7 @@ class Risk(Protocol):
 
 
 class OrderGate:
-    """Subscribes `OrderRequest`, `Fill` and `Order`."""
+    """Subscribes `OrderRequest`, `Fill`, `Order`, and `Signal` for what led to a request."""
 
     def __init__(
         self,
@@ -62,12 +63,17 @@ class OrderGate:
         risk: Risk,
         oms: OrderManagementSystem,
         clock: Clock,
+        why_held: Callable[[], str] = lambda: "",
     ) -> None:
+        """`why_held()`: why no entry may leave now (not reconciled, say), "" when it may."""
         self._bus = bus
         self._capital = capital
         self._risk = risk
         self._oms = oms
         self._clock = clock
+        self._why_held = why_held
+        self._signals: dict[tuple[str, str, str], Signal] = {}  # newest of each bot's symbol
+        bus.subscribe(Signal, self._on_signal, part=_PART)
         bus.subscribe(OrderRequest, self._on_request, part=_PART)
         bus.subscribe(Fill, self._on_fill, part=_PART)
         bus.subscribe(Order, self._on_order, part=_PART)
@@ -81,6 +87,58 @@ class OrderGate:
         for order in self._oms.unsettled_orders():
             self._on_order(order)
 
+    async def amend(
+        self,
+        client_order_id: str,
+        *,
+        quantity: Decimal | None = None,
+        price: Decimal | None = None,
+    ) -> Denial | None:
+        """Change a working order in its place; our own no, if there is one. What was reserved
+        and checked for an entry is its bound: more than that is a new order. Raises as
+        `OrderManagementSystem.amend`."""
+        order = self._oms.order(client_order_id)
+        request = self._oms.journal.request(client_order_id)
+        if order is not None and request is not None and request.increases_risk:
+            size = order.quantity if quantity is None else quantity
+            at = request.reference_price if order.price is None else order.price
+            wanted = size * (at if price is None else price)
+            if wanted > request.notional:
+                text = f"the change needs {wanted:f}, {request.notional:f} are reserved for it"
+                return Denial("amend_above_reservation", text)
+            held = self._why_held()
+            if held:
+                return Denial("not_ready", f"no entry is changed now: {held}")
+        await self._oms.amend(client_order_id, quantity=quantity, price=price)
+        return None
+
+    # --- what led to it ---------------------------------------------------------------------
+
+    def _on_signal(self, signal: Signal) -> None:
+        self._signals[signal.account, signal.symbol, signal.bot_id] = signal
+
+    def _cause_of(self, request: OrderRequest) -> list[TrailLine]:
+        """The candle, the indicator values, the signal and the size behind a request; for the
+        trader's own order the size alone."""
+        signal = self._signals.get((request.account, request.symbol, request.bot_id))
+        lines: list[TrailLine] = []
+        if signal is not None and (signal.time_ms, signal.strategy) == (
+            request.created_ms,
+            request.strategy,
+        ):
+            opened = datetime.fromtimestamp(signal.candle_open_time_ms / 1000, tz=UTC)
+            candle = f"opened {opened:%Y-%m-%d %H:%M} UTC, closed at {signal.reference_price}"
+            seen = ", ".join(f"{name} {value:.6g}" for name, value in signal.evidence.items())
+            words = {1: "long", -1: "short"}.get(signal.direction, "flat")
+            lines = [
+                TrailLine(signal.time_ms, "candle", candle),
+                TrailLine(signal.time_ms, "indicators", seen),
+                TrailLine(signal.time_ms, "signal", f"{words}: {signal.reason}"),
+            ]
+        size = f"{request.quantity} x {request.reference_price} = {request.notional:f}"
+        lines.append(TrailLine(self._clock.time_ms(), "size", size))
+        return lines
+
     # --- the way out ------------------------------------------------------------------------
 
     def _on_request(self, request: OrderRequest) -> None:
@@ -88,12 +146,12 @@ class OrderGate:
             self._tell(request, f"order {request.client_order_id} was asked for twice: sent once")
             return
         try:
-            self._oms.accept(request)
+            self._oms.accept(request, self._cause_of(request))
         except sqlite3.Error as fault:
             # rule 1: what is not on disk does not leave
             self._refuse_unwritten(request, fault)
             return
-        checks: list[TrailStep] = []
+        checks: list[TrailLine] = []
         denial = self._check(request, checks)
         try:
             if denial is None:
@@ -103,9 +161,11 @@ class OrderGate:
             self._oms.deny(request, denial, checks)
         except sqlite3.Error as fault:
             self._capital.give_back(request.client_order_id)
-            self._refuse_unwritten(request, fault)
+            log.error("order %s could not be journalled: %s", request.client_order_id, fault)
+            self._tell(request, _unwritten(fault))
+            self._oms.deny(request, Denial("journal", _unwritten(fault)), checks)
 
-    def _check(self, request: OrderRequest, checks: list[TrailStep]) -> Denial | None:
+    def _check(self, request: OrderRequest, checks: list[TrailLine]) -> Denial | None:
         try:
             return self._checked(request, checks)
         except Exception as fault:
@@ -113,15 +173,18 @@ class OrderGate:
             log.exception("a check of order %s failed", request.client_order_id)
             text = f"a check of the order failed ({type(fault).__name__}: {fault})"
             self._tell(request, text)
-            checks.append(TrailStep(self._clock.time_ms(), "fault", text))
+            checks.append(TrailLine(self._clock.time_ms(), "fault", text))
             return Denial("check_failed", text) if request.increases_risk else None
 
-    def _checked(self, request: OrderRequest, checks: list[TrailStep]) -> Denial | None:
+    def _checked(self, request: OrderRequest, checks: list[TrailLine]) -> Denial | None:
         if not self._oms.trades_on(request.account):
             return Denial("no_exchange", f"no exchange is connected for {request.account!r}")
         if request.purpose is not OrderPurpose.ENTRY and not request.reduce_only:
             return Denial("not_reduce_only", "an exit has to be reduce-only: it could open instead")
         if request.increases_risk:
+            denial = self._ready(request)
+            if denial is not None:
+                return denial
             available = self._capital.get_available_capital()
             denial = self._capital.reserve(request)
             numbers = f"needs {request.notional:f}, {available:f} available"
@@ -132,6 +195,14 @@ class OrderGate:
         checks.append(self._step("risk", self._risk_numbers(), denial))
         return denial
 
+    def _ready(self, request: OrderRequest) -> Denial | None:
+        held = self._why_held()
+        if held:
+            return Denial("not_ready", f"no entry leaves now: {held}")
+        if request.stop_loss is None:
+            return Denial("no_stop", "an entry needs a stop loss to rest at the exchange (rule 5)")
+        return None
+
     def _risk_numbers(self) -> str:
         snapshot = self._risk.snapshot()
         limits = (
@@ -140,13 +211,13 @@ class OrderGate:
         )
         return "; ".join([snapshot.state.value, *limits])
 
-    def _step(self, name: str, numbers: str, denial: Denial | None) -> TrailStep:
+    def _step(self, name: str, numbers: str, denial: Denial | None) -> TrailLine:
         text = f"passed: {numbers}" if denial is None else f"denied: {denial.text} ({numbers})"
-        return TrailStep(self._clock.time_ms(), name, text)
+        return TrailLine(self._clock.time_ms(), name, text)
 
     def _refuse_unwritten(self, request: OrderRequest, fault: sqlite3.Error) -> None:
         log.error("order %s could not be journalled: %s", request.client_order_id, fault)
-        text = f"the order could not be written to disk ({fault}), so it was not sent"
+        text = _unwritten(fault)
         self._tell(request, text)
         self._bus.publish(
             Reject(
@@ -190,3 +261,7 @@ class OrderGate:
         if self._oms.is_fully_booked(order):
             self._capital.on_order(order)
             self._oms.journal.mark_settled(order.client_order_id)
+
+
+def _unwritten(fault: sqlite3.Error) -> str:
+    return f"the order could not be written to disk ({fault}), so it was not sent"

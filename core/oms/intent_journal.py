@@ -6,7 +6,9 @@ trade id, so each is booked once however often the exchange repeats it, and each
 the capital ledger has it, so a crash between the two books loses nothing.
 
 Every method is one transaction, durable when it returns; all raise sqlite3.Error when the disk
-refuses, and then nothing of the call has happened.
+refuses, and then nothing of the call has happened. For exits alone there is a way out: a page
+that was reserved on disk beforehand (`reserve`), read back into the tables as soon as they can be
+written again.
 """
 
 from __future__ import annotations
@@ -18,9 +20,11 @@ from decimal import Decimal
 import msgspec
 
 from core.models.fills import Fill, FillKind
-from core.models.orders import Order, OrderPurpose, OrderRequest
-from core.oms.order_state import FillTotals
+from core.models.orders import Order, OrderPurpose, OrderRequest, OrderStatus
+from core.oms.order_state import FillTotals, order_from_request
+from core.snapshots import TrailLine
 from core.storage.database import transaction
+from core.storage.reserved_file import ReservedFile
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS oms_orders (
@@ -62,6 +66,20 @@ CREATE TABLE IF NOT EXISTS oms_positions (
     quantity TEXT NOT NULL,
     PRIMARY KEY (account, symbol)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS oms_stops (
+    account TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    set_ms INTEGER NOT NULL,
+    stop_loss TEXT NOT NULL,
+    take_profit TEXT,
+    PRIMARY KEY (account, symbol)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS oms_ignored (
+    account TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (account, symbol)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS oms_accounts (
     account TEXT PRIMARY KEY,
     baseline_ms INTEGER NOT NULL,
@@ -78,42 +96,59 @@ CREATE INDEX IF NOT EXISTS oms_trail_by_order ON oms_trail (client_order_id);
 """
 
 
-class TrailStep(msgspec.Struct, frozen=True):
-    """One line of an order's causal trail: a check with its numbers, an answer, a state."""
+class KeptStop(msgspec.Struct, frozen=True):
+    """The protection that a position is meant to have, where it is not its entry's."""
 
-    time_ms: int
-    step: str  # intent, capital, risk, sent, answer, denied ...
-    text: str
+    set_ms: int
+    stop_loss: Decimal
+    take_profit: Decimal | None
 
 
 class IntentJournal:
     """Tables `oms_*` of the connection given. One writer: the engine's loop."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection, reserve: ReservedFile | None = None) -> None:
+        """What a former run left on the reserved page is taken into the tables."""
         self._database = database
+        self._reserve = reserve
         database.executescript(_SCHEMA)
+        self._empty_reserve()
 
     # --- orders -----------------------------------------------------------------------------
 
-    def record(self, request: OrderRequest, order: Order, trail: TrailStep) -> None:
+    def record(self, request: OrderRequest, order: Order, trail: Sequence[TrailLine]) -> None:
         """The intent, whole. Raises sqlite3.IntegrityError for a client id that is known."""
         with transaction(self._database):
-            self._database.execute(
-                "INSERT INTO oms_orders VALUES (?, ?, ?, ?, ?, ?, '', 0, 0, ?, ?)",
-                (
-                    request.client_order_id,
-                    request.account,
-                    request.symbol,
-                    request.bot_id,
-                    request.purpose.value,
-                    request.created_ms,
-                    _text(request),
-                    _text(order),
-                ),
-            )
-            self._add_trail(request.client_order_id, [trail])
+            self._insert(request, order)
+            self._add_trail(request.client_order_id, trail)
 
-    def save(self, order: Order, trail: Sequence[TrailStep] = ()) -> None:
+    def reserve(self, request: OrderRequest) -> None:
+        """The intent of an exit, on the page kept for a full disk: read back as one that may have
+        been sent. Raises sqlite3.OperationalError when there is no such page or it is full."""
+        if self._reserve is None:
+            raise sqlite3.OperationalError("no page is reserved for exits")
+        try:
+            self._reserve.append(msgspec.json.encode(request))
+        except OSError as fault:
+            raise sqlite3.OperationalError(f"the page reserved for exits: {fault}") from fault
+
+    def restore(self, orders: Iterable[tuple[OrderRequest | None, Order, list[TrailLine]]]) -> None:
+        """All that could not be written until now, and then the reserved page is free again. The
+        request of an order that stands in no table yet comes with it."""
+        with transaction(self._database):
+            for request, order, trail in orders:
+                if request is not None and self.request(request.client_order_id) is None:
+                    self._insert(request, order)
+                self._save(order)
+                self._add_trail(order.client_order_id, trail)
+        self._empty_reserve()
+
+    def note(self, client_order_id: str, line: TrailLine) -> None:
+        """One more line of the order's trail."""
+        with transaction(self._database):
+            self._add_trail(client_order_id, [line])
+
+    def save(self, order: Order, trail: Sequence[TrailLine] = ()) -> None:
         """The newest state of a recorded order, and how it came about."""
         with transaction(self._database):
             self._save(order)
@@ -160,17 +195,23 @@ class IntentJournal:
         """Newest first."""
         return self._orders("bot_id = ? ORDER BY created_ms DESC LIMIT ?", (bot_id, limit))
 
-    def trail(self, client_order_id: str) -> list[TrailStep]:
+    def trail(self, client_order_id: str) -> list[TrailLine]:
         """Everything that was noted on one order, in its order."""
         rows = self._database.execute(
             "SELECT time_ms, step, text FROM oms_trail WHERE client_order_id = ? ORDER BY id",
             (client_order_id,),
         )
-        return [TrailStep(*row) for row in rows]
+        return [TrailLine(*row) for row in rows]
 
     # --- fills ------------------------------------------------------------------------------
 
-    def add_fill(self, fill: Fill, purpose: OrderPurpose, order: Order | None) -> None:
+    def add_fill(
+        self,
+        fill: Fill,
+        purpose: OrderPurpose,
+        order: Order | None,
+        trail: Sequence[TrailLine] = (),
+    ) -> None:
         """Book a fill that is not known yet, with what it makes of its order (if ours) and of
         the position. Raises sqlite3.IntegrityError for a trade id that is known."""
         with transaction(self._database):
@@ -193,6 +234,7 @@ class IntentJournal:
                 self._set_net_quantity(fill.account, fill.symbol, net)
             if order is not None:
                 self._save(order)
+                self._add_trail(order.client_order_id, trail)
 
     def knows_fill(self, fill: Fill) -> bool:
         return self._fill_row(fill, "1") is not None
@@ -222,6 +264,15 @@ class IntentJournal:
         """In the order of their booking."""
         return self._fills("client_order_id = ?", (client_order_id,))
 
+    def fills_from(self, first: Fill) -> list[Fill]:
+        """Trades of the same symbol from `first` on, itself included, as they were booked."""
+        fills = self._fills(
+            "account = ? AND symbol = ? AND id >= (SELECT id FROM oms_fills "
+            "WHERE account = ? AND symbol = ? AND trade_id = ?)",
+            (first.account, first.symbol, first.account, first.symbol, first.trade_id),
+        )
+        return [fill for fill in fills if fill.kind is FillKind.TRADE]
+
     def totals_of(self, client_order_id: str) -> FillTotals:
         """Sum of the fills booked for one order."""
         totals = FillTotals()
@@ -249,6 +300,36 @@ class IntentJournal:
         """Take over a position that the fills do not explain, as the exchange shows it."""
         self._set_net_quantity(account, symbol, quantity)
 
+    def kept_stop(self, account: str, symbol: str) -> KeptStop | None:
+        """None where the entry's own protection holds."""
+        row = self._database.execute(
+            "SELECT set_ms, stop_loss, take_profit FROM oms_stops WHERE account = ? AND symbol = ?",
+            (account, symbol),
+        ).fetchone()
+        if row is None:
+            return None
+        return KeptStop(row[0], Decimal(row[1]), Decimal(row[2]) if row[2] is not None else None)
+
+    def keep_stop(self, account: str, symbol: str, stop: KeptStop) -> None:
+        """From now on the position is meant to have this protection."""
+        take_profit = None if stop.take_profit is None else str(stop.take_profit)
+        self._database.execute(
+            "INSERT OR REPLACE INTO oms_stops VALUES (?, ?, ?, ?, ?)",
+            (account, symbol, stop.set_ms, str(stop.stop_loss), take_profit),
+        )
+
+    def ignored(self, account: str, symbol: str) -> str:
+        """The finding that the trader does not want to hear of again; "" if there is none."""
+        row = self._database.execute(
+            "SELECT text FROM oms_ignored WHERE account = ? AND symbol = ?", (account, symbol)
+        ).fetchone()
+        return "" if row is None else str(row[0])
+
+    def ignore(self, account: str, symbol: str, text: str) -> None:
+        self._database.execute(
+            "INSERT OR REPLACE INTO oms_ignored VALUES (?, ?, ?)", (account, symbol, text)
+        )
+
     def watermark(self, account: str, now_ms: int) -> tuple[int, int]:
         """(baseline, last): fills before the baseline (the account's first reconcile, `now_ms`
         if this is it) are not ours to book; up to `last` every fill is booked."""
@@ -268,6 +349,42 @@ class IntentJournal:
 
     # --- inside -----------------------------------------------------------------------------
 
+    def _empty_reserve(self) -> None:
+        """An exit that stands there may have left: it is taken up as sent, and asked for."""
+        if self._reserve is None:
+            return
+        try:
+            with transaction(self._database):
+                for record in self._reserve.records():
+                    request = msgspec.json.decode(record, type=OrderRequest)
+                    sent = msgspec.structs.replace(
+                        order_from_request(request), status=OrderStatus.SENT
+                    )
+                    if self.request(request.client_order_id) is None:
+                        self._insert(request, sent)
+                        continue
+                    known = self.order(request.client_order_id)
+                    if known is not None and known.status is OrderStatus.INTENT:
+                        self._save(sent)
+            self._reserve.clear()
+        except OSError as fault:
+            raise sqlite3.OperationalError(f"the page reserved for exits: {fault}") from fault
+
+    def _insert(self, request: OrderRequest, order: Order) -> None:
+        self._database.execute(
+            "INSERT INTO oms_orders VALUES (?, ?, ?, ?, ?, ?, '', 0, 0, ?, ?)",
+            (
+                request.client_order_id,
+                request.account,
+                request.symbol,
+                request.bot_id,
+                request.purpose.value,
+                request.created_ms,
+                _text(request),
+                _text(order),
+            ),
+        )
+
     def _save(self, order: Order) -> None:
         self._database.execute(
             "UPDATE oms_orders SET exchange_order_id = ?, is_terminal = ?, is_settled = 0, "
@@ -280,7 +397,7 @@ class IntentJournal:
             ),
         )
 
-    def _add_trail(self, client_order_id: str, steps: Iterable[TrailStep]) -> None:
+    def _add_trail(self, client_order_id: str, steps: Iterable[TrailLine]) -> None:
         self._database.executemany(
             "INSERT INTO oms_trail (client_order_id, time_ms, step, text) VALUES (?, ?, ?, ?)",
             [(client_order_id, step.time_ms, step.step, step.text) for step in steps],

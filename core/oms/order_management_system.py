@@ -12,24 +12,26 @@ import asyncio
 import random
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from decimal import Decimal
 
 from core.clock import Clock
 from core.event_bus import EventBus
 from core.events import Error, Reject, Severity
 from core.exchange_port import (
-    DuplicateOrder,
     ExchangeError,
-    OutcomeUnknown,
     RateLimited,
-    RequestRejected,
     TradingPort,
 )
 from core.models.fills import Fill
 from core.models.orders import Denial, Order, OrderPurpose, OrderRequest, OrderStatus
-from core.oms.intent_journal import IntentJournal, TrailStep
+from core.oms.intent_journal import IntentJournal
+from core.oms.order_changes import OrderChanges
 from core.oms.order_registry import OrderRegistry
 from core.oms.order_state import may_be_absent, needs_answer
+from core.oms.outcomes import WhatFollows, what_follows
 from core.oms.state_manager import StateManager
+from core.snapshots import TrailLine
+from core.storage.reserved_file import ReservedFile
 from core.supervision import Supervisor
 
 # Signed requests are admitted within their receive window only (5 s); the rest is clock error
@@ -59,13 +61,16 @@ class OrderManagementSystem:
         rng: random.Random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         absence_proof_s: float = ABSENCE_PROOF_S,
+        may_send: Callable[[], Awaitable[None]] | None = None,
+        reserve: ReservedFile | None = None,
     ) -> None:
         """`ports` by account name. `owner_of(account, symbol)` -> the bot that owns the symbol
         there, "" if none. `on_external(account, symbol, text)` is told once of every order, fill
         or position that nothing of ours explains: pause the symbol, tell the trader.
         `absence_proof_s`: real seconds after which an unknown request can no longer arrive;
-        infinite for an exchange that bounds it by nothing."""
-        self.journal = IntentJournal(database)
+        infinite for an exchange that bounds it by nothing. `may_send()` returns when a request
+        may leave (clock and books are right). `reserve` keeps room for exits on a full disk."""
+        self.journal = IntentJournal(database, reserve)
         self._registry = OrderRegistry(
             bus=bus,
             clock=clock,
@@ -73,6 +78,7 @@ class OrderManagementSystem:
             accounts=ports,
             owner_of=owner_of,
             on_external=on_external,
+            on_late=self._on_late,
         )
         self._bus = bus
         self._clock = clock
@@ -82,11 +88,22 @@ class OrderManagementSystem:
         self._rng = rng
         self._sleep = sleep
         self._absence_proof_s = absence_proof_s
+        self._may_send = may_send
         self._in_flight: set[str] = set()
         self._probing: set[str] = set()
-        self._withdrawn: set[str] = set()  # to be cancelled as soon as they are found
         self._unknown_since_s: dict[str, float] = {}
         self.last_latency_ms: float | None = None  # newest request to its answer, real time
+        self._changes = OrderChanges(
+            ports=ports,
+            registry=self._registry,
+            clock=clock,
+            ask=self._ask,
+            is_in_flight=self._in_flight.__contains__,
+            is_fully_booked=self.is_fully_booked,
+            backoff_s=self._backoff_s,
+            sleep=sleep,
+            absence_proof_s=absence_proof_s,
+        )
 
     # --- our own orders ---------------------------------------------------------------------
 
@@ -94,12 +111,13 @@ class OrderManagementSystem:
         """True when the account has a port."""
         return account in self._ports
 
-    def accept(self, request: OrderRequest) -> None:
-        """Journal the intent, durably; nothing is sent. Raises sqlite3.IntegrityError for a
-        client id that is known, sqlite3.Error when the disk refuses."""
-        self._registry.open(request)
+    def accept(self, request: OrderRequest, trail: Sequence[TrailLine] = ()) -> None:
+        """Journal the intent, durably, after what led to it; nothing is sent. Raises
+        sqlite3.IntegrityError for a client id that is known, sqlite3.Error when the disk refuses
+        (an exit then stands on the reserved page)."""
+        self._registry.open(request, trail)
 
-    def submit(self, request: OrderRequest, checks: Sequence[TrailStep] = ()) -> None:
+    def submit(self, request: OrderRequest, checks: Sequence[TrailLine] = ()) -> None:
         """Journal "sent" durably and send in a task of its own; one request per intent.
 
         Accepts the request first where that was not done. `checks` join the order's trail.
@@ -112,18 +130,19 @@ class OrderManagementSystem:
             raise ValueError(
                 f"order {known.client_order_id} was submitted before: it is {known.status.value}"
             )
-        self._registry.conclude(request.client_order_id, OrderStatus.SENT, steps=checks)
+        line = TrailLine(self._clock.time_ms(), "request", _wire(request))
+        self._registry.conclude(request.client_order_id, OrderStatus.SENT, trail=[*checks, line])
         self._in_flight.add(request.client_order_id)
         self._supervisor.spawn(f"order {request.client_order_id}", self._send(request))
 
-    def deny(self, request: OrderRequest, denial: Denial, checks: Sequence[TrailStep] = ()) -> None:
+    def deny(self, request: OrderRequest, denial: Denial, checks: Sequence[TrailLine] = ()) -> None:
         """Our own no to an accepted intent: journalled, published as Order and Reject."""
         self._registry.conclude(
             request.client_order_id,
             OrderStatus.DENIED,
             denial.text,
             code=denial.code,
-            steps=checks,
+            trail=checks,
         )
         self._bus.publish(
             Reject(
@@ -167,38 +186,34 @@ class OrderManagementSystem:
         An order whose request is still on its way is cancelled as soon as it is found.
         Raises RequestRejected when the order had ended otherwise (its true state is published
         first) or is not the exchange's, OutcomeUnknown when no try was answered."""
-        order = self._registry.order(client_order_id) if client_order_id else None
-        if order is not None and needs_answer(order):
-            self._withdrawn.add(client_order_id)
-            if client_order_id in self._in_flight:
-                return
-        for attempt in range(MAX_TRIES):
-            delay_s = self._backoff_s(attempt)
-            try:
-                await self._ports[account].cancel_order(symbol, client_order_id, exchange_order_id)
-            except RateLimited as no:
-                delay_s = no.retry_after_s
-            except ExchangeError as fault:
-                is_refused = isinstance(fault, RequestRejected)
-                if is_refused and not client_order_id:
-                    raise
-                known = await self._try_ask(account, symbol, client_order_id)
-                if known is not None and known.status is OrderStatus.CANCELLED:
-                    return
-                if known is not None and known.status.is_terminal:
-                    raise RequestRejected(
-                        f"order {client_order_id} cannot be cancelled: it is {known.status.value}",
-                        fault.code,
-                    ) from fault
-                if known is None and is_refused and client_order_id in self._withdrawn:
-                    return
-            else:
-                return
-            await self._sleep(delay_s)
-        raise OutcomeUnknown(
-            f"cancelling {client_order_id or exchange_order_id} on {symbol} is not confirmed "
-            f"after {MAX_TRIES} tries"
-        )
+        await self._changes.cancel(account, symbol, client_order_id, exchange_order_id)
+
+    async def amend(
+        self,
+        client_order_id: str,
+        *,
+        quantity: Decimal | None = None,
+        price: Decimal | None = None,
+    ) -> Order:
+        """Change a working order of ours in its place, and the order as it is known then; the
+        new terms come as an `Order` event. None leaves that one. For what capital and risk have
+        to say, go through `OrderGate.amend`.
+
+        Raises RequestRejected (it has the old terms, or has ended), OutcomeUnknown (nobody could
+        tell in the time in which the change may have arrived), RateLimited."""
+        return await self._changes.amend(client_order_id, quantity=quantity, price=price)
+
+    async def replace(self, client_order_id: str, request: OrderRequest) -> OrderRequest:
+        """Cancel a working order and hand back `request` cut to what the old one left unfilled,
+        for the gate: never are both working, never is more filled than was intended.
+
+        Raises RequestRejected when nothing is left to replace, OutcomeUnknown while the end of
+        the old one is not known."""
+        return await self._changes.replace(client_order_id, request)
+
+    def trail(self, client_order_id: str) -> list[TrailLine]:
+        """Everything that led to an order and came of it, in order; empty for an unknown id."""
+        return self.journal.trail(client_order_id)
 
     # --- what the exchange says -------------------------------------------------------------
 
@@ -266,10 +281,15 @@ class OrderManagementSystem:
 
     async def resolve_unknown(self, account: str) -> None:
         """Ask once for every order of ours whose fate is open; the asking goes on in the
-        background, with backoff, for those that the exchange did not answer for."""
+        background, with backoff, for those that the exchange did not answer for. A cancel that
+        nobody answered is sent again."""
         for order in self._registry.ours(account):
             client_order_id = order.client_order_id
-            if needs_answer(order) and client_order_id not in self._in_flight:
+            if not needs_answer(order):
+                if self._changes.is_withdrawn(client_order_id):
+                    part = f"cancel of {client_order_id}"
+                    self._supervisor.spawn(part, self._cancel_if_withdrawn(client_order_id))
+            elif client_order_id not in self._in_flight:
                 # after a restart the request may have left up to the moment of the crash
                 self._unknown_since_s.setdefault(client_order_id, self._clock.monotonic_s())
                 await self._probe_once(order)
@@ -286,6 +306,10 @@ class OrderManagementSystem:
     def tell_external(self, account: str, symbol: str, text: str) -> None:
         """Pass on a finding that nothing of ours explains, once."""
         self._registry.tell_external(account, symbol, text)
+
+    def ignore_external(self, account: str, symbol: str) -> bool:
+        """The trader knows of the finding and keeps it; False when there is none."""
+        return self._registry.ignore_external(account, symbol)
 
     def forget_external(self, account: str, symbol: str) -> None:
         """The symbol is explained again: the next finding is news."""
@@ -307,7 +331,9 @@ class OrderManagementSystem:
         everything else is sent once."""
         client_order_id = request.client_order_id
         for attempt in range(1, MAX_TRIES + 1):
-            if client_order_id in self._withdrawn:
+            if self._may_send is not None:
+                await self._may_send()
+            if self._changes.is_withdrawn(client_order_id):
                 self._registry.conclude(
                     client_order_id, OrderStatus.CANCELLED, "withdrawn before it was sent"
                 )
@@ -326,20 +352,28 @@ class OrderManagementSystem:
         asked_s = self._clock.monotonic_s()
         try:
             exchange_order_id = await self._ports[request.account].place_order(request)
-        except RateLimited as no:
-            return no
-        except RequestRejected as no:
-            self._reject(client_order_id, no)
-        except DuplicateOrder:
-            self._registry.acknowledge(client_order_id, "")
-        except ExchangeError as fault:
-            self._mark_unknown(client_order_id, fault.text)
         except Exception as fault:  # noqa: BLE001 (whatever broke in an adapter, it may have left)
-            self._mark_unknown(client_order_id, f"{type(fault).__name__}: {fault}")
-            self._supervisor.report(f"order {client_order_id}", fault)
+            return self._on_fault(client_order_id, fault)
         else:
             self.last_latency_ms = (self._clock.monotonic_s() - asked_s) * 1000
             self._registry.acknowledge(client_order_id, exchange_order_id)
+        return None
+
+    def _on_fault(self, client_order_id: str, fault: Exception) -> RateLimited | None:
+        match what_follows(fault):
+            case WhatFollows.WAIT:
+                assert isinstance(fault, RateLimited)
+                return fault
+            case WhatFollows.END:
+                assert isinstance(fault, ExchangeError)
+                self._reject(client_order_id, fault)
+            case WhatFollows.ADOPT:
+                self._registry.acknowledge(client_order_id, "")
+            case WhatFollows.ASK if isinstance(fault, ExchangeError):
+                self._mark_unknown(client_order_id, fault.text)
+            case WhatFollows.ASK:
+                self._mark_unknown(client_order_id, f"{type(fault).__name__}: {fault}")
+                self._supervisor.report(f"order {client_order_id}", fault)
         return None
 
     def _reject(self, client_order_id: str, no: ExchangeError) -> None:
@@ -411,15 +445,6 @@ class OrderManagementSystem:
             await self._collect_fills(known)
         return self._registry.order(client_order_id)
 
-    async def _try_ask(self, account: str, symbol: str, client_order_id: str) -> Order | None:
-        """As `_ask`; None also when the exchange could not be read."""
-        if not client_order_id:
-            return None
-        try:
-            return await self._ask(account, symbol, client_order_id)
-        except ExchangeError:
-            return None
-
     async def _collect_fills(self, order: Order) -> None:
         """Book what the exchange lists for one order. Raises Unavailable."""
         overlap_ms = int(_FILL_OVERLAP_MS * max(1.0, self._clock.rate))
@@ -429,18 +454,18 @@ class OrderManagementSystem:
             ):
                 self._registry.book(fill)
 
+    def _on_late(self, order: Order) -> None:
+        """Everybody was told that it was not placed: what is left of it must not be filled."""
+        self._changes.withdraw(order.client_order_id)
+        part = f"late order {order.client_order_id}"
+        self._supervisor.spawn(part, self._cancel_if_withdrawn(order.client_order_id))
+
     async def _cancel_if_withdrawn(self, client_order_id: str) -> None:
-        if client_order_id not in self._withdrawn:
-            return
-        self._withdrawn.discard(client_order_id)
-        order = self._registry.order(client_order_id)
-        if order is None or order.status.is_terminal:
-            return
         try:
-            await self.cancel(order.account, order.symbol, client_order_id, order.exchange_order_id)
-        except RequestRejected:
-            pass  # it ended otherwise, and that state has been published
+            await self._changes.cancel_withdrawn(client_order_id)
         except ExchangeError as fault:
+            order = self._registry.order(client_order_id)
+            assert order is not None  # a withdrawn order is in the journal
             self._tell(order, fault.text, Severity.DANGER)
 
     def _tell(self, order: Order, text: str, severity: Severity) -> None:
@@ -457,3 +482,18 @@ class OrderManagementSystem:
     def _backoff_s(self, attempt: int) -> float:
         """Full jitter: clients that lost one exchange together do not come back together."""
         return self._rng.uniform(0, min(_BACKOFF_CAP_S, _BACKOFF_BASE_S * 2 ** min(attempt, 10)))
+
+
+def _wire(request: OrderRequest) -> str:
+    """The request in one line, as it leaves."""
+    at = "" if request.price is None else f" at {request.price}"
+    stops = "".join(
+        f", {name} {price}"
+        for name, price in (("stop", request.stop_loss), ("take profit", request.take_profit))
+        if price is not None
+    )
+    reduce_only = ", reduce-only" if request.reduce_only else ""
+    return (
+        f"{request.order_type.value} {request.side.value} {request.quantity} {request.symbol}{at} "
+        f"{request.time_in_force.value}{reduce_only}{stops} as {request.client_order_id}"
+    )

@@ -3,10 +3,16 @@
 Words and fills come here from the stream and from REST alike, are matched to their owner, joined
 to what is known (`order_state`), written down, and only then published, once. What no journal
 entry and no bot explains is EXTERNAL: reported, never adopted (rule 3).
+
+On a full disk a word about an order is kept in memory and written later: it can be asked for
+again, and an order that is already at the exchange must go on being followed. An intent is
+different: an entry's does not get past here unwritten, an exit's goes to the reserved page.
 """
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 
@@ -18,7 +24,7 @@ from core.events import Error, Reject, Severity
 from core.models.fills import Fill, FillKind
 from core.models.orders import Order, OrderPurpose, OrderRequest, OrderStatus
 from core.oms.client_order_id import is_ours
-from core.oms.intent_journal import IntentJournal, TrailStep
+from core.oms.intent_journal import IntentJournal
 from core.oms.order_state import (
     apply_acknowledgement,
     apply_conclusion,
@@ -26,7 +32,9 @@ from core.oms.order_state import (
     apply_word,
     order_from_request,
 )
+from core.snapshots import TrailLine
 
+log = logging.getLogger(__name__)
 _EXCHANGE_MADE = {
     "stop_loss": OrderPurpose.STOP_LOSS,
     "take_profit": OrderPurpose.TAKE_PROFIT,
@@ -34,9 +42,17 @@ _EXCHANGE_MADE = {
 _ENDED_KEPT = 1000  # ended foreign orders remembered, so that a late word cannot revive one
 
 
+class _Unsaved(msgspec.Struct):
+    """`request` where the intent itself stands on the reserved page only."""
+
+    request: OrderRequest | None
+    order: Order
+    trail: list[TrailLine]
+
+
 class OrderRegistry:
-    """Synchronous and single-threaded. Methods that write raise sqlite3.Error when the disk
-    refuses; then nothing was changed and nothing published."""
+    """Synchronous and single-threaded. `open`, `conclude` as sent, and `book` raise sqlite3.Error
+    when the disk refuses; then nothing was changed and nothing published."""
 
     def __init__(
         self,
@@ -47,12 +63,17 @@ class OrderRegistry:
         accounts: Iterable[str],
         owner_of: Callable[[str, str], str],
         on_external: Callable[[str, str, str], None],
+        on_late: Callable[[Order], None],
     ) -> None:
+        """`on_late(order)`: it works at the exchange after all, though its absence had been
+        proved and told."""
         self._bus = bus
         self._clock = clock
         self._journal = journal
         self._owner_of = owner_of
         self._on_external = on_external
+        self._on_late = on_late
+        self._unsaved: dict[str, _Unsaved] = {}
         self._live = {
             order.client_order_id: order
             for account in accounts
@@ -64,10 +85,21 @@ class OrderRegistry:
 
     # --- our own orders ---------------------------------------------------------------------
 
-    def open(self, request: OrderRequest) -> Order:
-        """Write the intent down. Raises sqlite3.IntegrityError for a client id that is known."""
+    def open(self, request: OrderRequest, trail: Sequence[TrailLine] = ()) -> Order:
+        """Write the intent down, after `trail`, what led to it. Raises sqlite3.IntegrityError for
+        a client id that is known, sqlite3.Error when the disk refuses."""
         order = order_from_request(request)
-        self._journal.record(request, order, self._step("intent", request.reason))
+        lines = [*trail, self._line("intent", request.reason)]
+        try:
+            self.save_unsaved()
+            self._journal.record(request, order, lines)
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.Error as fault:
+            if request.increases_risk:
+                raise
+            self._journal.reserve(request)
+            self._keep(request, order, lines, fault)
         self._live[order.client_order_id] = order
         self._bus.publish(order)
         return order
@@ -79,26 +111,38 @@ class OrderRegistry:
         reason: str = "",
         *,
         code: str = "",
-        steps: Sequence[TrailStep] = (),
+        trail: Sequence[TrailLine] = (),
     ) -> Order:
         """Our own conclusion; the order as it is now, unchanged where the exchange knows more."""
         before = self._known(client_order_id)
         after = apply_conclusion(
             before, status, time_ms=self._clock.time_ms(), reason=reason, code=code
         )
-        self._store(before, after, [*steps, self._step(status.value, reason)])
+        self._store(before, after, [*trail, self._line(status.value, reason)])
         return after
 
     def acknowledge(self, client_order_id: str, exchange_order_id: str) -> Order:
         """The exchange accepted the request (or has had it already: empty id)."""
         before = self._known(client_order_id)
         after = apply_acknowledgement(before, exchange_order_id)
-        self._store(before, after, [self._step("answer", f"accepted {exchange_order_id}".strip())])
+        self._store(before, after, [self._line("answer", f"accepted {exchange_order_id}".strip())])
         return after
+
+    def note(self, client_order_id: str, step: str, text: str) -> None:
+        """One more line of the order's trail; on a full disk, later."""
+        order, line = self._known(client_order_id), self._line(step, text)
+        try:
+            self.save_unsaved()
+            self._journal.note(client_order_id, line)
+        except sqlite3.Error as fault:
+            self._keep(None, order, [line], fault)
 
     def order(self, client_order_id: str) -> Order | None:
         """Newest known state of an order of ours; None for an id that never was."""
-        return self._live.get(client_order_id) or self._journal.order(client_order_id)
+        known = self._live.get(client_order_id)
+        if known is None and client_order_id in self._unsaved:
+            known = self._unsaved[client_order_id].order
+        return known or self._journal.order(client_order_id)
 
     def working(self, account: str | None = None) -> list[Order]:
         """Every order that has not ended: ours, exchange-made stops, external ones."""
@@ -123,10 +167,11 @@ class OrderRegistry:
             return
         after = apply_word(known, word)
         after = apply_fills(after, self._journal.totals_of(known.client_order_id))
-        self._store(known, after, [self._step("exchange", _progress(after))])
+        self._store(known, after, [self._line("exchange", _progress(after))])
 
     def book(self, fill: Fill) -> None:
         """Book one fill, unless its trade id was booked before."""
+        self.save_unsaved()
         if self._journal.knows_fill(fill):
             return
         order = None
@@ -146,12 +191,13 @@ class OrderRegistry:
         after = apply_fills(order, totals)
         if not after.exchange_order_id:
             after = msgspec.structs.replace(after, exchange_order_id=fill.exchange_order_id)
-        self._journal.add_fill(fill, purpose, after)
+        self._journal.add_fill(fill, purpose, after, [self._line("fill", _executed(fill))])
         self.fills_booked += 1
         self._remember(after)
         self._bus.publish(fill)
         if after != order:
             self._bus.publish(after)
+        self._tell_if_late(order, after)
 
     def purpose_of(self, fill: Fill) -> OrderPurpose:
         """Why the fill's order existed; EXTERNAL when nothing of ours explains it."""
@@ -184,10 +230,19 @@ class OrderRegistry:
     # --- what nobody of ours explains -------------------------------------------------------
 
     def tell_external(self, account: str, symbol: str, text: str) -> None:
-        """Tell the owner of the bots once per finding."""
+        """Tell the owner of the bots once per finding; without words where the trader has said
+        that he knows."""
         if self._external_told.get((account, symbol)) != text:
             self._external_told[(account, symbol)] = text
-            self._on_external(account, symbol, text)
+            is_known = self._journal.ignored(account, symbol) == text
+            self._on_external(account, symbol, "" if is_known else text)
+
+    def ignore_external(self, account: str, symbol: str) -> bool:
+        """The trader knows of the finding; False when there is none."""
+        text = self._external_told.get((account, symbol))
+        if text is not None:
+            self._journal.ignore(account, symbol, text)
+        return text is not None
 
     def forget_external(self, account: str, symbol: str) -> None:
         """The symbol is explained again: the next finding is news."""
@@ -206,9 +261,12 @@ class OrderRegistry:
             order = self.order(client_order_id)
             if order is not None and order.account == account:
                 return order
-        if exchange_order_id:
-            return self._journal.order_by_exchange_id(account, exchange_order_id)
-        return None
+        if not exchange_order_id:
+            return None
+        for kept in self._unsaved.values():
+            if (kept.order.account, kept.order.exchange_order_id) == (account, exchange_order_id):
+                return kept.order
+        return self._journal.order_by_exchange_id(account, exchange_order_id)
 
     def _tell_duplicate(self, known: Order, exchange_order_id: str) -> None:
         self._bus.publish(
@@ -285,10 +343,20 @@ class OrderRegistry:
         for key in ended[:-_ENDED_KEPT]:
             del self._foreign[key]
 
-    def _store(self, before: Order, after: Order, steps: Sequence[TrailStep]) -> None:
+    def _store(self, before: Order, after: Order, trail: Sequence[TrailLine]) -> None:
         if after == before:
             return
-        self._journal.save(after, steps)
+        try:
+            self.save_unsaved()
+            self._journal.save(after, trail)
+        except sqlite3.Error as fault:
+            if after.status is OrderStatus.SENT and not self._is_reserved(after):
+                # rule 1: from here it may leave, so this has to be on disk
+                request = self._journal.request(after.client_order_id)
+                if request is None or request.increases_risk:
+                    raise
+                self._journal.reserve(request)
+            self._keep(None, after, trail, fault)
         self._remember(after)
         self._bus.publish(after)
         if after.status is OrderStatus.REJECTED and before.status is not OrderStatus.REJECTED:
@@ -306,6 +374,56 @@ class OrderRegistry:
                     is_ours=False,
                 )
             )
+        self._tell_if_late(before, after)
+
+    def _tell_if_late(self, before: Order, after: Order) -> None:
+        """An order that ended by our own conclusion, and that the exchange has after all."""
+        if before.status is not OrderStatus.REJECTED or after.status is OrderStatus.REJECTED:
+            return
+        self._bus.publish(
+            Error(
+                part="order management",
+                text=(
+                    f"order {after.client_order_id} was taken for not placed, but the exchange "
+                    f"has it: it is {after.status.value}"
+                ),
+                time_ms=self._clock.time_ms(),
+                severity=Severity.DANGER,
+                bot_id=after.bot_id,
+            )
+        )
+        if not after.status.is_terminal:
+            self._on_late(after)
+
+    # --- a full disk ------------------------------------------------------------------------
+
+    def save_unsaved(self) -> None:
+        """Write what the disk had no room for. Raises sqlite3.Error while it has none."""
+        if self._unsaved:
+            kept = self._unsaved.values()
+            self._journal.restore((entry.request, entry.order, entry.trail) for entry in kept)
+            self._unsaved.clear()
+
+    def _keep(
+        self,
+        request: OrderRequest | None,
+        order: Order,
+        trail: Sequence[TrailLine],
+        fault: sqlite3.Error,
+    ) -> None:
+        kept = self._unsaved.get(order.client_order_id)
+        if kept is not None:
+            kept.order = order
+            kept.trail.extend(trail)
+            return
+        self._unsaved[order.client_order_id] = _Unsaved(request, order, list(trail))
+        log.error("order %s could not be journalled: %s", order.client_order_id, fault)
+        text = f"order {order.client_order_id} waits in memory to be written ({fault})"
+        self._bus.publish(Error("order management", text, self._clock.time_ms(), Severity.DANGER))
+
+    def _is_reserved(self, order: Order) -> bool:
+        kept = self._unsaved.get(order.client_order_id)
+        return kept is not None and kept.request is not None
 
     def _remember(self, order: Order) -> None:
         if order.status.is_terminal:
@@ -313,8 +431,8 @@ class OrderRegistry:
         else:
             self._live[order.client_order_id] = order
 
-    def _step(self, step: str, text: str) -> TrailStep:
-        return TrailStep(self._clock.time_ms(), step, text)
+    def _line(self, step: str, text: str) -> TrailLine:
+        return TrailLine(self._clock.time_ms(), step, text)
 
 
 def _is_another(known: Order, exchange_order_id: str) -> bool:
@@ -329,3 +447,7 @@ def _is_another(known: Order, exchange_order_id: str) -> bool:
 def _progress(order: Order) -> str:
     text = f"{order.status.value} {order.filled_quantity} of {order.quantity}"
     return text if order.average_price is None else f"{text} at {order.average_price}"
+
+
+def _executed(fill: Fill) -> str:
+    return f"{fill.side.value} {fill.quantity} at {fill.price}, fee {fill.fee} ({fill.trade_id})"

@@ -82,6 +82,7 @@ async def run(folder: Path, point: str) -> None:
             order_type=OrderType.MARKET,
             quantity=Decimal(10),
             reference_price=Decimal(100),
+            stop_loss=Decimal(90),
             purpose=OrderPurpose.ENTRY,
             created_ms=clock.time_ms(),
         )

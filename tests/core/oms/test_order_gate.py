@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from core.capital.shared_capital_manager import SharedCapitalManager
-from core.events import Error, Heartbeat, Order, Reject
+from core.events import Error, Heartbeat, Order, Reject, Signal
 from core.exchange_port import RequestRejected
 from core.models.orders import OrderPurpose, OrderStatus, OrderType, Side
 from core.order_gate import OrderGate
@@ -21,7 +21,7 @@ NO_RULE_IN_THE_WAY = RiskLimits(
 class Gate:
     """Real capital and real risk on the world's bus and disk."""
 
-    def __init__(self, world, limits: RiskLimits = NO_RULE_IN_THE_WAY) -> None:
+    def __init__(self, world, limits: RiskLimits = NO_RULE_IN_THE_WAY, **more) -> None:
         self.world = world
         self.capital = SharedCapitalManager(
             "demo", Decimal(25000), database=world.database, clock=world.clock
@@ -41,6 +41,7 @@ class Gate:
             risk=self.risk,
             oms=world.oms,
             clock=world.clock,
+            **more,
         )
         self.gate.settle()
 
@@ -142,10 +143,65 @@ async def test_capital_that_was_denied_is_free_for_the_very_next_order(world):
 
 async def test_the_trail_keeps_every_check_with_its_numbers(world, gate):
     request = await ask(world)
-    trail = world.oms.journal.trail(request.client_order_id)
-    assert [step.step for step in trail][:4] == ["intent", "capital", "risk", "sent"]
-    assert trail[1].text == "passed: needs 100, 20000.00 available"
-    assert "daily_loss" in trail[2].text
+    trail = world.oms.trail(request.client_order_id)
+    assert [line.step for line in trail][:5] == ["size", "intent", "capital", "risk", "request"]
+    assert trail[2].text == "passed: needs 100, 20000.00 available"
+    assert "daily_loss" in trail[3].text
+
+
+def signal_for(request):
+    return Signal(
+        bot_id=request.bot_id,
+        account=request.account,
+        strategy=request.strategy,
+        symbol=request.symbol,
+        direction=1,
+        candle_open_time_ms=1_699_999_200_000,
+        reference_price=Decimal("100.5"),
+        time_ms=request.created_ms,
+        evidence={"rsi": 55.25, "atr": 1.5},
+        reason="RSI above 50",
+    )
+
+
+async def test_the_trail_begins_with_the_candle_and_what_the_strategy_saw(world, gate):
+    request = world.request()
+    world.bus.publish(signal_for(request))
+    world.bus.publish(request)
+    await world.idle()
+    trail = world.oms.trail(request.client_order_id)
+    assert [(line.step, line.text) for line in trail[:4]] == [
+        ("candle", "opened 2023-11-14 22:00 UTC, closed at 100.5"),
+        ("indicators", "rsi 55.25, atr 1.5"),
+        ("signal", "long: RSI above 50"),
+        ("size", "1 x 100 = 100"),
+    ]
+    await world.restart()
+    assert world.oms.trail(request.client_order_id)[: len(trail)] == trail
+
+
+async def test_a_later_order_of_the_bot_is_not_put_down_to_an_old_signal(world, gate):
+    world.bus.publish(signal_for(world.request()))
+    world.clock.advance_ms(1)
+    later = await ask(world)
+    assert world.oms.trail(later.client_order_id)[0].step == "size"
+
+
+async def test_an_entry_without_a_stop_is_refused(world, gate):
+    request = msgspec.structs.replace(world.request(), stop_loss=None)
+    world.bus.publish(request)
+    await world.idle()
+    assert world.oms.order(request.client_order_id).reject_code == "no_stop"
+    assert world.exchange.books.requests == []
+
+
+async def test_while_the_books_are_not_right_entries_wait_and_exits_leave(world):
+    Gate(world, why_held=lambda: "the clock jumped")
+    entry = await ask(world)
+    leave = await ask(world, side=Side.SELL, purpose=OrderPurpose.EXIT)
+    assert world.oms.order(entry.client_order_id).reject_code == "not_ready"
+    assert "the clock jumped" in world.oms.order(entry.client_order_id).reason
+    assert world.exchange.books.requests == [leave.client_order_id]
 
 
 async def test_a_halted_account_refuses_entries_and_lets_exits_go(world, gate):

@@ -48,6 +48,7 @@ class Desk:
             accounts=[ACCOUNT],
             owner_of=lambda *_: "bot-1",
             on_external=lambda *_: None,
+            on_late=lambda _: None,
         )
         self.registry.open(REQUEST)
         self.registry.conclude(REQUEST.client_order_id, OrderStatus.SENT)
