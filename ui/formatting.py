@@ -10,6 +10,8 @@ import math
 from datetime import UTC, datetime
 from decimal import ROUND_DOWN, Decimal
 
+from ui.i18n import tr
+
 Number = Decimal | int | float
 
 UNKNOWN = "—"
@@ -155,11 +157,14 @@ def age(age_ms: Number | None) -> str:
         return UNKNOWN
     elapsed_ms = max(0, int(age_ms))
     if elapsed_ms < 10 * _SECOND_MS:
-        return f"{elapsed_ms / _SECOND_MS:.1f} s"
-    for unit_ms, name in ((_DAY_MS, "d"), (_HOUR_MS, "h"), (_MINUTE_MS, "min")):
-        if elapsed_ms >= unit_ms:
-            return f"{elapsed_ms // unit_ms} {name}"
-    return f"{elapsed_ms // _SECOND_MS} s"
+        return tr("{n} s", n=f"{elapsed_ms / _SECOND_MS:.1f}")
+    if elapsed_ms >= _DAY_MS:
+        return tr("{n} d", n=elapsed_ms // _DAY_MS)
+    if elapsed_ms >= _HOUR_MS:
+        return tr("{n} h", n=elapsed_ms // _HOUR_MS)
+    if elapsed_ms >= _MINUTE_MS:
+        return tr("{n} min", n=elapsed_ms // _MINUTE_MS)
+    return tr("{n} s", n=elapsed_ms // _SECOND_MS)
 
 
 def duration(duration_ms: Number | None) -> str:
@@ -169,12 +174,12 @@ def duration(duration_ms: Number | None) -> str:
     seconds = max(0, int(duration_ms)) // _SECOND_MS
     minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
     if days:
-        return f"{days} d {hours % 24:02d} h"
+        return tr("{days} d {hours} h", days=days, hours=f"{hours % 24:02d}")
     if hours:
-        return f"{hours} h {minutes % 60:02d} min"
+        return tr("{hours} h {minutes} min", hours=hours, minutes=f"{minutes % 60:02d}")
     if minutes:
-        return f"{minutes} min {seconds % 60:02d} s"
-    return f"{seconds} s"
+        return tr("{minutes} min {seconds} s", minutes=minutes, seconds=f"{seconds % 60:02d}")
+    return tr("{n} s", n=seconds)
 
 
 def countdown(left_ms: Number | None) -> str:

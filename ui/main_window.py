@@ -352,6 +352,7 @@ class MainWindow(QMainWindow):
 
     def _take_link_state(self, state: LinkState) -> None:
         self._start_problem = ""
+        self._tell_start(failed=False)
         if state is LinkState.LOST:
             self.engine_band.show_lost(self.bridge.link.reason)
             self._veil.cover()
@@ -363,6 +364,17 @@ class MainWindow(QMainWindow):
         """The engine could not be started: its own sentence, with a way to try again."""
         self._start_problem = text
         self.engine_band.show_start_failed(text)
+        self._tell_start(failed=True)
+
+    def _tell_start(self, *, failed: bool) -> None:
+        """What stands where the charts will be, and beside "Engine" in the status bar."""
+        self.status.has_start_failed = failed
+        self.status.tick()
+        waiting = ("Engine not running", "Its reason is above; charts come when it runs.")
+        starting = ("Starting the engine", "Charts come as soon as it answers.")
+        title, hint = waiting if failed else starting
+        i18n.set_text(self._waiting.title, title)
+        i18n.set_text(self._waiting.hint, hint)
 
     def _tell_refusal(self, text: str) -> None:
         self.toaster.show_toast("warning", tr("Not done"), sentence(text))
@@ -411,6 +423,7 @@ class MainWindow(QMainWindow):
         return await self.bridge.resume_trading()
 
     async def _restart_engine(self) -> CommandResult | None:
+        self._tell_start(failed=False)
         return await self._start_engine()
 
     def _open_settings(self) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PyQt6.QtGui import QAction, QActionGroup
-from PyQt6.QtWidgets import QApplication, QMenu, QWidget
+from PyQt6.QtWidgets import QApplication, QMenu, QWidget, QWidgetAction
 
 from ui import i18n, theme
 from ui.i18n import tr
 from ui.settings import ScreenSettings
+from ui.widgets.basic import label
 
 _THEMES = {"dark": "Dark", "light": "Light"}
 _SCHEMES = {
@@ -49,7 +50,13 @@ class SettingsMenu(QMenu):
     def _add_choices(
         self, title: str, choices: dict[str, str], current: str, choose: Callable[[str], None]
     ) -> None:
-        self.addSection(title)
+        heading = QWidgetAction(self)
+        caption = label("caption")
+        caption.setText(title)
+        caption.setContentsMargins(12, 6, 12, 2)
+        heading.setDefaultWidget(caption)
+        heading.setEnabled(False)
+        self.addAction(heading)
         group = QActionGroup(self)
         for name, text in choices.items():
             action = QAction(tr(text), self)

@@ -93,6 +93,17 @@ def test_the_newest_result_is_written_when_there_is_room_for_one(
     assert len(chart._marks.texts()) < 14
 
 
+def test_a_chart_without_bars_paints_its_fills_later(
+    make_chart: Callable[..., CandleChart], market: Any
+) -> None:
+    chart = make_chart()
+    chart.set_fills(trade(market, 1, 180))
+    assert not chart.grab().isNull()
+    assert chart._marks.texts() == []
+    chart.set_history(market.block(ROWS))
+    assert [text.text for text in chart._marks.texts()] == ["+40.54"]
+
+
 @pytest.mark.parametrize("width", [500, 912])
 def test_an_entry_at_the_right_edge_stays_readable(
     make_chart: Callable[..., CandleChart], market: Any, width: int
@@ -144,7 +155,7 @@ def test_pills_at_the_bottom_stay_in_the_pane(
 @given(st.lists(st.floats(20, 400), min_size=1, max_size=8), st.floats(20, 400))
 def test_axis_tags_never_cover_each_other(places: list[float], last: float) -> None:
     tags = [Tag(y, "1", "up", False) for y in places] + [Tag(last, "2", "up", True, "12:00")]
-    spread = sorted(_spread(tags), key=lambda tag: tag.y)
+    spread = sorted(_spread(tags, 420.0), key=lambda tag: tag.y)
     assert len(spread) == len(tags)
     for above, below in pairwise(spread):
         assert below.y - above.y >= above.height - 1e-6

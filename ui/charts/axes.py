@@ -117,7 +117,7 @@ class PriceAxis(SceneItem):
 
     def draw(self, painter: QPainter) -> None:
         height = self._rect.height()
-        tags = _spread([t for t in self.tags if 0 <= t.y <= height])
+        tags = _spread([t for t in self.tags if 0 <= t.y <= height], height)
         shown = tags if self.cursor_tag is None else [*tags, self.cursor_tag]
         for label in self.labels:
             if not 8 <= label.y <= height - 6 or any(_hides(tag, label.y) for tag in shown):
@@ -138,14 +138,17 @@ def _hides(tag: Tag, y: float) -> bool:
     return tag.y - _LABEL_CLEARANCE_PX < y < tag.y + _LABEL_CLEARANCE_PX + tag.height - TAG_HEIGHT
 
 
-def _spread(tags: list[Tag]) -> list[Tag]:
+def _spread(tags: list[Tag], height: float) -> list[Tag]:
     """Moves each outlined tag to the nearest free place; filled ones (last price) stay."""
+    highest, lowest = TAG_HEIGHT / 2, height - TAG_HEIGHT / 2
     placed = [t for t in tags if t.is_filled]
     for tag in sorted((t for t in tags if not t.is_filled), key=lambda t: t.y):
+        wanted = min(max(tag.y, highest), lowest)
         blocked = [(other.y - TAG_HEIGHT, other.y + other.height) for other in placed]
-        places = [tag.y, *(edge for pair in blocked for edge in pair)]
+        places = [wanted, *(edge for pair in blocked for edge in pair)]
         free = [y for y in places if not any(top < y < bottom for top, bottom in blocked)]
-        y = min(free, key=lambda y: abs(y - tag.y))
+        inside = [y for y in free if highest <= y <= lowest]
+        y = min(inside or free, key=lambda y: abs(y - wanted))
         placed.append(Tag(y, tag.text, tag.hue, tag.is_filled, tag.detail))
     return placed
 

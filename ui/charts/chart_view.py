@@ -115,6 +115,8 @@ class CandleChart(QWidget):
         ]
         parts[RSI].append(line(rsi, "rsi_14", "accent", 1.5))
         parts[MACD] += [line(macd, "macd", "t2"), line(macd, "macd_signal", "sand")]
+        drawn_data = (CandlesPart, VolumePart, HistogramPart, LinePart)
+        self._greying = [p for drawn in parts for p in drawn if isinstance(p, drawn_data)]
         self._layers = [
             Layer(pane, series, drawn) for pane, drawn in zip(self.canvas.panes, parts, strict=True)
         ]
@@ -321,7 +323,7 @@ class CandleChart(QWidget):
         if self._is_stale == (seconds is not None):
             return
         self._is_stale = seconds is not None
-        for part in (self._candles, self._volume, self._histogram):
+        for part in self._greying:
             part.is_stale = self._is_stale
         self._refresh()
 
@@ -477,10 +479,7 @@ class CandleChart(QWidget):
         has_averages = self.canvas.plot_width >= 1000
         parts = readout.legends(self._series, row, self._decimals, with_averages=has_averages)
         if self._is_stale:
-            parts = [
-                [replace(p, hue="t3") if p.hue in ("up", "down") else p for p in pane_parts]
-                for pane_parts in parts
-            ]
+            parts = [[replace(part, hue="t3") for part in pane_parts] for pane_parts in parts]
         for legend, part in zip(self._legends, parts, strict=True):
             legend.set_parts(part)
 

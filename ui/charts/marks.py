@@ -105,7 +105,7 @@ class MarksItem(PaneItem):
         """Places of everything; thought out anew only when something that matters has moved."""
         taken = self._obstacles()
         edges = [r.getRect() for r in taken]
-        newest = tuple(self.series.column(n)[-1] for n in ("low", "high")) if self.marks else ()
+        newest = [float(self.series.column(name)[-1:].sum()) for name in ("low", "high")]
         key = (
             self.pane.slots, self.pane.scaled, self._rect.getRect(), self.series.size,
             newest, edges, self.marks, i18n.language.name,
@@ -117,9 +117,10 @@ class MarksItem(PaneItem):
         return self._laid_out
 
     def _place_marks(self) -> list[_Placed]:
+        """The newest first: on a bar with many, it is the one next to the wick."""
         placed = []
         stacked: dict[tuple[int, Side], int] = {}
-        for mark in self.marks:
+        for mark in reversed(self.marks):
             slot = self.series.slot_of_time(mark.time_ms)
             row = None if slot is None else self.series.row_at(slot)
             if slot is None or row is None:
@@ -139,7 +140,7 @@ class MarksItem(PaneItem):
         room = self._rect.adjusted(_EDGE_PX, _EDGE_PX, -_EDGE_PX, -_EDGE_PX)
         taken = [*obstacles, *(mark.rect for mark in placed)]
         texts: list[Text] = []
-        for mark in reversed(placed):
+        for mark in placed:
             if len(texts) == _MOST_TEXTS:
                 break
             said = _words(mark.mark)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_STALE_OPACITY = 0.4
+
+
 class Pane(pg.ViewBox):  # type: ignore[misc]
     """One pane: x in slots, y in its own unit (or its log10), both kept finite and not empty."""
 
@@ -166,13 +169,15 @@ class LinePart(PanePart):
         self.name = name
         self.hue = hue
         self.width = width
+        self.is_stale = False
 
     def draw(self, painter: QPainter, exposed: QRectF) -> None:
         first, last = self.exposed_rows(exposed)
         slots, values = self.series.line(self.name, first, last, self.pane.group)
         x = np.floor(self.pane.x_px(slots)) + 0.5
         y = np.clip(self.pane.y_px(values), -100_000.0, 100_000.0)
-        primitives.polyline(painter, x, y, theme.color(self.hue), self.width)
+        ink = theme.color("t3", _STALE_OPACITY) if self.is_stale else theme.color(self.hue)
+        primitives.polyline(painter, x, y, ink, self.width)
 
 
 class PaneItem(QGraphicsItem):

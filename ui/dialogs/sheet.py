@@ -95,8 +95,18 @@ class Sheet(QDialog):
         self.button_row.insertWidget(0, badge)
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        self.adjustSize()  # wrapped lines know their height only now
+        self.fit()
         super().showEvent(event)
+
+    def fit(self) -> None:
+        """As high as its lines need; wrapped ones know that once their fonts are set."""
+        for child in self.findChildren(QWidget):
+            child.ensurePolished()
+        layout = self.layout()
+        if layout is not None:
+            layout.invalidate()
+            layout.activate()
+            self.resize(self.width(), layout.totalHeightForWidth(self.width()))
 
     def finish_with(self, name: str) -> None:
         self._answer = name

@@ -107,7 +107,11 @@ def positions(bridge: Bridge) -> TableModel[PositionSnapshot]:
                drop=True),
         Column("", lambda _: Cell(tr("Close…"), action="close"), 76, right=True),
     ]  # fmt: skip
-    return TableModel(columns, key=lambda r: (r.position.account, r.position.symbol))
+    return TableModel(
+        columns,
+        key=lambda r: (r.position.account, r.position.symbol),
+        is_stale=lambda _: not bridge.is_attached,
+    )
 
 
 def working(bridge: Bridge) -> TableModel[Order]:

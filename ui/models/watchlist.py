@@ -15,12 +15,11 @@ _MEDIUM = 500
 _ROOM_FOR_QUOTE = 5  # letters of a base name beside which its quote still fits
 
 
-def is_stale(row: TickerRow) -> bool:
-    return row.age_ms > STALE_AFTER_MS
-
-
 def watchlist(bridge: Bridge) -> TableModel[TickerRow]:
     """Symbol, last price, 24 h change, age in seconds; a stale row alone turns grey."""
+
+    def is_stale(row: TickerRow) -> bool:
+        return row.age_ms > STALE_AFTER_MS or not bridge.is_attached
 
     def symbol(row: TickerRow) -> Cell:
         instrument = bridge.instruments.get(row.ticker.symbol)
@@ -42,7 +41,7 @@ def watchlist(bridge: Bridge) -> TableModel[TickerRow]:
         return Cell(formatting.signed(ratio * 100), tone_of(ratio), _MEDIUM)
 
     def age(row: TickerRow) -> Cell:
-        if is_stale(row):
+        if row.age_ms > STALE_AFTER_MS:
             return Cell(formatting.age(row.age_ms), "warn", icon="triangle-alert")
         return Cell(formatting.number(Decimal(row.age_ms) / 1000, 1), "t3")
 

@@ -88,6 +88,9 @@ class Blotter(Panel):
         self._tabs.setFixedHeight(34)
         self._tabs.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._stack = QStackedWidget()
+        keeps_its_room = self._stack.sizePolicy()
+        keeps_its_room.setRetainSizeWhenHidden(True)
+        self._stack.setSizePolicy(keeps_its_room)
         for name, page in self._pages:
             self._tabs.addTab(tr(name))
             self._stack.addWidget(page)
@@ -102,6 +105,7 @@ class Blotter(Panel):
         bridge.snapshot_changed.connect(self._take)
         bridge.feed_items.connect(self._take_items)
         bridge.feed_reset.connect(self.refresh)
+        bridge.state_changed.connect(self._positions.table.paint_again)
         i18n.language.changed.connect(self._retranslate)
         self.refresh()
 

@@ -155,7 +155,8 @@ class BotHeader(Panel):
     def show_bot(self, bot: BotSnapshot) -> None:
         show_value(self._symbol, bot.symbol)
         account = self._bridge.account(bot.account)
-        exchange = words.exchange_name(account.exchange) if account else bot.account
+        known = account or self._bridge.instruments.get(bot.symbol)
+        exchange = words.exchange_name(known.exchange) if known else bot.account
         show_value(self._market, f"{exchange} {tr('perpetual')} · {bot.timeframe}")
         if self._bot.is_old:
             self._show_waiting()

@@ -116,6 +116,7 @@ class BotsList(Panel):
         self.body.addWidget(self._scroll, 1)
         self.body.addWidget(self._empty, 1)
         bridge.bots_changed.connect(self._rebuild)
+        bridge.snapshot_changed.connect(self._show_emptiness)
         self._rebuild()
 
     def select(self, bot_id: str) -> None:
@@ -132,5 +133,9 @@ class BotsList(Panel):
             self._list.addWidget(shown)
             self._rows[bot_id] = shown
         self._scroll.setVisible(bool(self._rows))
-        self._empty.setVisible(not self._rows)
+        self._show_emptiness()
         self.select(self._selected)
+
+    def _show_emptiness(self) -> None:
+        """Only an engine that has reconciled can say that there are none."""
+        self._empty.setVisible(not self._rows and self._bridge.is_settled)

@@ -25,6 +25,7 @@ class _Item(QWidget):
         self.value = label("caption", tone="t1")
         self.value.setObjectName(object_name)
         self.value.setStyleSheet("font-weight: 600")
+        show_value(self.value, formatting.UNKNOWN)
         self.setLayout(row(self.caption, self.value, spacing=5))
 
     def show_text(self, text: str, tone: str = "t1") -> None:
@@ -71,7 +72,10 @@ class _Connection(_Item):
 
 
 class StatusBar(QFrame):
-    """26 px; `set_narrow` leaves out what a small window has no room for."""
+    """26 px; `set_narrow` leaves out what a small window has no room for.
+
+    `has_start_failed` is the window's word that no engine is on its way.
+    """
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
@@ -105,6 +109,11 @@ class StatusBar(QFrame):
             self._account, self._equity, self._pnl, self._positions, self._orders, self._clock,
         ):  # fmt: skip
             line.addWidget(item)
+        self._figures = (
+            self._orders_delay, self._updated, self._rate, self._bots, self._account,
+            self._equity, self._pnl, self._positions, self._orders, self._clock,
+        )  # fmt: skip
+        self.has_start_failed = False
         self._received_s = time.monotonic()
         bridge.snapshot_changed.connect(self._take)
         bridge.state_changed.connect(self.tick)
@@ -127,7 +136,7 @@ class StatusBar(QFrame):
     def tick(self, _state: LinkState | None = None) -> None:
         """Once in a while: the ages and the clock run on between snapshots."""
         snapshot = self._bridge.snapshot
-        show_value(self._clock.value, formatting.clock(self.market_time_ms()))
+        self._clock.show_text(formatting.clock(self.market_time_ms()))
         state = self._bridge.link.state
         if state is LinkState.ATTACHED and snapshot is not None:
             running = snapshot.state is EngineState.RUNNING
@@ -135,12 +144,14 @@ class StatusBar(QFrame):
             self._engine.show_text(word, "t1" if running else "warn")
         else:
             lost = state is LinkState.LOST
-            self._engine.show_text(
-                tr("lost") if lost else tr("starting"), "danger" if lost else "warn"
-            )
+            word = "not running" if self.has_start_failed else "lost" if lost else "starting"
+            self._engine.show_text(tr(word), "warn" if word == "starting" else "danger")
             for link in self._connections.values():
                 link.show_unknown()
         self._show_age(snapshot)
+        if state is not LinkState.ATTACHED:
+            for item in self._figures:
+                show_value(item.value, item.value.text(), "stale")
 
     def _show_age(self, snapshot: EngineSnapshot | None) -> None:
         ages = [c.last_message_age_ms for c in snapshot.connections] if snapshot else []

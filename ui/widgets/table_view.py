@@ -202,6 +202,12 @@ class DataTable(QTableView):
             self.setColumnHidden(i, narrow and column.drop)
         self._spread()
 
+    def paint_again(self) -> None:
+        """What makes rows stale has changed outside of the model."""
+        view = self.viewport()
+        if view is not None:
+            view.update()
+
     def select_key(self, key: object) -> None:
         """Select the row with this key, if it is shown."""
         index = self._columns.index_of(key)

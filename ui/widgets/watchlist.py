@@ -40,6 +40,7 @@ class Watchlist(Panel):
         self.body.addWidget(self._table, 1)
         self.body.addWidget(self._empty, 1)
         bridge.snapshot_changed.connect(self._take)
+        bridge.state_changed.connect(self._table.paint_again)
         self._show(bridge.snapshot.tickers if bridge.snapshot else [])
 
     def select(self, symbol: str) -> None:

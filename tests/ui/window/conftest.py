@@ -65,7 +65,7 @@ from core.snapshots import (
     TradingState,
 )
 from ui import i18n, theme
-from ui.bridge import Bridge
+from ui.bridge import Bridge, LinkState
 from ui.last_chart import LastChart
 from ui.main_window import MainWindow
 from ui.settings import ScreenSettings
@@ -426,6 +426,7 @@ async def bridge(
 def still_bridge(tmp_path: Path, qapp: QApplication) -> Iterator[Bridge]:
     """A bridge without a link, filled by hand: for panels that only show."""
     made = Bridge(tmp_path)
+    made.link.state = LinkState.ATTACHED
     made.take_attached(
         Attached(PROTOCOL_VERSION, ENGINE_PID, "data", _instruments(), ["macd_rsi_trend"],
                  sample_backlog(), sample_backlog()[-1].seq, rich_snapshot())
