@@ -1,0 +1,40 @@
+"""Exponential moving average."""
+
+from __future__ import annotations
+
+from math import nan
+from typing import ClassVar
+
+from core.indicators.indicator import Indicator, check_period
+
+
+class Ema(Indicator):
+    """Begins as the plain mean of the first `period` values."""
+
+    __slots__ = ("_count", "_gain", "_period", "_sum", "value")
+    name: ClassVar[str] = "ema"
+    inputs: ClassVar[tuple[str, ...]] = ("close",)
+    outputs: ClassVar[tuple[str, ...]] = ("ema",)
+
+    def __init__(self, period: int = 20) -> None:
+        """`period` in bars. Raises ValueError below 2."""
+        check_period(period, 2)
+        self._period = period
+        self._gain = 2.0 / (period + 1)
+        self._count = 0
+        self._sum = 0.0
+        self.value = nan
+
+    def update(self, close: float) -> float:
+        if self._count < self._period:
+            self._count += 1
+            self._sum += close
+            if self._count == self._period:
+                self.value = self._sum / self._period
+        else:
+            self.value += (close - self.value) * self._gain
+        return self.value
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        return (self.value,)
