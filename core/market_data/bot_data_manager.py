@@ -109,8 +109,13 @@ class BotDataManager:
         """Store first; the exchange is asked only for what is missing of the newest `bars`
         (spec S5). Returns the number of candles in memory. Raises ExchangeError, StoreFault."""
         await asyncio.to_thread(self.load_stored)
-        last_ms = self._newest_closed_ms()
-        await self.fill(fetch, first_ms=last_ms - (bars - 1) * self._step_ms, last_ms=last_ms)
+        return await self.fill_recent(fetch, bars)
+
+    async def fill_recent(self, fetch: FetchCandles, bars: int = MAX_ENTRY_MEMORY) -> int:
+        """The second half of `load_historical`."""
+        if self.lacks_recent(bars):
+            last_ms = self._newest_closed_ms()
+            await self.fill(fetch, first_ms=last_ms - (bars - 1) * self._step_ms, last_ms=last_ms)
         return self.rows_in_memory
 
     def load_stored(self) -> None:
@@ -120,6 +125,14 @@ class BotDataManager:
             columns, newest = self._store.read_tail(self.key, MAX_ENTRY_MEMORY)
             self._memory.load(columns, newest, self._empty_from(columns.open_time_ms))
             self.refresh_info()
+
+    def lacks_recent(self, bars: int = MAX_ENTRY_MEMORY) -> bool:
+        """Whether one of the newest `bars` closed bars is neither in memory nor known not to
+        exist; to be asked after `load_stored`."""
+        last_ms = self._newest_closed_ms()
+        first_ms = last_ms - (bars - 1) * self._step_ms
+        times, empty = self._memory.open_times_ms, ranges_of(self._memory.empty)
+        return bool(missing_ranges(times, empty, first_ms, last_ms, self._step_ms))
 
     async def backfill(self, fetch: FetchCandles) -> int:
         """Ask for every gap from the oldest bar in memory to the newest closed one, and once

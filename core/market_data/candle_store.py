@@ -21,6 +21,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import lru_cache
 from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
@@ -64,12 +65,24 @@ class CandleStore:
         self._is_exclusive = False  # guarded by the lock above
         self._directory_lock = InstanceLock(cache_dir / "merge.lock")
         self._hot = HotFile(cache_dir / "hot.sqlite", disk)
+        self._append_fault: str | None = None
+        self._merge_fault: str | None = None
+
+    @property
+    def fault(self) -> str | None:
+        """Why the last append or merge failed, in one sentence; None once it works again."""
+        return self._append_fault or self._merge_fault
 
     # --- candles -----------------------------------------------------------------------------
 
     def append(self, rows: Iterable[tuple[SeriesKey, Candle]]) -> None:
         """Insert or replace, in one transaction; durable on return. Raises StoreFault."""
-        self._hot.put((key.file_stem, _hot_row(candle)) for key, candle in rows)
+        try:
+            self._hot.put((_stem(key), _hot_row(candle)) for key, candle in rows)
+        except StoreFault as fault:
+            self._append_fault = str(fault)
+            raise
+        self._append_fault = None
 
     def read(
         self,
@@ -81,7 +94,7 @@ class CandleStore:
     ) -> list[Candle]:
         """Exact candles, oldest first: open times in `start_ms`..`end_ms` (inclusive), of these
         the newest `last`. Never blocks a writer. Raises StoreFault."""
-        hot, cold = self._read_parts(key.file_stem, start_ms, end_ms, last)
+        hot, cold = self._read_parts(_stem(key), start_ms, end_ms, last)
         newer = [_candle(row) for row in hot]
         if cold is None:
             return newer
@@ -99,11 +112,11 @@ class CandleStore:
         last: int | None = None,
     ) -> Columns:
         """As `read`, as floats and much faster."""
-        return _united(*self._read_parts(key.file_stem, start_ms, end_ms, last), last)
+        return _united(*self._read_parts(_stem(key), start_ms, end_ms, last), last)
 
     def read_tail(self, key: SeriesKey, rows: int) -> tuple[Columns, Candle | None]:
         """The newest `rows` candles, and the newest of them exactly. Raises StoreFault."""
-        hot, cold = self._read_parts(key.file_stem, None, None, rows)
+        hot, cold = self._read_parts(_stem(key), None, None, rows)
         newest = _candle(hot[-1]) if hot else None
         if cold is not None and len(cold):
             [last] = cold_file.candles_from_table(cold.slice(len(cold) - 1))
@@ -113,7 +126,7 @@ class CandleStore:
 
     def info(self, key: SeriesKey) -> SeriesInfo:
         """Rows, range and file size, without reading candles. Raises StoreFault."""
-        stem = key.file_stem
+        stem = _stem(key)
         with store_faults("read"):
             try:
                 file_bytes = self._path(stem).stat().st_size
@@ -135,17 +148,17 @@ class CandleStore:
     ) -> None:
         """Remember that the exchange, asked at market time `checked_ms`, has no bars there.
         Raises StoreFault."""
-        self._hot.mark_empty(key.file_stem, ranges, checked_ms)
+        self._hot.mark_empty(_stem(key), ranges, checked_ms)
 
     def unmark_empty(self, key: SeriesKey, ranges: Iterable[Range]) -> None:
         """These bars exist after all. Raises StoreFault."""
-        self._hot.unmark_empty(key.file_stem, ranges)
+        self._hot.unmark_empty(_stem(key), ranges)
 
     def empty_bars(
         self, key: SeriesKey, first_ms: int = -MAX_MS, last_ms: int = MAX_MS
     ) -> list[EmptyBars]:
         """What `mark_empty` was told of that range, oldest first. Raises StoreFault."""
-        return self._hot.empty_bars(key.file_stem, first_ms, last_ms)
+        return self._hot.empty_bars(_stem(key), first_ms, last_ms)
 
     def empty_ranges(self, key: SeriesKey) -> list[Range]:
         """All of them, as ranges. Raises StoreFault."""
@@ -153,11 +166,11 @@ class CandleStore:
 
     def lost_history(self, key: SeriesKey) -> Range | None:
         """What a damaged file held and nobody has fetched again yet. Raises StoreFault."""
-        return self._hot.lost(key.file_stem)
+        return self._hot.lost(_stem(key))
 
     def set_lost_history(self, key: SeriesKey, lost: Range | None) -> None:
         """What is still to be fetched; None when all is there again. Raises StoreFault."""
-        self._hot.set_lost(key.file_stem, lost)
+        self._hot.set_lost(_stem(key), lost)
 
     # --- merging -----------------------------------------------------------------------------
 
@@ -169,19 +182,28 @@ class CandleStore:
         with self._exclusive() as is_ours:
             if not is_ours:
                 return 0
-            for leftover in self._folder.glob(".*.parquet.*.tmp"):  # of a merge that was cut off
-                with store_faults("write"):
-                    self._disk.remove(leftover)
-            stems = [stem for stem, rows in self._hot.counts().items() if rows >= min_rows]
-            for stem in stems:
-                self._merge_series(stem)
-            self._hot.checkpoint()
-            return len(stems)
+            try:
+                moved = self._merge_all(min_rows)
+            except StoreFault as fault:
+                self._merge_fault = str(fault)
+                raise
+            self._merge_fault = None
+            return moved
 
     def close(self) -> None:
         """Close the files; nothing is lost without it. Raises StoreFault."""
         with self._merge_lock:
             self._hot.close()
+
+    def _merge_all(self, min_rows: int) -> int:
+        for leftover in self._folder.glob(".*.parquet.*.tmp"):  # of a merge that was cut off
+            with store_faults("write"):
+                self._disk.remove(leftover)
+        stems = [stem for stem, rows in self._hot.counts().items() if rows >= min_rows]
+        for stem in stems:
+            self._merge_series(stem)
+        self._hot.checkpoint()
+        return len(stems)
 
     def _merge_series(self, stem: str) -> None:
         hot = self._hot.candles(stem)
@@ -285,6 +307,11 @@ class CandleStore:
             finally:
                 self._is_exclusive = False
                 self._directory_lock.release()
+
+
+@lru_cache(maxsize=4096)
+def _stem(key: SeriesKey) -> str:
+    return key.file_stem
 
 
 def _hot_row(candle: Candle) -> HotRow:

@@ -157,7 +157,8 @@ def _decoded(
         if fill is not None:
             for group in wanted:
                 fill(group)
-        table = file.read_row_groups(wanted)
+        # Threads pay only when there is much to unpack.
+        table = file.read_row_groups(wanted, use_threads=len(wanted) > 2)
     except (pa.ArrowException, OSError) as fault:
         raise Damaged(str(fault)) from fault
     times = timestamps(table)

@@ -7,7 +7,9 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -18,6 +20,7 @@ from core.market_data.candle_store import CandleStore, StoreFault
 from core.market_data.integrity import BadCandle
 from core.models.candles import Candle, SeriesKey, Timeframe
 from core.snapshots import DataSnapshot, SeriesSnapshot
+from core.storage.disk import DISK, Disk
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +31,14 @@ _LOADS_AT_ONCE = 8  # the rate limiter paces them; this bounds what waits in mem
 class SharedDataManager:
     """Thread safe."""
 
-    def __init__(self, exchange: str, *, cache_dir: Path, clock: Clock) -> None:
+    def __init__(self, exchange: str, *, cache_dir: Path, clock: Clock, disk: Disk = DISK) -> None:
         """Raises StoreFault."""
         self.exchange = exchange.lower()
         self._cache_dir = cache_dir
         self._clock = clock
-        self._store = CandleStore(cache_dir)
+        self._store = CandleStore(cache_dir, disk=disk)
+        # One thread: batches become durable in the order in which they were given.
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="candle writer")
         self._lock = threading.RLock()
         self._loaded: OrderedDict[SeriesKey, BotDataManager] = OrderedDict()  # oldest use first
         # Also those freed but still held by a bot: a series never has two managers.
@@ -47,6 +52,11 @@ class SharedDataManager:
     def store(self) -> CandleStore:
         """For whoever needs exact candles or a long history."""
         return self._store
+
+    @property
+    def fault(self) -> str | None:
+        """Why candles cannot be stored now, in one sentence; None while they can."""
+        return self._store.fault
 
     def get_manager(self, symbol: str, timeframe: Timeframe = Timeframe.M15) -> BotDataManager:
         """The one manager of this series (`timeframe` is its base); made on first use, empty
@@ -84,34 +94,58 @@ class SharedDataManager:
                 manager.remember(candle)
         return outcomes
 
+    async def append_candles(
+        self, candles: Mapping[str, Candle], timeframe: Timeframe = Timeframe.M15
+    ) -> dict[str, AppendOutcome]:
+        """As `append_candle_batch`, but whoever awaits it does not stop the loop: a disk that
+        takes seconds delays candles, never orders. Calls take effect in their order."""
+        append = partial(self.append_candle_batch, candles, timeframe)
+        return await asyncio.get_running_loop().run_in_executor(self._writer, append)
+
     async def load_historical_batch(
         self, symbols: Iterable[str], fetch: FetchCandles, timeframe: Timeframe = Timeframe.M15
     ) -> dict[str, bool]:
-        """Load many symbols side by side; False (and a log line) where that failed."""
+        """Load many symbols; False (and a log line) where that failed. The store is read in one
+        go; the exchange is asked, side by side, only where something is missing."""
+        names = list(dict.fromkeys(symbols))
+        managers = {name: self.get_manager(name, timeframe) for name in names}
+        results = await asyncio.to_thread(self._load_stored, managers)
         slots = asyncio.Semaphore(_LOADS_AT_ONCE)
 
-        async def load(symbol: str) -> bool:
+        async def fill(name: str) -> None:
             async with slots:
                 try:
-                    await self.get_manager(symbol, timeframe).load_historical(fetch)
+                    await managers[name].fill_recent(fetch)
                 except (ExchangeError, StoreFault) as fault:
-                    log.warning("%s %s: history not loaded: %s", self.exchange, symbol, fault)
-                    return False
-                return True
+                    self._log_not_loaded(name, fault)
+                    results[name] = False
 
-        names = list(dict.fromkeys(symbols))
-        results = await asyncio.gather(*map(load, names))
+        lacking = [name for name in names if results[name] and managers[name].lacks_recent()]
+        await asyncio.gather(*map(fill, lacking))
         self._cache_bytes = await asyncio.to_thread(self._measure_cache)
-        return dict(zip(names, results, strict=True))
+        return results
 
-    def batch_save_parquet(self) -> int:
-        """Merge all hot rows to Parquet; returns the number of series (disk: use a thread).
-        Raises StoreFault."""
+    def _load_stored(self, managers: Mapping[str, BotDataManager]) -> dict[str, bool]:
+        results = dict.fromkeys(managers, True)
+        for name, manager in managers.items():
+            try:
+                manager.load_stored()
+            except StoreFault as fault:
+                self._log_not_loaded(name, fault)
+                results[name] = False
+        return results
+
+    def _log_not_loaded(self, symbol: str, fault: Exception) -> None:
+        log.warning("%s %s: history not loaded: %s", self.exchange, symbol, fault)
+
+    def batch_save_parquet(self, *, min_rows: int = 1) -> int:
+        """Merge the hot rows of every series that has at least `min_rows` to Parquet; returns
+        the number of series (disk: use a thread). Raises StoreFault."""
         started_s = self._clock.monotonic_s()
         managers = self._managers()
         for manager in managers:
             manager.make_durable()
-        saved = self._store.merge()
+        saved = self._store.merge(min_rows=min_rows)
         for manager in managers:
             manager.refresh_info()
         self._cache_bytes = self._measure_cache()
@@ -181,6 +215,7 @@ class SharedDataManager:
                     last_ms=m.info.last_ms,
                     gaps=gap_count,
                     file_bytes=m.info.file_bytes,
+                    memory_bytes=m.memory_bytes,
                 )
                 for m, gap_count in zip(managers, gaps, strict=True)
             ],
@@ -188,6 +223,7 @@ class SharedDataManager:
 
     def close(self) -> None:
         """Save everything and close the files (disk: use a thread). Raises StoreFault."""
+        self._writer.shutdown()
         try:
             self.batch_save_parquet()
         finally:
