@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import ClassVar
 
-from core.events import Signal
+from core.portfolio.sizing import SizingFacts, SizingMethod
 
 
-class FixedPercent:
-    """10 % of equity unless told otherwise. Raises ValueError for a ratio outside 0..1."""
+class FixedPercent(SizingMethod, frozen=True):
+    """10 % of equity unless told otherwise."""
 
-    name = "fixed_percent"
+    name: ClassVar[str] = "fixed_percent"
+    ratio: Decimal = Decimal("0.10")
 
-    def __init__(self, ratio: Decimal = Decimal("0.10")) -> None:
-        if not 0 < ratio <= 1:
-            raise ValueError(f"a position is more than 0 and at most 1 of equity, not {ratio}")
-        self.ratio = ratio
-
-    def target_notional(self, signal: Signal, equity: Decimal) -> Decimal:  # noqa: ARG002
-        return self.ratio * equity
+    def target_notional(self, facts: SizingFacts) -> Decimal:
+        return self.ratio * facts.equity

@@ -7,7 +7,7 @@ A reversal is two signals: the first one closes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 from core.capital.shared_capital_manager import SharedCapitalManager
@@ -17,7 +17,8 @@ from core.events import Reject, Signal
 from core.models.instruments import Instrument
 from core.models.orders import Order, OrderPurpose, OrderRequest, OrderType, Side
 from core.models.positions import Position
-from core.portfolio.sizing import SizingMethod, below_minimum, size
+from core.portfolio.sizing import SizingFacts, SizingMethod, below_minimum, size
+from core.trade_log import RoundTrip
 
 _PART = "portfolio"
 
@@ -39,8 +40,14 @@ class PortfolioManager:
         position_of: Callable[[str, str], Position | None],
         sizing: SizingMethod,
         make_client_order_id: Callable[[Signal, OrderPurpose], str],
+        sizing_of: Callable[[str], SizingMethod | None] = lambda _: None,
+        round_trips_of: Callable[[str], Sequence[RoundTrip]] = lambda _: (),
+        closes: Callable[[], Mapping[str, Sequence[Decimal]]] = dict,
     ) -> None:
-        """`position_of(account, symbol)` is the newest known position, None or flat if none."""
+        """`position_of(account, symbol)` is the newest known position, None or flat if none.
+        `sizing` is the account's method, `sizing_of(bot_id)` a bot's own one. For the methods
+        that ask (`SizingFacts`): `round_trips_of(bot_id)` is a bot's record, `closes()` the
+        newest closes of every symbol that bots trade."""
         self._bus = bus
         self._clock = clock
         self._capital = capital
@@ -48,6 +55,9 @@ class PortfolioManager:
         self._position_of = position_of
         self._sizing = sizing
         self._make_client_order_id = make_client_order_id
+        self._sizing_of = sizing_of
+        self._round_trips_of = round_trips_of
+        self._closes = closes
         self._on_their_way: dict[tuple[str, str], OrderRequest] = {}  # by account and symbol
         bus.subscribe(Signal, self._on_signal, part=_PART)
         bus.subscribe(Order, self._on_order, part=_PART)
@@ -68,11 +78,19 @@ class PortfolioManager:
             self._reject(signal, Decimal(0), "not_trading", f"{signal.symbol} is not traded now")
             return
         price = signal.reference_price
-        target = self._sizing.target_notional(signal, self._capital.figures().equity)
+        sizing = self._sizing_of(signal.bot_id) or self._sizing
+        target = sizing.target_notional(
+            SizingFacts(
+                signal=signal,
+                equity=self._capital.figures().equity,
+                round_trips=lambda: self._round_trips_of(signal.bot_id),
+                closes=self._closes,
+            )
+        )
         quantity = size(target, price, instrument)
         problem = below_minimum(quantity, price, instrument)
         if problem:
-            text = f"{self._sizing.name} allows {target:,.2f} {instrument.quote}: {problem}"
+            text = f"{sizing.name} allows {target:,.2f} {instrument.quote}: {problem}"
             self._reject(signal, quantity, "below_minimum", text)
             return
         stop_loss = _away(signal, signal.stop_distance, instrument, against=True)

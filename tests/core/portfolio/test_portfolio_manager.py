@@ -18,7 +18,9 @@ from core.models.orders import Order, OrderPurpose, OrderRequest, OrderStatus, O
 from core.models.positions import Position
 from core.portfolio.fixed_percent import FixedPercent
 from core.portfolio.portfolio_manager import PortfolioManager
+from core.portfolio.sizing import SizingFacts, SizingMethod
 from core.storage.database import open_database
+from core.trade_log import RoundTrip
 
 D = Decimal
 BTC = Instrument(
@@ -38,7 +40,7 @@ BTC = Instrument(
 class Desk:
     """A portfolio manager on a real bus with a real ledger; remembers what it published."""
 
-    def __init__(self, folder: Path, capital: str = "10000") -> None:
+    def __init__(self, folder: Path, capital: str = "10000", **options: object) -> None:
         clock = ManualClock()
         self.bus = EventBus(clock)
         self.position: Position | None = None
@@ -54,6 +56,7 @@ class Desk:
             position_of=lambda account, symbol: self.position,
             sizing=FixedPercent(),
             make_client_order_id=lambda signal, purpose: f"{purpose}-{signal.candle_open_time_ms}",
+            **options,  # type: ignore[arg-type]
         )
         self.bus.subscribe(OrderRequest, self.requests.append, part="test")
         self.bus.subscribe(Reject, self.rejects.append, part="test")
@@ -232,3 +235,41 @@ def test_an_exit_follows_a_pending_entry_but_not_another_exit(desk: Desk) -> Non
     desk.answer(desk.requests[1], OrderStatus.CANCELLED)
     desk.signal(0)
     assert [request.purpose for request in desk.requests] == ["entry", "exit", "exit"]
+
+
+class Recording(SizingMethod, frozen=True):
+    """A sizing method that remembers what it was shown."""
+
+    name = "recording"
+    seen: list[SizingFacts] = []
+
+    def target_notional(self, facts: SizingFacts) -> Decimal:
+        self.seen.append(facts)
+        return D(500)
+
+
+def test_a_bot_may_have_a_sizing_method_of_its_own(tmp_path: Path) -> None:
+    own = Recording()
+    trip = RoundTrip("BTCUSDT", "bot-1", Side.BUY, D(1), 0, 1, D(5))
+    desk = Desk(
+        tmp_path,
+        sizing_of={"bot-1": own}.get,
+        round_trips_of={"bot-1": [trip]}.get,
+        closes=lambda: {"BTCUSDT": [D(7)]},
+    )
+    desk.signal(1)
+    desk.signal(-1, bot_id="bot-2", candle_open_time_ms=1_800_000, account="other")
+    assert [request.quantity for request in desk.requests] == [D("0.01"), D("0.02")]
+    [facts] = own.seen
+    assert (facts.equity, facts.signal.bot_id) == (10_000, "bot-1")
+    assert (facts.round_trips(), facts.closes()) == ([trip], {"BTCUSDT": [D(7)]})
+    desk.database.close()
+
+
+def test_a_bot_without_a_record_is_sized_by_a_method_that_asks_for_one(tmp_path: Path) -> None:
+    own = Recording()
+    desk = Desk(tmp_path, sizing_of=lambda _: own)
+    desk.signal(1)
+    [facts] = own.seen
+    assert (facts.round_trips(), facts.closes()) == ((), {})
+    desk.database.close()

@@ -9,9 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.models.instruments import Instrument
-from core.portfolio.fixed_percent import FixedPercent
 from core.portfolio.sizing import below_minimum, size
-from core.portfolio.sizing_methods import SIZING_METHODS
 
 D = Decimal
 
@@ -67,14 +65,3 @@ def test_the_minimums_are_named_with_their_numbers() -> None:
         "5.00 USDT is below the exchange's minimum of 5 USDT"
     )
     assert below_minimum(D("0.01"), D(500), venue) == ""
-
-
-def test_fixed_percent_is_ten_percent_of_equity_by_default() -> None:
-    method = SIZING_METHODS["fixed_percent"]()
-    assert method.target_notional(None, D(25_000)) == 2_500  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("ratio", ["0", "-0.1", "1.01"])
-def test_a_senseless_part_of_equity_is_refused(ratio: str) -> None:
-    with pytest.raises(ValueError, match="at most 1 of equity"):
-        FixedPercent(D(ratio))

@@ -1,0 +1,48 @@
+"""Every symbol contributes the same risk: its share is inverse to its volatility."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import ClassVar
+
+from core.portfolio.sizing import ZERO, SizingFacts, SizingMethod
+
+
+class RiskParity(SizingMethod, frozen=True):
+    """`total_ratio` of equity shared out over all symbols that bots of the account trade, by
+    1 / volatility of their newest `bars` returns; at most `max_ratio` for one. A symbol with
+    fewer bars takes `first_ratio` itself and no part of the others' share."""
+
+    name: ClassVar[str] = "risk_parity"
+    total_ratio: Decimal = Decimal("0.60")
+    max_ratio: Decimal = Decimal("0.20")
+    first_ratio: Decimal = Decimal("0.02")
+    bars: int = 96
+
+    def __post_init__(self) -> None:
+        super(RiskParity, self).__post_init__()  # noqa: UP008 (see Kelly)
+        if self.bars < 2:
+            raise ValueError(f"bars is at least 2, not {self.bars}")
+
+    def target_notional(self, facts: SizingFacts) -> Decimal:
+        weights = {}
+        for symbol, closes in facts.closes().items():
+            volatility = return_volatility(closes[-self.bars - 1 :])
+            if len(closes) > self.bars and volatility > 0:
+                weights[symbol] = 1 / volatility
+        own = weights.get(facts.signal.symbol)
+        if own is None:
+            return self.first_ratio * facts.equity
+        share = own / sum(weights.values(), ZERO)
+        return min(self.total_ratio * share, self.max_ratio) * facts.equity
+
+
+def return_volatility(closes: Sequence[Decimal]) -> Decimal:
+    """Standard deviation of the returns from close to close; 0 for fewer than two returns."""
+    returns = [b / a - 1 for a, b in itertools.pairwise(closes) if a > 0]
+    if len(returns) < 2:
+        return ZERO
+    mean = sum(returns, ZERO) / len(returns)
+    return (sum(((r - mean) ** 2 for r in returns), ZERO) / (len(returns) - 1)).sqrt()
