@@ -114,6 +114,7 @@ class AccountDesk:
         self._correct_clock = correct_clock
         self._sequence = itertools.count(1)
         self._unprotected_since_s: dict[str, float] = {}
+        self._unprotected_told: set[str] = set()  # once, not every second that it lasts
         self._reconciling = asyncio.Lock()
         self.is_built = False
 
@@ -366,12 +367,16 @@ class AccountDesk:
                 open_symbols.add(position.symbol)
                 await self._guard(position)
             for symbol in set(self._unprotected_since_s) - open_symbols:
-                del self._unprotected_since_s[symbol]
+                self._forget_unprotected(symbol)
+
+    def _forget_unprotected(self, symbol: str) -> None:
+        self._unprotected_since_s.pop(symbol, None)
+        self._unprotected_told.discard(symbol)
 
     async def _guard(self, position: Position) -> None:
         symbol = position.symbol
         if self.oms.is_protected(self.name, symbol):
-            self._unprotected_since_s.pop(symbol, None)
+            self._forget_unprotected(symbol)
             return
         now_s = self._clock.monotonic_s()
         since_s = self._unprotected_since_s.setdefault(symbol, now_s)
@@ -391,7 +396,9 @@ class AccountDesk:
             self.close_position(symbol, "No stop could be set at the exchange.")
             self._unprotected_since_s[symbol] = now_s  # the next try in two seconds
         except ExchangeError as fault:
-            self._report(f"{symbol} is not protected yet: {fault.text}", Severity.DANGER)
+            if symbol not in self._unprotected_told:
+                self._unprotected_told.add(symbol)
+                self._report(f"{symbol} is not protected yet: {fault.text}", Severity.DANGER)
 
     def _on_market_data(self, event: MarketData) -> None:
         if event.ticker is not None:

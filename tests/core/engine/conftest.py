@@ -77,7 +77,7 @@ class World:
     bot = staticmethod(bot_spec)
     bots = BOTS
 
-    def __init__(self, data_dir: Path, *, seed: int = 1, market: Market | None = None) -> None:
+    def __init__(self, data_dir: Path, *, seed: int = 12, market: Market | None = None) -> None:
         """`market` instead of the one made from `seed`."""
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualTimeLoop)

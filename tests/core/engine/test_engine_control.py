@@ -97,7 +97,7 @@ async def test_stop_with_close_ends_flat_and_without_orders(world):
     exit_fill = world.executions()[-1]
     assert world.desk.oms.order(exit_fill.client_order_id).purpose is OrderPurpose.EXIT
     entries = [e for e in world.entries() if e.symbol == symbol]
-    await world.hours(4)
+    await world.hours(3)
     assert [e for e in world.entries() if e.symbol == symbol] == entries
 
 
@@ -118,7 +118,7 @@ async def test_a_paused_bot_does_not_enter_but_its_signal_may_still_close(world)
         world.engine.pause_bot(bot_id)
     entries = len(world.entries())
     await world.until(lambda: not world.held())
-    await world.hours(5)
+    await world.hours(3)
     assert len(world.entries()) == entries
     assert {bot.state for bot in world.engine.bots.values()} == {BotState.PAUSED}
     assert await world.engine.start_bot(BTC_BOT, confirm_live=False) == f"{BTC_BOT} is running."
@@ -156,10 +156,14 @@ async def test_closing_by_hand_takes_the_same_road_and_the_bot_goes_on(world):
 async def test_two_closes_at_once_are_one(world):
     await trading(world)
     [symbol] = world.held()
-    world.engine.close_position("demo", symbol)
-    world.engine.close_position("demo", symbol)
+    for _ in range(2):
+        assert world.engine.close_position("demo", symbol) == f"Closing {symbol}."
+        await asyncio.sleep(0.01)
     await world.until(lambda: symbol not in world.held(), within_h=0.2)
     await world.audit()
+    exits = [o for o in world.desk.oms.orders_of("ethusdt-15m") if o.purpose is OrderPurpose.EXIT]
+    assert [order.status for order in exits] == [OrderStatus.FILLED]
+    assert not world.notices("Rejected")
     world.assert_one_position_at_a_time()
 
 

@@ -25,7 +25,7 @@ async def test_crashes_at_any_time_leave_the_books_equal_to_the_exchange(world):
     await world.start()
     await world.running()
     for _ in range(10):
-        await world.hours(moments.uniform(0.2, 1.6))
+        await world.hours(moments.uniform(0.1, 1.0))
         await world.crash()
         await asyncio.sleep(moments.uniform(0, 40))  # the market goes on without us
         await revive(world)

@@ -89,9 +89,9 @@ async def test_what_the_trades_brought_is_what_the_account_has(world):
 async def test_the_same_seed_gives_the_same_fills(open_world):
     fills = []
     for _ in range(2):
-        world = open_world(seed=4)
+        world = open_world()
         await world.start()
-        await world.hours(5)
+        await world.hours(3)
         fills.append(
             [
                 (e.trade_id, e.exchange_order_id, e.client_order_id, e.price, e.quantity, e.time_ms)
