@@ -68,6 +68,7 @@ _RETRY_FIRST_S = 0.25
 _RETRY_MOST_S = 2.0
 _ATTACH_TIMEOUT_S = 5.0
 _KEPT_ITEMS = 2000
+STALE_AFTER_MS = 15_000
 _NO_BOTS_YET = (EngineState.STARTING, EngineState.RECONCILING)
 
 
@@ -379,6 +380,16 @@ class Bridge(QObject):
     def ticker(self, symbol: str) -> TickerRow | None:
         rows = self.snapshot.tickers if self.snapshot else []
         return next((row for row in rows if row.ticker.symbol == symbol), None)
+
+    def price_age_ms(self, symbol: str) -> int | None:
+        """How old the newest price is now; None before the first."""
+        row = self.ticker(symbol)
+        return None if row is None else row.age_ms + int(self.link.silence_s() * 1000)
+
+    def is_price_stale(self, symbol: str) -> bool:
+        """Whether a price must not be traded on, nor look as if it could."""
+        age_ms = self.price_age_ms(symbol)
+        return not self.is_attached or (age_ms is not None and age_ms > STALE_AFTER_MS)
 
     def position(self, account: str, symbol: str) -> PositionSnapshot | None:
         """The open position of one account in one symbol; None when flat."""

@@ -182,4 +182,4 @@ def _places(mark: _Placed, width: float, is_result: bool) -> list[QRectF]:
         QRectF(left, edge + step * 2 + (step - step // abs(step)) * _TEXT_PX, width, _TEXT_PX)
         for step in steps
     ]
-    return [away[0], *beside, away[1]] if is_result else [*beside, *away]
+    return [away[0], *beside, away[1]] if is_result else [beside[0], away[0], beside[1], away[1]]

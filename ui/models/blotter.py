@@ -110,7 +110,7 @@ def positions(bridge: Bridge) -> TableModel[PositionSnapshot]:
     return TableModel(
         columns,
         key=lambda r: (r.position.account, r.position.symbol),
-        is_stale=lambda _: not bridge.is_attached,
+        is_stale=lambda r: bridge.is_price_stale(r.position.symbol),
     )
 
 

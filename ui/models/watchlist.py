@@ -6,11 +6,10 @@ from decimal import Decimal
 
 from core.snapshots import TickerRow
 from ui import formatting
-from ui.bridge import Bridge
+from ui.bridge import STALE_AFTER_MS, Bridge
 from ui.models.table import Cell, Column, TableModel
 from ui.models.words import tone_of
 
-STALE_AFTER_MS = 15_000
 _MEDIUM = 500
 _ROOM_FOR_QUOTE = 5  # letters of a base name beside which its quote still fits
 

@@ -13,12 +13,11 @@ from PyQt6.QtWidgets import QHBoxLayout, QWidget
 from core.commands import CommandResult
 from core.snapshots import EngineSnapshot, FeedItem, FillRecord, LiveCandle, PositionSnapshot
 from ui import tasks
-from ui.bridge import Bridge, LinkState
+from ui.bridge import STALE_AFTER_MS, Bridge, LinkState
 from ui.charts.chart_view import CandleChart
 from ui.dialogs import questions
 from ui.i18n import sentence, tr
 from ui.last_chart import LastChart
-from ui.models.watchlist import STALE_AFTER_MS
 from ui.shared_services import BotLink
 from ui.widgets.basic import GUTTER, Panel, column, rule
 from ui.widgets.blotter import Blotter
@@ -179,16 +178,10 @@ class BotTab(QWidget):
         if self._bars_are_live:
             self.chart.append_closed(candle)
 
-    def _price_age_ms(self) -> int | None:
-        ticker = self._bridge.ticker(self._bot.latest.symbol)
-        if ticker is None:
-            return None
-        return ticker.age_ms + int(self._bridge.link.silence_s() * 1000)
-
     def _show_freshness(self) -> bool:
         """Grey and switched off where the price is old or the engine away; returns whether."""
         known = self._bridge.is_attached and not self._bot.is_old
-        age_ms = self._price_age_ms()
+        age_ms = self._bridge.price_age_ms(self._bot.latest.symbol)
         old = age_ms is not None and age_ms > STALE_AFTER_MS
         if self._bridge.link.state is LinkState.LOST:
             self.chart.set_stale(0, tr("Engine lost"))

@@ -53,6 +53,7 @@ class EngineBand(QFrame):
         self._icon = ThemedIcon("unplug", "danger", 16)
         self._title, self._text = label("title"), ElidedLabel("label")
         self.restart = ActionButton("Restart engine", restart, kind="primary")
+        self.restart.busy_text = "Starting…"
         line = row(self._icon, self._title, 8, spacing=8)
         line.setContentsMargins(12, 0, 8, 0)
         line.addWidget(self._text, 1)

@@ -337,6 +337,10 @@ class ElidedLabel(QLabel):
         self._whole = ""
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
+    @property
+    def whole_text(self) -> str:
+        return self._whole
+
     def show_text(self, text: str) -> None:
         if text != self._whole:
             self._whole = text

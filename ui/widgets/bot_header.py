@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QHBoxLayout, QMenu, QWidget
 
 from core.commands import CommandResult
@@ -53,6 +54,8 @@ class BotHeader(Panel):
             for name in ("24h high", "24h low", "Volume", "Funding", "Spread", "RSI 14", "ATR 14")
         }
         self._always = ("24h high", "24h low", "Volume")
+        self._is_narrow = False
+        self._name, self._prices, self._states = QWidget(), QWidget(), QWidget()
         self._dot, self._state = StateDot(), value_label("title")
         self._since = ElidedLabel("caption")
         self._since.setAlignment(Qt.AlignmentFlag.AlignRight)
@@ -73,10 +76,9 @@ class BotHeader(Panel):
         line = QHBoxLayout()
         line.setContentsMargins(INSET + 4, 0, 8, 0)
         line.setSpacing(0)
-        name = QWidget()
+        name, price, state = self._name, self._prices, self._states
         name.setLayout(column(None, self._symbol, self._market, None, spacing=3))
         name.setMinimumWidth(132)
-        price = QWidget()
         price.setLayout(column(None, self._price, self._change, None, spacing=2))
         price.setMinimumWidth(144)
         line.addWidget(name)
@@ -84,7 +86,6 @@ class BotHeader(Panel):
         for stat in self._stats.values():
             stat.setMinimumWidth(78)
             line.addWidget(stat)
-        state = QWidget()
         head = row(None, self._dot, self._state, spacing=6)
         lines = column(spacing=2)
         lines.addStretch(1)
@@ -103,9 +104,32 @@ class BotHeader(Panel):
         self.body.addLayout(line, 1)
 
     def set_narrow(self, narrow: bool) -> None:
-        for name, stat in self._stats.items():
-            stat.setVisible(not narrow or name in self._always)
+        self._is_narrow = narrow
+        for stat in self._stats.values():
             stat.setMinimumWidth(66 if narrow else 78)
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """As many figures as have room beside what never gives way, the last ones go first."""
+        buttons = [b for b in (self.start, self.pause, self.stop) if not b.isHidden()]
+        state = max(
+            self._state.sizeHint().width() + 14,
+            self._since.fontMetrics().horizontalAdvance(self._since.whole_text),
+        )
+        used = INSET + 4 + 8 + 16 + 8 + self._more.sizeHint().width() + state
+        used += sum(max(w.minimumWidth(), w.sizeHint().width())
+                    for w in (self._name, self._prices))  # fmt: skip
+        used += sum(max(b.minimumWidth(), b.sizeHint().width()) + 8 for b in buttons)
+        room = self.width() - used
+        for name, stat in self._stats.items():
+            room -= max(stat.minimumWidth(), stat.sizeHint().width())
+            fits = room >= 0 and (not self._is_narrow or name in self._always)
+            if stat.isHidden() == fits:
+                stat.setVisible(fits)
 
     def show_market(self, ticker: TickerRow | None, stale: bool) -> None:
         """Newest price; grey when stale."""
@@ -130,6 +154,7 @@ class BotHeader(Panel):
         }
         for name, text in shown.items():
             show_value(self._stats[name].value, text, "stale" if stale else "t1")
+        self._fit()
 
     def _indicator(self, name: str) -> float | None:
         """On the forming bar where the chart shows the bot's timeframe, else at the last close."""
@@ -169,6 +194,7 @@ class BotHeader(Panel):
         self.start.setVisible(bot.state in _STARTABLE)
         self.pause.setVisible(bot.state is BotState.RUNNING)
         self.stop.setVisible(bot.state in _STOPPABLE)
+        self._fit()
 
     def _show_waiting(self) -> None:
         """Nobody has said yet what the bot does."""
@@ -177,6 +203,7 @@ class BotHeader(Panel):
         self._since.show_text("")
         for button in (self.start, self.pause, self.stop):
             button.hide()
+        self._fit()
 
     @staticmethod
     def _since_text(bot: BotSnapshot) -> str:

@@ -82,11 +82,13 @@ class IconButton(QToolButton):
 
 
 class ActionButton(TextButton):
-    """Asks the engine once per click: "Sending…" at the same width until the answer is there.
+    """Asks the engine once per click: `busy_text` at the same width until the answer is there.
 
     `action` may return None where the trader changed their mind. A refusal is announced.
     `set_allowed(reason)` switches it off with the reason as tooltip.
     """
+
+    busy_text = "Sending…"
 
     def __init__(
         self,
@@ -133,7 +135,7 @@ class ActionButton(TextButton):
         if busy:
             self._kept_width = (self.minimumWidth(), self.maximumWidth())
             self.setFixedWidth(self.width())
-            self.setText(tr("Sending…"))
+            self.setText(tr(self.busy_text))
         else:
             self.setMinimumWidth(self._kept_width[0])
             self.setMaximumWidth(self._kept_width[1])

@@ -8,7 +8,7 @@ from PyQt6.QtWidgets import QFrame, QHBoxLayout, QWidget
 
 from core.snapshots import ConnectionState, EngineSnapshot, EngineState
 from ui import formatting, i18n
-from ui.bridge import Bridge, LinkState
+from ui.bridge import STALE_AFTER_MS, Bridge, LinkState
 from ui.i18n import sentence, tr
 from ui.models import words
 from ui.widgets.basic import StateDot, clear, label, row, show_value
@@ -45,8 +45,10 @@ class _Connection(_Item):
 
     def show_connection(self, link: ConnectionState) -> None:
         whole = link.public == link.private == _CONNECTED
-        self.dot.show_state("connected" if whole else "waiting")
+        is_silent = whole and (link.last_message_age_ms or 0) > STALE_AFTER_MS
+        self.dot.show_state("connected" if whole and not is_silent else "waiting")
         word = link.public if link.public != _CONNECTED else link.private
+        word = "silent" if is_silent else word
         show_value(self.caption, f"{self._name} {tr(word)}")
         delay = link.latency_p50_ms
         text = formatting.UNKNOWN if delay is None else f"{delay:.0f} ms"
@@ -160,7 +162,7 @@ class StatusBar(QFrame):
             self._updated.show_text(formatting.UNKNOWN)
             return
         age_ms = min(known) + int((time.monotonic() - self._received_s) * 1000)
-        old = age_ms > 15_000
+        old = age_ms > STALE_AFTER_MS
         self._updated.show_text(
             tr("{age} ago", age=formatting.age(age_ms)), "warn" if old else "t1"
         )

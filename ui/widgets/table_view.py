@@ -198,8 +198,6 @@ class DataTable(QTableView):
     def set_narrow(self, narrow: bool) -> None:
         """Leave out the columns that a narrow window drops."""
         self._narrow = narrow
-        for i, column in enumerate(self._columns.columns):
-            self.setColumnHidden(i, narrow and column.drop)
         self._spread()
 
     def paint_again(self) -> None:
@@ -239,12 +237,23 @@ class DataTable(QTableView):
         self._columns.sort(section, order)
 
     def _spread(self) -> None:
+        """Columns that may be dropped go, the last first, where all of them have no room."""
         view = self.viewport()
+        if view is None:
+            return
         shown = [
             (i, c) for i, c in enumerate(self._columns.columns) if not (self._narrow and c.drop)
         ]
+        while sum(c.width for _, c in shown) > view.width():
+            droppable = [pair for pair in shown if pair[1].drop]
+            if not droppable:
+                break
+            shown.remove(droppable[-1])
+        kept = {i for i, _ in shown}
+        for i in range(len(self._columns.columns)):
+            self.setColumnHidden(i, i not in kept)
         total = sum(c.stretch for _, c in shown)
-        if view is None or not total:
+        if not total:
             return
         spare = max(0, view.width() - sum(c.width for _, c in shown))
         left = spare
