@@ -289,6 +289,13 @@ class SharedCapitalManager:
             self._live.look()
             return self._live.book.committed_to(symbol, except_order)
 
+    def reserved_by(self, client_order_id: str) -> Decimal:
+        """What an order holds for what it may still fill; 0 when it holds nothing."""
+        with self._live.lock:
+            self._live.look()
+            entry = self._live.book.reservations.get(client_order_id)
+            return entry.amount if entry is not None else ZERO
+
     def get_available_capital(self) -> Decimal:
         """What a new order may take under the cap."""
         with self._live.lock:

@@ -1,5 +1,8 @@
 """The last gate of every order (spec M4): asks the rules, holds the kill switch.
 
+Whoever asks, a bot or the trader by hand, and whatever the order says of its purpose: what is not
+reduce-only may open a position, and is asked about by every rule.
+
 Three states. ACTIVE: all orders. REDUCING: exits only, for a reason that passes (cool-down, a
 ledger that does not add up). HALTED: the kill switch; exits still pass, and only an explicit
 resume ends it, over any number of restarts.
@@ -10,7 +13,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -19,16 +22,18 @@ from core.clock import Clock
 from core.event_bus import EventBus
 from core.events import Error, Severity
 from core.models.orders import Denial, OrderRequest
-from core.risk.risk_state import RiskStateStore
-from core.risk.rule import RiskFacts, RiskLimits, Rule
+from core.risk.risk_state import RiskState, RiskStateStore
+from core.risk.rule import MarketPrice, RiskFacts, RiskLimits, Rule, SymbolLimits
 from core.risk.rules import RULES
 from core.snapshots import RiskSnapshot, TradingState
 
-__all__ = ["ResumeRefused", "RiskLimits", "RiskManager"]
+__all__ = ["MarketPrice", "ResumeRefused", "RiskLimits", "RiskManager", "SymbolLimits"]
 
 log = logging.getLogger(__name__)
 _PART = "risk"
 _MINUTE_S = 60.0
+_LIQUIDATE_EVERY_S = 5.0  # real seconds between two looks at what is still open
+_STATE_LOST = "The risk state was missing on disk; trading waits until you resume it."
 
 
 class ResumeRefused(Exception):
@@ -36,7 +41,8 @@ class ResumeRefused(Exception):
 
 
 class RiskManager:
-    """Used on the engine's loop only. State lives in `database`."""
+    """Used on the engine's loop only. State lives in `database`. `limits` may be replaced at any
+    time; the next question is answered by the new ones."""
 
     def __init__(
         self,
@@ -46,29 +52,41 @@ class RiskManager:
         capital: SharedCapitalManager,
         database: sqlite3.Connection,
         limits: RiskLimits,
-        on_liquidate: Callable[[str], None],
+        on_liquidate: Callable[[str], Collection[str] | None],
         on_kill: Callable[[str], None],
+        market_price: Callable[[str], MarketPrice | None] | None = None,
     ) -> None:
         """`on_kill(reason)` has to stop bots and cancel working orders, `on_liquidate(reason)`
-        to close every position; both must bear being called again, for a kill found on disk is
-        carried out once more. Raises sqlite3.Error, msgspec.ValidationError."""
+        to close every position and to return the symbols that are still open (None: it does not
+        know); it is called every few seconds until trading is resumed, so an exit that failed is
+        tried again and a late fill is closed too. Both must bear being called again, for a kill
+        found on disk is carried out once more. `market_price(symbol)` is the newest price, None
+        before the first one; without it the rules about prices cannot be asked.
+        Raises sqlite3.Error, msgspec.ValidationError."""
         self.limits = limits
         self._bus = bus
         self._clock = clock
         self._capital = capital
         self._on_liquidate = on_liquidate
         self._on_kill = on_kill
+        self._market_price = market_price
         self._store = RiskStateStore(database)
-        self._state = self._store.load()
+        stored = self._store.load()
+        self._state = stored or RiskState(
+            halted_since_ms=clock.time_ms(), code="state_lost", reason=_STATE_LOST
+        )
+        if stored is None:
+            self._store.save(self._state)
         self._has_killed = False  # in this run of the program
-        self._has_liquidated = False
+        self._liquidate_next_s = clock.monotonic_s()
+        self._still_open: list[str] = []
         self._order_times_s: deque[float] = deque()
         self._cool_until_s = clock.monotonic_s()
 
     def check(self, request: OrderRequest) -> Denial | None:
-        """May this order be sent? Exits always may. An order let through counts for the rate
-        and, if an entry, for the average size."""
-        if not request.increases_risk:
+        """May this order be sent? One that only reduces always may. An order let through counts
+        for the rate and, if it may open a position, for the average size."""
+        if request.reduce_only:
             self._order_times_s.append(self._clock.monotonic_s())
             return None
         denial = self._denial(request)
@@ -79,7 +97,9 @@ class RiskManager:
         return denial
 
     def evaluate(self) -> None:
-        """Ask the rules about the account as a whole. Cheap: call it at each change of equity."""
+        """Ask the rules about the account as a whole. Cheap: call it at each change of equity,
+        and every second whatever the market does."""
+        self._capital.probe()
         if self._state.halted_since_ms is not None and not self._has_killed:
             self._has_killed = True
             self._on_kill(self._state.reason)
@@ -88,9 +108,8 @@ class RiskManager:
             reason = rule.breach(facts)
             if reason:
                 self._on_breach(rule, reason, facts.capital.day_start_ms)
-        if self._state.is_liquidating and not self._has_liquidated:
-            self._has_liquidated = True
-            self._on_liquidate(self._state.reason)
+        if self._state.is_liquidating:
+            self._liquidate()
 
     def trip(self, reason: str) -> None:
         """Pull the kill switch. Harmless when it is pulled already."""
@@ -113,7 +132,9 @@ class RiskManager:
             is_liquidating=False,
             answers=[],
         )
-        self._has_killed = self._has_liquidated = False
+        self._has_killed = False
+        self._liquidate_next_s = self._clock.monotonic_s()
+        self._still_open = []
 
     def record_kill_answer(self, text: str) -> None:
         """What became of the kill ("Bybit: 3 of 3 cancelled"), shown beside it."""
@@ -146,6 +167,12 @@ class RiskManager:
                 return denial
         return None
 
+    def _liquidate(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._liquidate_next_s:
+            self._liquidate_next_s = now_s + _LIQUIDATE_EVERY_S
+            self._still_open = sorted(self._on_liquidate(self._state.reason) or ())
+
     def _on_denial(self, rule: Rule, request: OrderRequest, denial: Denial) -> None:
         if rule.pauses:
             self._cool_until_s = self._clock.monotonic_s() + self.limits.cool_down_s
@@ -175,7 +202,8 @@ class RiskManager:
 
     def _trading_state(self) -> tuple[TradingState, str]:
         if self._state.halted_since_ms is not None:
-            return TradingState.HALTED, self._state.reason
+            still_open = f" Still open: {', '.join(self._still_open)}." if self._still_open else ""
+            return TradingState.HALTED, self._state.reason + still_open
         if not self._capital.is_sound:
             return TradingState.REDUCING, f"The capital ledger is at fault: {self._capital.fault}."
         left_s = self._cool_until_s - self._clock.monotonic_s()
@@ -196,8 +224,14 @@ class RiskManager:
         )
         if request is None:
             return facts
-        held = self._capital.committed_to(request.symbol, except_order=request.client_order_id)
-        return msgspec.structs.replace(facts, held_by_symbol=held)
+        order_id, price_of = request.client_order_id, self._market_price
+        return msgspec.structs.replace(
+            facts,
+            held_by_symbol=self._capital.committed_to(request.symbol, except_order=order_id),
+            held_in_all=facts.capital.committed - self._capital.reserved_by(order_id),
+            price=price_of(request.symbol) if price_of is not None else None,
+            follows_prices=price_of is not None,
+        )
 
     def _change(self, **changes: object) -> None:
         """Durable first. When the disk refuses, the change holds in memory all the same: a kill

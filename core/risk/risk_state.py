@@ -28,21 +28,28 @@ class RiskStateStore:
         """Raises sqlite3.Error when the database cannot be used."""
         self._database = database
         with transaction(database):
-            database.execute(
-                "CREATE TABLE IF NOT EXISTS risk_state"
-                " (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL) STRICT"
+            is_new = (
+                database.execute("SELECT 1 FROM sqlite_master WHERE name = 'risk_state'").fetchone()
+                is None
             )
+            if is_new:
+                database.execute(
+                    "CREATE TABLE risk_state"
+                    " (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL) STRICT"
+                )
+                self._write(RiskState())
 
-    def load(self) -> RiskState:
-        """Raises msgspec.ValidationError for a state nobody here wrote: never start with the
-        kill switch forgotten."""
+    def load(self) -> RiskState | None:
+        """None: there was a state and it is gone. Raises msgspec.ValidationError for one that
+        nobody here wrote: never start with the kill switch forgotten."""
         row = self._database.execute("SELECT state FROM risk_state").fetchone()
-        return msgspec.json.decode(row[0], type=RiskState) if row else RiskState()
+        return msgspec.json.decode(row[0], type=RiskState) if row else None
 
     def save(self, state: RiskState) -> None:
         """Raises sqlite3.Error."""
         with transaction(self._database):
-            self._database.execute(
-                "INSERT OR REPLACE INTO risk_state VALUES (1, ?)",
-                (msgspec.json.encode(state).decode(),),
-            )
+            self._write(state)
+
+    def _write(self, state: RiskState) -> None:
+        text = msgspec.json.encode(state).decode()
+        self._database.execute("INSERT OR REPLACE INTO risk_state VALUES (1, ?)", (text,))

@@ -6,13 +6,23 @@ from core.risk.rule import Rule
 from core.risk.rules.capital_in_use import CapitalInUseRule
 from core.risk.rules.daily_loss import DailyLossRule
 from core.risk.rules.drawdown import DrawdownRule
+from core.risk.rules.gross_exposure import GrossExposureRule
 from core.risk.rules.largest_position import LargestPositionRule
+from core.risk.rules.open_symbols import OpenSymbolsRule
 from core.risk.rules.order_size import OrderSizeRule
 from core.risk.rules.orders_per_minute import OrdersPerMinuteRule
+from core.risk.rules.price_distance import PriceDistanceRule
+from core.risk.rules.stale_price import StalePriceRule
+from core.risk.rules.symbol_limits import SymbolLimitsRule
 
 RULES: tuple[Rule, ...] = (
     DailyLossRule(),
+    StalePriceRule(),
+    PriceDistanceRule(),
+    SymbolLimitsRule(),
     LargestPositionRule(),
+    GrossExposureRule(),
+    OpenSymbolsRule(),
     OrderSizeRule(),
     OrdersPerMinuteRule(),
     DrawdownRule(),

@@ -15,6 +15,9 @@ class LargestPositionRule(Rule):
 
     def deny(self, request: OrderRequest, facts: RiskFacts) -> Denial | None:
         equity, limit = facts.capital.equity, facts.limits.max_position_share
+        own_limit = facts.limits_of(request.symbol).max_position_share
+        if own_limit is not None:
+            limit = min(limit, own_limit)
         position = facts.held_by_symbol + request.notional
         if position <= limit * equity:
             return None

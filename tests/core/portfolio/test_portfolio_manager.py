@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 import pytest
@@ -241,7 +242,7 @@ class Recording(SizingMethod, frozen=True):
     """A sizing method that remembers what it was shown."""
 
     name = "recording"
-    seen: list[SizingFacts] = []
+    seen: ClassVar[list[SizingFacts]] = []
 
     def target_notional(self, facts: SizingFacts) -> Decimal:
         self.seen.append(facts)
