@@ -241,8 +241,8 @@ def test_an_exit_follows_a_pending_entry_but_not_another_exit(desk: Desk) -> Non
 class Recording(SizingMethod, frozen=True):
     """A sizing method that remembers what it was shown."""
 
-    name = "recording"
-    seen: ClassVar[list[SizingFacts]] = []
+    name: ClassVar[str] = "recording"
+    seen: list[SizingFacts] = msgspec.field(default_factory=list)
 
     def target_notional(self, facts: SizingFacts) -> Decimal:
         self.seen.append(facts)
