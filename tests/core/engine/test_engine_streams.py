@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 
+from core.events import MarketData
 from core.exchange_port import StreamKind, StreamState
 from core.models.candles import Timeframe
 from core.models.orders import OrderStatus
@@ -29,7 +30,8 @@ class Announced:
     def assert_once_and_in_order(self) -> None:
         for symbol, times in self.open_times.items():
             assert max(Counter(times).values()) == 1, f"{symbol}: a bar was announced twice"
-            assert times == sorted(times), f"{symbol}: bars were announced out of order"
+            whole = list(range(times[0], times[-1] + 1, Timeframe.M15.duration_ms))
+            assert times == whole, f"{symbol}: bars were left out, or came out of order"
 
 
 def assert_series_equal_the_venues(world) -> None:
@@ -61,6 +63,28 @@ async def test_an_outage_of_the_market_stream_leaves_no_hole(world, outage_h):
     assert world.feed.reconnects == 1
     assert any("market data lost: connection reset" in text for text in world.notices())
     await world.audit()
+
+
+async def test_strategies_judge_the_newest_bar_of_an_outage_and_none_of_the_older(world):
+    """What an older one called for is past; the newest, REST brought before the stream."""
+    await world.start()
+    await world.running()
+    judged: list[int] = []
+
+    def note(event: MarketData) -> None:
+        if event.candle is not None and event.symbol == "BTCUSDT":
+            judged.append(event.candle.candle.open_time_ms)
+
+    world.desk.bus.subscribe(MarketData, note, part="test")
+    await world.hours(0.4)
+    world.exchange.lose_stream(StreamKind.PUBLIC, "gone")
+    await world.hours(0.7)
+    world.exchange.restore_stream(StreamKind.PUBLIC)
+    await world.hours(0.1)
+    step_ms = Timeframe.M15.duration_ms
+    assert judged[-1] == Timeframe.M15.floor_ms(world.clock.time_ms()) - step_ms
+    assert [later - earlier for earlier, later in itertools.pairwise(judged)] == [3 * step_ms]
+    assert world.engine.bots[BTC_BOT].candles_closed == len(judged)
 
 
 async def test_a_backfill_that_finds_the_exchange_down_is_made_good(world):
