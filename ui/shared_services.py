@@ -11,12 +11,18 @@ from typing import Protocol
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from core.commands import (
+    CancelDownload,
     Command,
     CommandResult,
     GetCandles,
+    ListSeries,
     PauseBot,
+    PauseDownload,
     RemoveBot,
+    RepairGaps,
+    ResumeDownload,
     StartBot,
+    StartDownload,
     StopBot,
     WatchChart,
 )
@@ -72,6 +78,29 @@ class SharedDataManager(QObject):
 
     async def _tell_watched(self) -> CommandResult:
         return await self._send(WatchChart(sorted(set(self._watched.values()))))
+
+    async def stored_series(self) -> CommandResult:
+        """Everything that is stored (`series` of the answer); reads files, so it may take long."""
+        return await self._send(ListSeries(), 60.0)
+
+    async def repair_gaps(self, symbol: str, timeframe: str, exchange: str) -> CommandResult:
+        return await self._send(RepairGaps(symbol, timeframe, exchange), 30.0)
+
+    async def start_download(
+        self, symbols: list[str], timeframe: str, start_ms: int
+    ) -> CommandResult:
+        """`start_ms`: oldest bar wanted, ms UTC. The progress is in the snapshots."""
+        return await self._send(StartDownload(symbols, timeframe, start_ms))
+
+    async def pause_download(self) -> CommandResult:
+        return await self._send(PauseDownload())
+
+    async def resume_download(self) -> CommandResult:
+        return await self._send(ResumeDownload())
+
+    async def cancel_download(self) -> CommandResult:
+        """What has come stays."""
+        return await self._send(CancelDownload())
 
     def take(self, snapshot: EngineSnapshot) -> None:
         if snapshot.live_candles:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from PyQt6.QtWidgets import QHBoxLayout, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from core.snapshots import DataSnapshot, EngineSnapshot, LimiterSnapshot
-from ui import formatting, i18n
+from ui import formatting, i18n, tasks
 from ui.bridge import Bridge
 from ui.i18n import tr
 from ui.models import words
@@ -24,6 +24,7 @@ from ui.widgets.basic import (
     rule,
     show_value,
 )
+from ui.widgets.buttons import TextButton
 
 _MEGABYTE = 1_000_000
 
@@ -96,6 +97,7 @@ class DataManager(QWidget):
             self._reconnects,
         )  # fmt: skip
         outer.setContentsMargins(INSET, 0, INSET, INSET)
+        outer.addWidget(self._stored_button(bridge))
         if with_machine:
             outer.addSpacing(10)
             outer.addWidget(rule())
@@ -110,6 +112,17 @@ class DataManager(QWidget):
         if bridge.snapshot is not None:
             self.show_data(bridge.snapshot.data)
             self._show_rest(bridge.snapshot)
+
+    def _stored_button(self, bridge: Bridge) -> TextButton:
+        button = TextButton("Stored candles", "link")
+
+        def show() -> None:
+            from ui.dialogs.stored_data import StoredDataDialog
+
+            tasks.spawn(StoredDataDialog(self.window() or self, bridge).ask())
+
+        button.clicked.connect(show)
+        return button
 
     def show_data(self, data: DataSnapshot) -> None:
         of = tr("{n} of {total}", n=data.symbols_loaded, total=data.max_symbols)
