@@ -62,10 +62,13 @@ async def run(
     await link.start(options.data_dir / "run" / "engine.json")
     started = loop.create_task(engine.start(config.bots, autostart=options.autostart))
     try:
-        await _until_started(started, stopping)
-        if started.done() and not stopping.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), options.for_seconds)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(_until_stopped(started, stopping), options.for_seconds)
+        if started.done():
+            started.result()  # a start that failed raises its reason
+        elif not stopping.is_set():
+            waited_for = "; ".join(desk.state_text for desk in engine.desks.values())
+            raise StartError(f"nothing was traded in {options.for_seconds:g} s: {waited_for}")
     except Refused as refusal:
         raise StartError(str(refusal)) from None
     except ExchangeError as fault:
@@ -77,13 +80,15 @@ async def run(
     return EXIT_FAULT if engine.supervisor.unhandled_exceptions else EXIT_OK
 
 
-async def _until_started(started: asyncio.Task[None], stopping: asyncio.Event) -> None:
-    """Whichever comes first; a failed start raises its reason."""
+async def _until_stopped(started: asyncio.Task[None], stopping: asyncio.Event) -> None:
+    """Or until the start has failed."""
     stop = asyncio.ensure_future(stopping.wait())
-    await asyncio.wait({started, stop}, return_when=asyncio.FIRST_COMPLETED)
-    stop.cancel()
-    if started.done():
-        started.result()
+    try:
+        await asyncio.wait({started, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if not started.done() or started.exception() is None:
+            await stop
+    finally:
+        stop.cancel()
 
 
 async def _end(engine: Engine, link: LinkServer, options: Options, built_after_s: float) -> None:

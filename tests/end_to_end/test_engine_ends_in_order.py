@@ -12,6 +12,7 @@ import pytest
 from link_client import LinkClient
 from program import Home, Running, wait_until
 
+from app.options import EXIT_USAGE
 from core.commands import Attach, GetCandles, StopEngine
 from core.snapshots import BotState, EngineSnapshot, EngineState
 
@@ -175,3 +176,36 @@ def test_an_exchange_left_by_a_killed_engine_takes_the_new_ones_options(home: Ho
     wait_until(lambda: not psutil.pid_exists(left_pid), "the first exchange has ended")
     assert engine.terminate() == 0, engine.err
     assert left_in_run(home) == []
+
+
+UNREACHABLE = """[[accounts]]
+name = "main"
+exchange = "bybit"
+mode = "live"
+key = "env:TWINSTAR_E2E"
+rest_url = "http://127.0.0.1:1"
+ws_public_url = "ws://127.0.0.1:1/v5/public/linear"
+ws_private_url = "ws://127.0.0.1:1/v5/private"
+"""
+KEY = {"TWINSTAR_E2E_API_KEY": "key", "TWINSTAR_E2E_API_SECRET": "secret"}
+
+
+def test_an_engine_waits_for_an_exchange_out_of_reach_and_says_so(home: Home) -> None:
+    config = home.folder / "live.toml"
+    config.write_text(UNREACHABLE)
+    engine = home.start_engine("--config", str(config), **KEY)
+    with home.attach() as screen:
+        snapshot = screen.until(lambda s: "Waiting for bybit" in s.connections[0].detail)
+        assert snapshot.state is EngineState.RECONCILING
+        assert snapshot.unhandled_exceptions == 0
+    began_s = time.monotonic()
+    assert (engine.terminate(), engine.err) == (0, "")
+    assert time.monotonic() - began_s < 10
+
+
+def test_a_timed_run_ends_even_if_the_exchange_never_answers(home: Home) -> None:
+    config = home.folder / "live.toml"
+    config.write_text(UNREACHABLE)
+    finished = home.run("engine", "--config", str(config), "--for", "2", timeout_s=30, **KEY)
+    assert finished.code == EXIT_USAGE
+    assert "nothing was traded in 2 s: Waiting for bybit" in finished.sentence
