@@ -7,6 +7,7 @@ import os
 from app.config import BOT_KINDS
 from core.bots.bot_spec import BotSpec
 from core.commands import (
+    AcceptPosition,
     AddBot,
     Attach,
     CancelDownload,
@@ -15,6 +16,8 @@ from core.commands import (
     Command,
     CommandResult,
     GetCandles,
+    GetTrail,
+    IgnoreFinding,
     KillSwitch,
     ListSeries,
     PauseBot,
@@ -72,6 +75,9 @@ class CommandHandler:
             if isinstance(request.command, ListSeries):
                 series = await self._engine.downloads.stored_series()
                 return CommandResult(request.request_id, ok=True, series=series), None
+            if isinstance(request.command, GetTrail):
+                trail = self._engine.trail(request.command.client_order_id)
+                return CommandResult(request.request_id, ok=True, trail=trail), None
             if isinstance(request.command, WatchChart):
                 charts = [series_of(*chart) for chart in request.command.charts]
             text = await self._do(request.command)
@@ -87,7 +93,7 @@ class CommandHandler:
         block = await service.block(symbol, timeframe, count=command.count, end_ms=command.end_ms)
         return CommandResult(request_id, ok=True, block=block)
 
-    async def _do(self, command: Command) -> str:  # noqa: PLR0911 (one line a command)
+    async def _do(self, command: Command) -> str:  # noqa: PLR0911, PLR0912 (one line a command)
         engine = self._engine
         if isinstance(command, _DownloadCommand):
             return await _download(engine.downloads, command)
@@ -111,13 +117,19 @@ class CommandHandler:
                     command.client_order_id,
                     command.exchange_order_id,
                 )
+            case AcceptPosition():
+                return await engine.accept_position(
+                    command.account, command.symbol, command.stop_loss, command.take_profit
+                )
+            case IgnoreFinding():
+                return engine.ignore_finding(command.account, command.symbol)
             case KillSwitch():
                 return engine.kill()
             case ResumeTrading():
                 return engine.resume()
             case StopEngine():
                 return "The engine is stopping. Positions and their stops stay."
-            case Attach() | GetCandles() | WatchChart() | ListSeries():
+            case Attach() | GetCandles() | WatchChart() | ListSeries() | GetTrail():
                 return ""
 
 

@@ -7,16 +7,16 @@ account share all of it. Start and crash recovery are the same code (rule 4).
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from decimal import Decimal
 
 import msgspec
 
 from core.capital.shared_capital_manager import SharedCapitalManager
 from core.clock import Clock
+from core.clock_watch import InStep
 from core.event_bus import EventBus
 from core.events import Error, MarketData, Severity, Signal
 from core.exchange_port import (
@@ -30,28 +30,33 @@ from core.market_feed import MarketFeed
 from core.models.candles import CandleUpdate, Ticker
 from core.models.fills import Fill
 from core.models.instruments import Instrument
-from core.models.orders import Order, OrderPurpose, OrderRequest, OrderType
+from core.models.orders import Order, OrderPurpose
 from core.models.positions import Balance, Position
 from core.oms.client_order_id import make_client_order_id, nonce_for
+from core.oms.intent_journal import KeptStop
 from core.oms.order_management_system import OrderManagementSystem
 from core.oms.reconciliation import Reconciler, ReconcileReport
 from core.oms.state_manager import StateManager
 from core.order_gate import OrderGate
 from core.portfolio.portfolio_manager import PortfolioManager
 from core.portfolio.sizing import SizingMethod
+from core.position_closer import PositionCloser
+from core.protection import ProtectionGuard
 from core.risk.risk_manager import RiskLimits, RiskManager
 from core.snapshots import AccountMode
+from core.stand_down import StandDown
+from core.storage.reserved_file import reserved_beside
 from core.supervision import Supervisor
 from core.trade_log import RoundTrip, TradeLog
 
 RECONCILE_INTERVAL_S = 45.0
-GUARD_INTERVAL_S = 1.0
+WATCH_INTERVAL_S = 1.0
 WATCHED_SYMBOLS = 50
 RETRY_FIRST_S, RETRY_MOST_S = 1.0, 30.0
 
 
 class AccountDesk:
-    """Attributes after `start`: instruments, capital, risk, oms, state, trades.
+    """Attributes after `start`: instruments, capital, risk, oms, state, trades, guard.
 
     `is_built` is True once those exist; `is_ready` while entries are allowed: reconciled, and the
     private stream is up.
@@ -61,6 +66,7 @@ class AccountDesk:
     risk: RiskManager
     oms: OrderManagementSystem
     gate: OrderGate
+    guard: ProtectionGuard
     past_fills: list[tuple[Fill, RoundTrip | None]]  # booked before this start, oldest first
 
     def __init__(
@@ -112,9 +118,13 @@ class AccountDesk:
         self._on_external = on_external
         self._on_kill = on_kill
         self._correct_clock = correct_clock
-        self._sequence = itertools.count(1)
-        self._unprotected_since_s: dict[str, float] = {}
-        self._unprotected_told: set[str] = set()  # once, not every second that it lasts
+        self._in_step = InStep(
+            part=self.name,
+            clock=clock,
+            supervisor=supervisor,
+            reconcile=self._reconcile_or_report,
+            on_lost=self._on_lost_step,
+        )
         self._reconciling = asyncio.Lock()
         self.is_built = False
 
@@ -135,7 +145,8 @@ class AccountDesk:
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, RETRY_MOST_S)
         self._supervisor.keep_running(f"{self.name}: reconciliation", self._reconcile_regularly)
-        self._supervisor.keep_running(f"{self.name}: protection", self._guard_positions)
+        self._supervisor.keep_running(f"{self.name}: watch", self._watch_regularly)
+        self._supervisor.keep_running(f"{self.name}: protection", self.guard.run)
 
     async def _connect(self) -> None:
         """Each step once, however often the exchange has to be waited for."""
@@ -172,7 +183,7 @@ class AccountDesk:
             capital=self.capital,
             database=self._database,
             limits=self._risk_limits,
-            on_liquidate=self._liquidate,
+            on_liquidate=lambda reason: self._stand_down.liquidate(reason),  # noqa: PLW0108 (made later)
             on_kill=self._kill,
         )
         self.oms = OrderManagementSystem(
@@ -185,6 +196,8 @@ class AccountDesk:
             owner_of=self._owner_of,
             on_external=self._on_external,
             rng=self._rng,
+            may_send=self._in_step.wait,
+            reserve=reserved_beside(self._database),
         )
         self.portfolio = PortfolioManager(
             bus=self.bus,
@@ -193,13 +206,56 @@ class AccountDesk:
             instruments=self.instruments,
             position_of=self.state.position,
             sizing=self._sizing,
-            make_client_order_id=_signal_order_id,
+            make_client_order_id=self._signal_order_id,
         )
         self.gate = OrderGate(
-            bus=self.bus, capital=self.capital, risk=self.risk, oms=self.oms, clock=self._clock
+            bus=self.bus,
+            capital=self.capital,
+            risk=self.risk,
+            oms=self.oms,
+            clock=self._clock,
+            why_held=self._why_held,
         )
         self._reconciler = Reconciler(
-            oms=self.oms, state=self.state, ports=ports, clock=self._clock
+            oms=self.oms,
+            state=self.state,
+            ports=ports,
+            clock=self._clock,
+            lot_of=lambda symbol: self.instruments[symbol].quantity_step,
+        )
+        self._closer = PositionCloser(
+            account=self.name,
+            exchange=self.port.exchange,
+            bus=self.bus,
+            clock=self._clock,
+            oms=self.oms,
+            state=self.state,
+            instruments=self.instruments,
+            owner_of=self._owner_of,
+            price_of=self._price_of,
+            spawn=self._supervisor.spawn,
+        )
+        self._stand_down = StandDown(
+            account=self.name,
+            exchange=self.port.exchange,
+            oms=self.oms,
+            state=self.state,
+            risk=self.risk,
+            supervisor=self._supervisor,
+            close=self._closer.close,
+        )
+        self.guard = ProtectionGuard(
+            account=self.name,
+            port=self.port,
+            bus=self.bus,
+            clock=self._clock,
+            oms=self.oms,
+            state=self.state,
+            instruments=self.instruments,
+            owner_of=self._owner_of,
+            close=self._closer.close,
+            refresh=self._reconcile_or_report,
+            spawn=self._supervisor.spawn,
         )
         self.bus.subscribe(MarketData, self._on_market_data, part=f"{self.name}: valuation")
         self.bus.subscribe(Fill, self._on_booked_fill, part=f"{self.name}: trades")
@@ -212,12 +268,18 @@ class AccountDesk:
         async with self._reconciling:
             if self._correct_clock is not None:
                 self._correct_clock(await self.port.fetch_clock_offset_ms())
+                self._in_step.rebase()
             self.gate.settle()
             report = await self._reconciler.reconcile(self.name)
-            for symbol, text in report.external.items():
-                self._on_external(self.name, symbol, text)
+            for symbol in report.external:  # the words have been told once
+                self._on_external(self.name, symbol, "")
+            for symbol, quantity in report.dust.items():
+                text = f"{symbol}: {quantity:+} is less than can be traded; booked as dust"
+                self._report(text, Severity.INFO)
             if report.is_consistent:  # else something moved meanwhile: the next one judges
                 self._compare_ledger(report)
+        self._stand_down.go_on()
+        self._in_step.regained()
         self.is_ready = self.private_state is StreamState.CONNECTED
         self.state_text = "Reconciled." if self.is_ready else "Waiting for the private stream."
 
@@ -259,55 +321,30 @@ class AccountDesk:
         return msgspec.structs.replace(position, mark_price=mark, unrealized_pnl=pnl)
 
     def close_position(self, symbol: str, reason: str) -> bool:
-        """Ask the one road to end the position, once; False when there is none."""
+        """Ask the one road to end the position, until it is flat; False when there is none."""
+        return self._closer.close(symbol, reason)
+
+    async def accept_position(
+        self, symbol: str, stop_loss: Decimal | None, take_profit: Decimal | None
+    ) -> None:
+        """Take over a position that nothing of ours explains: it counts as known, and its stop is
+        guarded. Raises RequestRejected where no stop rests and none is given, OutcomeUnknown."""
         position = self.state.position(self.name, symbol)
-        if position is None or position.is_flat:
-            return False
-        if any(
-            order.symbol == symbol and order.purpose is OrderPurpose.EXIT
-            for order in self.oms.working_orders(self.name)
-        ):
-            return True  # it is being closed already
-        bot_id = self._owner_of(self.name, symbol)
-        now_ms = self._clock.time_ms()
-        nonce = nonce_for(bot_id, OrderPurpose.EXIT, next(self._sequence))
-        self.bus.publish(
-            OrderRequest(
-                client_order_id=make_client_order_id("manual", symbol, now_ms, nonce),
-                account=self.name,
-                bot_id=bot_id,
-                strategy="manual",
-                symbol=symbol,
-                side=position.side.opposite,
-                order_type=OrderType.MARKET,
-                quantity=position.quantity,
-                reference_price=self._price_of(position),
-                purpose=OrderPurpose.EXIT,
-                created_ms=now_ms,
-                reduce_only=True,
-                reason=reason,
-            )
-        )
-        return True
+        if position is not None and not position.is_flat:
+            resting = self.state.protection(self.name, symbol)
+            if stop_loss is not None:
+                await self.guard.move(symbol, stop_loss, take_profit)
+            elif resting.stop_price is None:
+                raise RequestRejected(f"{symbol} has no stop at the exchange: give one with it")
+            else:
+                now_ms = self._clock.time_ms()
+                kept = KeptStop(now_ms, resting.stop_price, resting.take_profit_price)
+                self.oms.journal.keep_stop(self.name, symbol, kept)
+        self._reconciler.accept_position(self.name, symbol)
+        await self._reconcile_or_report()
 
-    async def cancel_working_orders(self) -> str:
-        """Cancel all but protective orders; a sentence with the count, for the kill band."""
-        orders = [o for o in self.oms.working_orders(self.name) if not o.reduce_only]
-        answers = await asyncio.gather(
-            *(
-                self.oms.cancel(self.name, o.symbol, o.client_order_id, o.exchange_order_id)
-                for o in orders
-            ),
-            return_exceptions=True,
-        )
-        for fault in answers:
-            if isinstance(fault, BaseException) and not isinstance(fault, ExchangeError):
-                self._supervisor.report(f"{self.name}: kill switch", fault)
-        done = sum(answer is None for answer in answers)
-        exchange = self.port.exchange.capitalize()
-        return f"{exchange}: {done} of {len(orders)} orders cancelled, stops still rest"
-
-    # The exchange's word, on the loop.
+    # The exchange's word, on the loop. A full disk must not keep the adapter from the next one:
+    # what is not booked now is found by the next reconciliation.
 
     def on_candle(self, update: CandleUpdate, latency_ms: float) -> None:
         self._feed.on_candle(update, latency_ms)
@@ -319,10 +356,17 @@ class AccountDesk:
         self.oms.on_order(order)
 
     def on_fill(self, fill: Fill) -> None:
-        self.oms.on_fill(fill)
+        try:
+            self.oms.on_fill(fill)
+        except sqlite3.Error as fault:
+            text = f"{fill.symbol}: a fill could not be written yet ({fault})"
+            self._report(text, Severity.DANGER)
 
     def on_position(self, position: Position) -> None:
         self.state.on_position(position)
+        if self.is_built:
+            self.guard.observe(position.symbol)
+            self._closer.look()
 
     def on_balance(self, balance: Balance) -> None:
         self.state.on_balance(balance)
@@ -355,50 +399,20 @@ class AccountDesk:
             self.state_text = f"Not reconciled: {fault.text}"
             self._report(self.state_text, Severity.WARNING)
 
-    async def _guard_positions(self) -> None:
-        """Rule 5: every position has its stop at the exchange; we watch that it does."""
+    async def _watch_regularly(self) -> None:
         while True:
-            await asyncio.sleep(GUARD_INTERVAL_S)
+            await asyncio.sleep(WATCH_INTERVAL_S)
+            self._in_step.look()
             self.risk.evaluate()
-            open_symbols = set()
-            for position in self.state.positions(self.name):
-                if position.is_flat or not self._owner_of(self.name, position.symbol):
-                    continue
-                open_symbols.add(position.symbol)
-                await self._guard(position)
-            for symbol in set(self._unprotected_since_s) - open_symbols:
-                self._forget_unprotected(symbol)
+            self._closer.look()
 
-    def _forget_unprotected(self, symbol: str) -> None:
-        self._unprotected_since_s.pop(symbol, None)
-        self._unprotected_told.discard(symbol)
+    def _on_lost_step(self, text: str) -> None:
+        self.is_ready, self.state_text = False, text
+        self._report(text, Severity.WARNING)
 
-    async def _guard(self, position: Position) -> None:
-        symbol = position.symbol
-        if self.oms.is_protected(self.name, symbol):
-            self._forget_unprotected(symbol)
-            return
-        now_s = self._clock.monotonic_s()
-        since_s = self._unprotected_since_s.setdefault(symbol, now_s)
-        if now_s - since_s < 2:  # the stop's own message may be on its way
-            return
-        entry = self.oms.entry_request(self.name, symbol)
-        try:
-            if entry is None or entry.stop_loss is None:
-                raise RequestRejected("no stop is known for it")
-            await self.port.set_protection(symbol, entry.stop_loss, entry.take_profit)
-            self._report(f"{symbol} had no stop at the exchange; it was set again", Severity.DANGER)
-            await self._reconcile_or_report()
-        except RequestRejected as fault:
-            self._report(
-                f"{symbol} cannot be protected ({fault.text}); closing it", Severity.DANGER
-            )
-            self.close_position(symbol, "No stop could be set at the exchange.")
-            self._unprotected_since_s[symbol] = now_s  # the next try in two seconds
-        except ExchangeError as fault:
-            if symbol not in self._unprotected_told:
-                self._unprotected_told.add(symbol)
-                self._report(f"{symbol} is not protected yet: {fault.text}", Severity.DANGER)
+    def _why_held(self) -> str:
+        self._in_step.look()
+        return "" if self.is_ready else self.state_text
 
     def _on_market_data(self, event: MarketData) -> None:
         if event.ticker is not None:
@@ -413,17 +427,7 @@ class AccountDesk:
 
     def _kill(self, reason: str) -> None:
         self._on_kill(self.name, reason)
-        self._supervisor.spawn(f"{self.name}: kill switch", self._cancel_after_kill())
-
-    async def _cancel_after_kill(self) -> None:
-        self.risk.record_kill_answer(await self.cancel_working_orders())
-
-    def _liquidate(self, reason: str) -> None:
-        for symbol in self._open_symbols():
-            self.close_position(symbol, reason)
-
-    def _open_symbols(self) -> Iterable[str]:
-        return [p.symbol for p in self.state.positions(self.name) if not p.is_flat]
+        self._stand_down.begin()
 
     def _price_of(self, position: Position) -> Decimal:
         ticker = self._feed.tickers.get(position.symbol)
@@ -432,8 +436,10 @@ class AccountDesk:
     def _report(self, text: str, severity: Severity) -> None:
         self.bus.publish(Error(self.name, text, self._clock.time_ms(), severity))
 
-
-def _signal_order_id(signal: Signal, purpose: OrderPurpose) -> str:
-    """A pure function of the intent: the same signal, judged twice, is the same order."""
-    nonce = nonce_for(signal.bot_id, purpose, signal.candle_open_time_ms)
-    return make_client_order_id(signal.strategy, signal.symbol, signal.candle_open_time_ms, nonce)
+    def _signal_order_id(self, signal: Signal, purpose: OrderPurpose) -> str:
+        """A pure function of the intent: the same signal, judged twice, is the same order."""
+        opened_ms = signal.candle_open_time_ms
+        nonce = nonce_for(signal.bot_id, purpose, opened_ms)
+        return make_client_order_id(
+            signal.strategy, signal.symbol, opened_ms, nonce, self.port.exchange
+        )

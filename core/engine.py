@@ -10,6 +10,7 @@ import asyncio
 import difflib
 import functools
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 
 from core.account_desk import AccountDesk
@@ -36,6 +37,7 @@ from core.snapshots import (
     FillRecord,
     Notice,
     OrderRecord,
+    TrailLine,
 )
 from core.strategy import Strategy
 from core.supervision import Supervisor
@@ -229,9 +231,7 @@ class Engine:
         return f"{bot_id} was removed."
 
     def close_position(self, account: str, symbol: str) -> str:
-        desk = self._desk(account)
-        if not desk.is_built:
-            raise Refused(f"{account} is not connected yet: {desk.state_text}")
+        desk = self._built(account)
         if not desk.close_position(symbol, "Closed by hand."):
             raise Refused(f"There is no position in {symbol}.")
         return f"Closing {symbol}."
@@ -239,14 +239,43 @@ class Engine:
     async def cancel_order(
         self, account: str, symbol: str, client_order_id: str, exchange_order_id: str
     ) -> str:
-        desk = self._desk(account)
-        if not desk.is_built:
-            raise Refused(f"{account} is not connected yet: {desk.state_text}")
+        desk = self._built(account)
         try:
             await desk.oms.cancel(account, symbol, client_order_id, exchange_order_id)
         except ExchangeError as fault:
             raise Refused(fault.text) from None
         return f"Cancel of {symbol} order was accepted."
+
+    async def accept_position(
+        self, account: str, symbol: str, stop_loss: Decimal | None, take_profit: Decimal | None
+    ) -> str:
+        """Its bots stay paused until the trader starts them."""
+        desk = self._built(account)
+        try:
+            await desk.accept_position(symbol, stop_loss, take_profit)
+        except ExchangeError as fault:
+            raise Refused(f"{fault.text}.") from None
+        self._external.discard((account, symbol))
+        return f"{symbol} is taken over as the exchange shows it. Its stop is watched."
+
+    def ignore_finding(self, account: str, symbol: str) -> str:
+        if not self._built(account).oms.ignore_external(account, symbol):
+            raise Refused(f"There is nothing unexplained in {symbol}.")
+        return f"{symbol} stays as it is, and its bots stay paused."
+
+    def trail(self, client_order_id: str) -> list[TrailLine]:
+        """Everything that led to an order and came of it, on whichever account."""
+        for desk in self.desks.values():
+            lines = desk.oms.trail(client_order_id) if desk.is_built else []
+            if lines:
+                return lines
+        raise Refused(f"There is no order {client_order_id!r} in the journal.")
+
+    def _built(self, account: str) -> AccountDesk:
+        desk = self._desk(account)
+        if not desk.is_built:
+            raise Refused(f"{account} is not connected yet: {desk.state_text}")
+        return desk
 
     def kill(self) -> str:
         """Every account at once: no new orders, working orders cancelled, stops stay."""

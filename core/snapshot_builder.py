@@ -81,6 +81,7 @@ class SnapshotBuilder:
             machine=self._machine,
             unhandled_exceptions=engine.supervisor.unhandled_exceptions,
             download=engine.downloads.snapshot(),
+            protection=[proof for desk in desks for proof in desk.guard.snapshot()],
         )
 
     def _connection(self, desk: AccountDesk) -> ConnectionState:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from decimal import Decimal
 
 from core.clock import Clock
@@ -38,6 +38,7 @@ from core.supervision import Supervisor
 # and the lag of the exchange's own index.
 ABSENCE_PROOF_S = 20.0
 MAX_TRIES = 5
+NEVER_ARRIVED = "never_arrived"  # our own conclusion, once absence is proved
 MAX_HELD_BACK_S = 30.0  # a limiter that wants longer than this gets no stale order from us
 _BACKOFF_BASE_S = 0.5
 _BACKOFF_CAP_S = 10.0
@@ -315,6 +316,10 @@ class OrderManagementSystem:
         """The symbol is explained again: the next finding is news."""
         self._registry.forget_external(account, symbol)
 
+    def forget_explained(self, account: str, unexplained: Set[str]) -> None:
+        """Every symbol but these is explained again."""
+        self._registry.forget_explained(account, unexplained)
+
     # --- sending ----------------------------------------------------------------------------
 
     async def _send(self, request: OrderRequest) -> None:
@@ -430,7 +435,7 @@ class OrderManagementSystem:
                 client_order_id,
                 OrderStatus.REJECTED,
                 "not placed: the exchange never received the order",
-                code="never_arrived",
+                code=NEVER_ARRIVED,
             )
 
     async def _ask(self, account: str, symbol: str, client_order_id: str) -> Order | None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 
 import msgspec
 
@@ -247,6 +247,12 @@ class OrderRegistry:
     def forget_external(self, account: str, symbol: str) -> None:
         """The symbol is explained again: the next finding is news."""
         self._external_told.pop((account, symbol), None)
+
+    def forget_explained(self, account: str, unexplained: Set[str]) -> None:
+        """Every symbol but these is explained again."""
+        for owner, symbol in list(self._external_told):
+            if owner == account and symbol not in unexplained:
+                del self._external_told[(owner, symbol)]
 
     # --- inside -----------------------------------------------------------------------------
 

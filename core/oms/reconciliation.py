@@ -37,6 +37,7 @@ class ReconcileReport(msgspec.Struct, frozen=True):
     fills_booked: int  # while it was read: what the stream had not brought, as a rule
     unresolved: list[Order]  # ours; the asking goes on in the background
     external: dict[str, str]  # symbol -> one sentence; each was told by `on_external` too
+    dust: dict[str, Decimal]  # symbol -> difference below one lot, booked as what the exchange has
     is_consistent: bool  # no fill was booked while it was read: balance and ledger may be compared
 
     @property
@@ -62,12 +63,17 @@ class Reconciler:
         ports: Mapping[str, TradingPort],
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        lot_of: Callable[[str], Decimal] = lambda _: Decimal(0),
     ) -> None:
+        """`lot_of(symbol)`: the smallest quantity that can be traded, in base; a difference
+        below it cannot be traded away and is booked as dust."""
         self._oms = oms
         self._state = state
         self._ports = ports
         self._clock = clock
         self._sleep = sleep
+        self._lot_of = lot_of
+        self._shown: dict[str, dict[str, Decimal]] = {}  # signed, as the last answer had them
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def reconcile(self, account: str) -> ReconcileReport:
@@ -82,31 +88,36 @@ class Reconciler:
                 elif reading.is_consistent:
                     break
                 reading = await self._read(account)
-            # only now: a list that lags behind our fills must not pass for "flat" meanwhile
-            self._state.replace_positions(account, reading.positions, reading.as_of_ms)
-            self._state.on_balance(reading.balance)
+            dust = self._book_dust(account, reading.positions)
             unresolved = self._oms.unresolved(account)
             external = self._external(account, reading.positions, unresolved)
+            # only now: a list that lags behind our fills must not pass for "flat" meanwhile
+            positions = [*reading.positions, *self._vanished(account, reading.positions)]
+            self._state.replace_positions(account, positions, reading.as_of_ms)
+            self._state.on_balance(reading.balance)
+            self._shown[account] = {p.symbol: p.signed_quantity for p in reading.positions}
             self._oms.journal.set_reconciled(account, reading.as_of_ms)
             return ReconcileReport(
                 account=account,
                 as_of_ms=reading.as_of_ms,
                 balance=reading.balance,
-                positions=reading.positions,
+                positions=positions,
                 open_orders=self._oms.working_orders(account),
                 fills_booked=self._oms.fills_booked - booked_before,
                 unresolved=unresolved,
                 external=external,
+                dust=dust,
                 is_consistent=reading.is_consistent,
             )
 
     def accept_position(self, account: str, symbol: str) -> None:
         """The trader has seen a position that the fills do not explain and takes it as it
         stands: from now on it counts as known. Its owner is the bot of that symbol."""
-        position = self._state.position(account, symbol)
-        quantity = Decimal(0) if position is None else position.signed_quantity
-        self._oms.journal.set_net_quantity(account, symbol, quantity)
+        shown = self._shown.get(account, {}).get(symbol, Decimal(0))
+        self._oms.journal.set_net_quantity(account, symbol, shown)
         self._oms.forget_external(account, symbol)
+        if shown == 0:  # what vanished without a fill is gone, by the trader's word
+            self._state.flatten(account, symbol)
 
     async def _read(self, account: str) -> _Reading:
         """One reading of everything, applied only when all of it was answered."""
@@ -148,6 +159,26 @@ class Reconciler:
             if shown.get(symbol, Decimal(0)) != booked.get(symbol, Decimal(0))
         }
 
+    def _book_dust(self, account: str, positions: list[Position]) -> dict[str, Decimal]:
+        """Less than a lot cannot be traded: the exchange's figure stands, the rest is dust."""
+        dust: dict[str, Decimal] = {}
+        for symbol, (shown, booked) in self._differences(account, positions).items():
+            if abs(shown - booked) < self._lot_of(symbol):
+                self._oms.journal.set_net_quantity(account, symbol, shown)
+                dust[symbol] = shown - booked
+        return dust
+
+    def _vanished(self, account: str, positions: list[Position]) -> list[Position]:
+        """Positions that the answer leaves out though no fill closed them. An empty list is what
+        a faulty answer looks like: they stand as they were until a fill, the stream or the
+        trader says otherwise."""
+        kept = []
+        for symbol, (shown, booked) in self._differences(account, positions).items():
+            known = self._state.position(account, symbol)
+            if shown == 0 and known is not None and known.signed_quantity == booked:
+                kept.append(known)
+        return kept
+
     def _external(
         self, account: str, positions: list[Position], unresolved: list[Order]
     ) -> dict[str, str]:
@@ -156,8 +187,9 @@ class Reconciler:
         waiting = {order.symbol for order in unresolved}
         found = {
             symbol: (
-                f"{symbol}: the exchange shows a position of {shown:+}, "
-                f"the fills that we know make {booked:+}"
+                f"{symbol}: the exchange shows "
+                + (f"a position of {shown:+}" if shown else "no position")
+                + f", the fills that we know make {booked:+}"
             )
             for symbol, (shown, booked) in self._differences(account, positions).items()
             if symbol not in waiting
@@ -171,4 +203,5 @@ class Reconciler:
                     f"{order.symbol}: {order.side.value} order {order.exchange_order_id} "
                     "was placed outside this program",
                 )
+        self._oms.forget_explained(account, found.keys())
         return found

@@ -16,6 +16,15 @@ from core.models.orders import Order, OrderPurpose, Side
 from core.models.positions import Balance, Position
 
 
+class Protection(msgspec.Struct, frozen=True):
+    """Stop and take profit that rest for one position; `stop_quantity` is what the stops would
+    close, in base."""
+
+    stop_price: Decimal | None = None
+    stop_quantity: Decimal = Decimal(0)
+    take_profit_price: Decimal | None = None
+
+
 class StateManager:
     """Synchronous and single-threaded, like the bus. Knows nothing about who owns what."""
 
@@ -59,10 +68,13 @@ class StateManager:
             if owner != account or symbol in named or known.is_flat:
                 continue
             if known.updated_ms < as_of_ms:
-                self._positions[(owner, symbol)] = msgspec.structs.replace(
-                    known, quantity=Decimal(0), unrealized_pnl=Decimal(0),
-                    stop_loss=None, take_profit=None, updated_ms=as_of_ms,
-                )  # fmt: skip
+                self._positions[(owner, symbol)] = _flat(known, as_of_ms)
+
+    def flatten(self, account: str, symbol: str) -> None:
+        """The trader's word that a position is no more."""
+        known = self._positions.get((account, symbol))
+        if known is not None:
+            self._positions[(account, symbol)] = _flat(known, known.updated_ms)
 
     def position(self, account: str, symbol: str) -> Position | None:
         """None when the exchange has never told of one; a closed one is kept as flat."""
@@ -91,27 +103,62 @@ class StateManager:
             order for (owner, _), order in self._open_orders.items() if account in (None, owner)
         ]
 
+    def protection(self, account: str, symbol: str) -> Protection:
+        """What rests at the exchange against the symbol's position."""
+        position = self._positions.get((account, symbol))
+        if position is None or position.is_flat:
+            return Protection()
+        found = Protection(
+            stop_price=position.stop_loss,
+            # a stop of the position itself is for all of it, however large it becomes
+            stop_quantity=position.quantity if position.stop_loss is not None else Decimal(0),
+            take_profit_price=position.take_profit,
+        )
+        for order in self.open_orders(account):
+            if order.symbol != symbol or not _closes(position, order):
+                continue
+            if _is_take_profit(position, order):
+                price = order.trigger_price if order.price is None else order.price
+                found = msgspec.structs.replace(found, take_profit_price=price)
+            elif order.trigger_price is not None and position.stop_loss is None:
+                rest = order.quantity - order.filled_quantity
+                found = msgspec.structs.replace(
+                    found,
+                    stop_price=order.trigger_price,
+                    stop_quantity=found.stop_quantity
+                    + (rest if order.quantity else position.quantity),  # 0: the whole position
+                )
+        return found
+
     def is_protected(self, account: str, symbol: str) -> bool:
         """True when a stop rests at the exchange for the whole position, or there is none."""
         position = self._positions.get((account, symbol))
-        if position is None or position.is_flat or position.stop_loss is not None:
+        if position is None or position.is_flat:
             return True
-        resting = sum(
-            (
-                position.quantity if order.quantity == 0 else order.quantity - order.filled_quantity
-                for order in self.open_orders(account)
-                if order.symbol == symbol and _stops(position, order)
-            ),
-            Decimal(0),
-        )
-        return resting >= position.quantity
+        return self.protection(account, symbol).stop_quantity >= position.quantity
 
 
-def _stops(position: Position, order: Order) -> bool:
-    """Reduce-only, against the position, triggered on its losing side."""
-    if not order.reduce_only or order.trigger_price is None or order.side is position.side:
-        return False
+def _flat(known: Position, updated_ms: int) -> Position:
+    return msgspec.structs.replace(
+        known,
+        quantity=Decimal(0),
+        unrealized_pnl=Decimal(0),
+        stop_loss=None,
+        take_profit=None,
+        updated_ms=updated_ms,
+    )
+
+
+def _closes(position: Position, order: Order) -> bool:
+    return order.reduce_only and order.side is not position.side
+
+
+def _is_take_profit(position: Position, order: Order) -> bool:
+    """By its name; without one, by the side of the price that it waits on."""
     if order.purpose in (OrderPurpose.STOP_LOSS, OrderPurpose.TAKE_PROFIT):
-        return order.purpose is OrderPurpose.STOP_LOSS
+        return order.purpose is OrderPurpose.TAKE_PROFIT
+    if order.trigger_price is None:
+        return order.price is not None  # a resting reduce-only limit order takes a profit
     price = position.mark_price or position.entry_price
-    return order.trigger_price < price if position.side is Side.BUY else order.trigger_price > price
+    above = order.trigger_price > price
+    return above if position.side is Side.BUY else order.trigger_price < price

@@ -9,6 +9,7 @@ place (btrfs, ZFS) may refuse even this when they are full: then `append` raises
 from __future__ import annotations
 
 import os
+import sqlite3
 import struct
 import zlib
 from pathlib import Path
@@ -16,6 +17,12 @@ from pathlib import Path
 from core.storage.durable import make_folder, write_atomic
 
 _HEADER = struct.Struct("<II")  # length, checksum
+
+
+def reserved_beside(database: sqlite3.Connection) -> ReservedFile | None:
+    """The reserved file of a database, next to it; None for one in memory. Raises OSError."""
+    [*_, file_name] = database.execute("PRAGMA database_list").fetchone()
+    return ReservedFile(Path(file_name).with_suffix(".exits")) if file_name else None
 
 
 class ReservedFile:

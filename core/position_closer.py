@@ -1,0 +1,189 @@
+"""Sees a close through: an exit is asked for again until the position is flat (faults A15, A17).
+
+One exit at a time, each a new intent on the one road. What makes the next try different: a market
+order that found no counterpart simply goes again; one that was refused because resting
+reduce-only orders hold the whole size goes after these were cancelled, the take profit first, the
+stop last.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Coroutine, Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from core.clock import Clock
+from core.event_bus import EventBus
+from core.events import Error, Severity
+from core.exchange_port import ExchangeError
+from core.models.instruments import Instrument
+from core.models.orders import Order, OrderPurpose, OrderRequest, OrderStatus, OrderType
+from core.models.positions import Position
+from core.oms.client_order_id import make_client_order_id, nonce_for
+from core.oms.order_management_system import NEVER_ARRIVED, OrderManagementSystem
+from core.oms.order_state import needs_answer
+from core.oms.state_manager import StateManager
+
+SETTLE_S = 1.0  # the position's own message may come after the exit's end
+# A signed request is admitted for 5 s: an exit that is unknown longer cannot arrive any more, and
+# both are reduce-only, so that the two together cannot turn the position.
+UNKNOWN_S = 6.0
+LONGEST_WAIT_S = 30.0
+ALARM_TRIES = 3
+
+
+class _Wish(msgspec.Struct):
+    reason: str
+    tries: int = 0
+    client_order_id: str = ""
+    asked_s: float = 0.0
+    due_s: float = 0.0
+
+
+class PositionCloser:
+    """For one account. `look` has to be called about once a second."""
+
+    def __init__(
+        self,
+        *,
+        account: str,
+        exchange: str,
+        bus: EventBus,
+        clock: Clock,
+        oms: OrderManagementSystem,
+        state: StateManager,
+        instruments: Mapping[str, Instrument],
+        owner_of: Callable[[str, str], str],
+        price_of: Callable[[Position], Decimal],
+        spawn: Callable[[str, Coroutine[Any, Any, None]], object],
+    ) -> None:
+        self._account = account
+        self._exchange = exchange
+        self._bus = bus
+        self._clock = clock
+        self._oms = oms
+        self._state = state
+        self._instruments = instruments
+        self._owner_of = owner_of
+        self._price_of = price_of
+        self._spawn = spawn
+        self._wishes: dict[str, _Wish] = {}
+        self._sequence = itertools.count(1)
+
+    def close(self, symbol: str, reason: str) -> bool:
+        """End the position; False when there is none that could be traded."""
+        if self._open_position(symbol) is None:
+            return False
+        if symbol not in self._wishes:
+            self._wishes[symbol] = _Wish(reason)
+            self._pursue(symbol, self._wishes[symbol])
+        return True
+
+    def look(self) -> None:
+        """Go on with every close that has not ended flat."""
+        for symbol, wish in list(self._wishes.items()):
+            if self._open_position(symbol) is None:
+                del self._wishes[symbol]
+            else:
+                self._pursue(symbol, wish)
+
+    def _open_position(self, symbol: str) -> Position | None:
+        """None also for less than a lot: that cannot be traded away."""
+        position = self._state.position(self._account, symbol)
+        instrument = self._instruments.get(symbol)
+        if position is None or position.is_flat:
+            return None
+        if instrument is not None and position.quantity < instrument.quantity_step:
+            return None
+        return position
+
+    def _pursue(self, symbol: str, wish: _Wish) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s < wish.due_s or self._is_under_way(symbol, wish, now_s):
+            return
+        last = self._oms.order(wish.client_order_id) if wish.client_order_id else None
+        if last is not None and last.status.is_terminal and now_s - wish.asked_s < SETTLE_S:
+            return
+        if last is not None and last.filled_quantity > 0:
+            wish.tries = 0  # it is getting smaller
+        wish.tries += 1
+        wish.asked_s = now_s
+        wish.due_s = now_s + min(2.0 ** (wish.tries - 1), LONGEST_WAIT_S)
+        if wish.tries >= ALARM_TRIES:
+            why = last.reason if last is not None else ""
+            self._alarm(f"{symbol} is not closed after {wish.tries - 1} tries: {why}")
+        if (
+            last is not None
+            and last.status is OrderStatus.REJECTED
+            and last.reject_code != NEVER_ARRIVED
+        ):
+            self._spawn(f"{symbol}: closing", self._make_way(symbol, wish))
+        else:
+            self._ask(symbol, wish)
+
+    def _is_under_way(self, symbol: str, wish: _Wish, now_s: float) -> bool:
+        for order in self._oms.working_orders(self._account):
+            if order.symbol != symbol or order.purpose is not OrderPurpose.EXIT:
+                continue
+            is_own = order.client_order_id == wish.client_order_id
+            if not (is_own and needs_answer(order) and now_s - wish.asked_s > UNKNOWN_S):
+                return True
+        return False
+
+    async def _make_way(self, symbol: str, wish: _Wish) -> None:
+        """Cancel what may hold the size, and ask again at once."""
+        protection = self._state.protection(self._account, symbol)
+        for order in self._holding(symbol, with_stops=wish.tries >= ALARM_TRIES):
+            try:
+                await self._oms.cancel(
+                    self._account, symbol, order.client_order_id, order.exchange_order_id
+                )
+            except ExchangeError as fault:
+                self._alarm(f"{symbol}: {fault.text}")
+        if wish.tries >= ALARM_TRIES and protection.stop_price is not None:
+            self._alarm(f"{symbol}: its stop made way for the exit")
+        self._ask(symbol, wish)
+
+    def _holding(self, symbol: str, *, with_stops: bool) -> list[Order]:
+        return [
+            order
+            for order in self._oms.working_orders(self._account)
+            if order.symbol == symbol
+            and order.reduce_only
+            and order.purpose is not OrderPurpose.EXIT
+            and (with_stops or order.purpose is not OrderPurpose.STOP_LOSS)
+        ]
+
+    def _ask(self, symbol: str, wish: _Wish) -> None:
+        position = self._open_position(symbol)
+        if position is None:
+            return
+        instrument = self._instruments.get(symbol)
+        bot_id = self._owner_of(self._account, symbol)
+        now_ms = self._clock.time_ms()
+        nonce = nonce_for(bot_id, OrderPurpose.EXIT, next(self._sequence))
+        wish.client_order_id = make_client_order_id("manual", symbol, now_ms, nonce, self._exchange)
+        largest = position.quantity if instrument is None else instrument.max_quantity
+        self._bus.publish(
+            OrderRequest(
+                client_order_id=wish.client_order_id,
+                account=self._account,
+                bot_id=bot_id,
+                strategy="manual",
+                symbol=symbol,
+                side=position.side.opposite,
+                order_type=OrderType.MARKET,
+                quantity=min(position.quantity, largest),
+                reference_price=self._price_of(position),
+                purpose=OrderPurpose.EXIT,
+                created_ms=now_ms,
+                reduce_only=True,
+                reason=wish.reason,
+            )
+        )
+
+    def _alarm(self, text: str) -> None:
+        self._bus.publish(Error(self._account, text, self._clock.time_ms(), Severity.DANGER))
