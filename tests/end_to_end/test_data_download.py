@@ -24,9 +24,9 @@ pytestmark = [
     pytest.mark.end_to_end,
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals"),
 ]
-SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT")
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 DAY_MS = 86_400_000
-FIRST_MS = DEFAULT_START_MS - 30 * DAY_MS
+FIRST_MS = DEFAULT_START_MS - 25 * DAY_MS
 LAST_MS = DEFAULT_START_MS - 5 * DAY_MS
 BARS = (LAST_MS - FIRST_MS) // 60_000 + 1
 
@@ -96,7 +96,7 @@ def test_killed_at_random_it_goes_on_with_what_is_missing(home: Home) -> None:
 
 def test_ctrl_c_leaves_everything_valid_and_the_same_words_go_on(home: Home) -> None:
     today_ms = time.time_ns() // 1_000_000 // DAY_MS * DAY_MS
-    here = words(today_ms - 30 * DAY_MS, today_ms - 5 * DAY_MS)
+    here = words(today_ms - 25 * DAY_MS, today_ms - 5 * DAY_MS)
     download = home.start(*here)
     wait_until((home.data_dir / "cache" / "hot.sqlite").exists, "it has begun")
     time.sleep(0.5)
@@ -125,6 +125,25 @@ def test_wrong_symbols_and_a_second_download_are_refused_in_a_sentence(home: Hom
     second = home.run(*words())
     assert second.code == 4
     assert f"a download (process {first.pid}) runs on" in second.sentence
+
+
+def test_a_configured_account_needs_no_key_to_download(home: Home, tmp_path: Path) -> None:
+    home.start("demo-exchange")
+    wait_until((home.data_dir / "run" / "demo_exchange.json").exists, "the exchange listens")
+    demo = home.demo()
+    config = tmp_path / "trading.toml"
+    config.write_text(
+        '[[accounts]]\nname = "main"\nexchange = "bybit"\nmode = "live"\n'
+        f'key = "env:NOBODY"\nrest_url = "http://{demo.host}:{demo.port}"\n'
+    )
+    real = ("--data-dir", str(tmp_path / "real"), "--config", str(config))
+    done = home.run("data", "download", "BTCUSDT", "--account", "main", "--timeframe", "1h", *real)
+    assert (done.code, done.err) == (0, "")
+    assert "BTCUSDT 1h: 8,7" in done.out  # a year
+    wrong = home.run("data", "download", "BTCUSDT", "--account", "other", *real)
+    assert (wrong.code, "no account named 'other'; known: main" in wrong.sentence) == (2, True)
+    info = home.run("data", "info", *real[:2])
+    assert ["bybit", "BTCUSDT", "1h"] in [line.split()[:3] for line in info.out.splitlines()]
 
 
 def test_an_engine_downloads_beside_its_bots_and_shares_the_cache_with_a_command(
