@@ -34,6 +34,7 @@ from exchanges.simulated.values import (
     VenueReject,
     Wallet,
 )
+from exchanges.simulated.venue_profile import STANDARD, ClientIds, VenueProfile
 
 MAX_OPEN_ORDERS = 500  # of one symbol
 _ZERO = Decimal(0)
@@ -57,6 +58,7 @@ class Account:
         *,
         advance: Callable[[], None],
         commit: Callable[[], None],
+        profile: VenueProfile = STANDARD,
     ) -> None:
         """Made by `Venue.account`; `advance` and `commit` are the venue's."""
         self.name = ledger.name
@@ -65,6 +67,7 @@ class Account:
         self._matching = matching
         self._advance = advance
         self._commit = commit
+        self._profile = profile
 
     # -- orders -------------------------------------------------------------------------------
 
@@ -344,21 +347,41 @@ class Account:
         )
 
     def _check_client_id(self, client_order_id: str) -> None:
-        """Unique for ever, also against orders that are long final."""
-        if client_order_id and self._state.store.order(
-            self.name, order_id="", client_order_id=client_order_id
-        ):
+        """Unique for ever, also against orders that are long final, where the profile says so."""
+        if not client_order_id or self._profile.client_ids is ClientIds.NEVER:
+            return
+        known = self._state.store.order(self.name, order_id="", client_order_id=client_order_id)
+        if known is not None and (known.is_open or self._profile.client_ids is ClientIds.ALWAYS):
             raise VenueReject(
                 RejectReason.DUPLICATE_CLIENT_ID,
                 f"An order with the client id {client_order_id} exists already.",
             )
 
     def _check_reduce_only(self, request: PlaceOrder) -> None:
-        holding = self._ledger.holding(request.symbol)
-        if request.reduce_only and not holding.reducible(request.side):
+        if not request.reduce_only:
+            return
+        reducible = self._ledger.holding(request.symbol).reducible(request.side)
+        if not reducible:
             raise VenueReject(
                 RejectReason.REDUCE_ONLY_WOULD_INCREASE,
                 f"No {request.symbol} position that a {request.side.value} order would reduce.",
+            )
+        if not self._profile.counts_reduce_only:
+            return
+        taken = sum(
+            (
+                order.leaves_quantity
+                for order in self._ledger.orders_of(request.symbol)
+                if order.reduce_only
+                and order.side is request.side
+                and order.create_type is not CreateType.STOP_LOSS
+            ),
+            _ZERO,
+        )
+        if taken + request.quantity > reducible:
+            raise VenueReject(
+                RejectReason.REDUCE_ONLY_TAKEN,
+                f"Resting reduce-only orders hold {taken:f} of the {request.symbol} position.",
             )
 
     def _check_margin(self, symbol: str, side: Side, quantity: Decimal, price: Decimal) -> None:

@@ -74,8 +74,13 @@ class SimulatedExchange(VenueTrading):
         self._start_stream(StreamKind.PUBLIC, listener)
 
     async def start_trading(self, listener: ExchangeListener) -> None:
-        """Raises Unavailable."""
+        """Raises Unavailable, RequestRejected for an account in hedge mode."""
         await self._ask(Account.wallet)
+        if self._source.profile.is_hedge_mode:
+            raise RequestRejected(
+                f"The account {self.account} holds longs and shorts side by side (hedge mode); "
+                "switch it to one-way mode at the exchange."
+            )
         self._start_stream(StreamKind.PRIVATE, listener)
 
     async def stop(self) -> None:

@@ -25,8 +25,6 @@ _SCHEMA = (
         order_id TEXT PRIMARY KEY, account TEXT NOT NULL, client_order_id TEXT NOT NULL,
         symbol TEXT NOT NULL, is_open INTEGER NOT NULL, sequence INTEGER NOT NULL,
         updated_ms INTEGER NOT NULL, body BLOB NOT NULL)""",
-    """CREATE UNIQUE INDEX IF NOT EXISTS orders_by_client_id
-        ON orders (account, client_order_id) WHERE client_order_id <> ''""",
     "CREATE INDEX IF NOT EXISTS orders_newest ON orders (account, is_open, sequence)",
     """CREATE TABLE IF NOT EXISTS executions (
         sequence INTEGER PRIMARY KEY, account TEXT NOT NULL, symbol TEXT NOT NULL,
@@ -34,6 +32,8 @@ _SCHEMA = (
         closes INTEGER NOT NULL, body BLOB NOT NULL)""",
     "CREATE INDEX IF NOT EXISTS executions_newest ON executions (account, sequence)",
 )
+_CLIENT_ID_INDEX = """CREATE {unique} INDEX IF NOT EXISTS orders_by_client_id
+        ON orders (account, client_order_id) WHERE client_order_id <> ''"""
 _encode = msgspec.msgpack.Encoder().encode
 _decode_order = msgspec.msgpack.Decoder(VenueOrder).decode
 _decode_execution = msgspec.msgpack.Decoder(Execution).decode
@@ -54,17 +54,19 @@ class Changes(msgspec.Struct):
 
 
 class VenueStore:
-    """`path` None keeps the books in memory (tests, short demos).
+    """`path` None keeps the books in memory (tests, short demos). `has_unique_client_ids` False:
+    an id may come again once its order is final.
 
     Raises OSError, sqlite3.DatabaseError when the file cannot be opened.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, *, has_unique_client_ids: bool = True) -> None:
         if path is None:
             self._database = sqlite3.connect(":memory:", isolation_level=None)
         else:
             self._database = open_database(path)
-        for statement in _SCHEMA:
+        unique = "UNIQUE" if has_unique_client_ids else ""
+        for statement in (*_SCHEMA, _CLIENT_ID_INDEX.format(unique=unique)):
             self._database.execute(statement)
 
     @property
@@ -148,10 +150,11 @@ class VenueStore:
             )
 
     def order(self, account: str, *, order_id: str, client_order_id: str) -> VenueOrder | None:
-        """By exchange id if given, else by client id."""
+        """By exchange id if given, else by client id: of several the one that changed last."""
         column, value = ("order_id", order_id) if order_id else ("client_order_id", client_order_id)
         row = self._database.execute(
-            f"SELECT body FROM orders WHERE account = ? AND {column} = ? AND {column} <> ''",
+            f"SELECT body FROM orders WHERE account = ? AND {column} = ? AND {column} <> ''"
+            " ORDER BY sequence DESC LIMIT 1",
             (account, value),
         ).fetchone()
         return None if row is None else _decode_order(row[0])

@@ -39,6 +39,7 @@ class RejectReason(enum.StrEnum):
     QUANTITY_TOO_LARGE = "quantity_too_large"
     NOTIONAL_TOO_SMALL = "notional_too_small"
     REDUCE_ONLY_WOULD_INCREASE = "reduce_only_would_increase"
+    REDUCE_ONLY_TAKEN = "reduce_only_taken"  # other reduce-only orders hold the position
     TRIGGER_NOT_ABOVE_LAST = "trigger_not_above_last"  # a rising trigger at or below last price
     TRIGGER_NOT_BELOW_LAST = "trigger_not_below_last"
     STOP_LOSS_WRONG_SIDE = "stop_loss_wrong_side"

@@ -23,6 +23,7 @@ from exchanges.simulated.settlement import FUNDING_INTERVAL_MS, MARGIN_INTERVAL_
 from exchanges.simulated.state import VenueState
 from exchanges.simulated.store import VenueStore
 from exchanges.simulated.values import Traded, VenueEvent, VenueTicker
+from exchanges.simulated.venue_profile import STANDARD, ClientIds, VenueProfile
 
 _ZERO = Decimal(0)
 _SAVE_TIME_EVERY_S = 1.0  # real seconds
@@ -34,7 +35,7 @@ class Venue:
     """Public side and accounts.
 
     Attributes: `on_event` (called in order, after the change is committed; must not raise or call
-    back into the venue), `clock`, `market`, `maker_fee_rate`, `taker_fee_rate`.
+    back into the venue), `clock`, `market`, `profile`, `maker_fee_rate`, `taker_fee_rate`.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Venue:
         maker_fee_rate: Decimal = Decimal("0.0002"),
         taker_fee_rate: Decimal = Decimal("0.00055"),
         store: VenueStore | None = None,
+        profile: VenueProfile = STANDARD,
     ) -> None:
         """`store` None: books live in memory only. Raises BooksMismatch when the store holds
         the books of another market."""
@@ -53,8 +55,11 @@ class Venue:
         self.clock = clock
         self.maker_fee_rate = maker_fee_rate
         self.taker_fee_rate = taker_fee_rate
+        self.profile = profile
         self._initial_balance = initial_balance
-        self._state = VenueState(market, store or VenueStore(), clock.time_ms())
+        has_unique_ids = profile.client_ids is ClientIds.ALWAYS
+        store = store or VenueStore(has_unique_client_ids=has_unique_ids)
+        self._state = VenueState(market, store, clock.time_ms())
         self._matching = Matching(
             self._state, maker_fee_rate=maker_fee_rate, taker_fee_rate=taker_fee_rate
         )
@@ -164,7 +169,12 @@ class Venue:
                 ledger = state.open_account(name, self._initial_balance)
                 self._commit()
             account = self._accounts[name] = Account(
-                ledger, state, self._matching, advance=self.advance, commit=self._commit
+                ledger,
+                state,
+                self._matching,
+                advance=self.advance,
+                commit=self._commit,
+                profile=self.profile,
             )
         return account
 
