@@ -15,8 +15,9 @@ from app.options import EXIT_OK, EXIT_USAGE
 
 def main(words: list[str]) -> int:
     from app.benchmarks.startup import startup
+    from app.benchmarks.store import store
 
-    benchmarks: dict[str, Callable[[], list[Row]]] = {"startup": startup}
+    benchmarks: dict[str, Callable[[], list[Row]]] = {"startup": startup, "store": store}
     name = words[0] if words else ""
     if name not in benchmarks:
         known = ", ".join(benchmarks)
@@ -24,7 +25,8 @@ def main(words: list[str]) -> int:
         return EXIT_USAGE
     rows = benchmarks[name]()
     for row in rows:
-        rivals = ", ".join(f"{who} {value:.3f}" for who, value in row.rivals.items())
+        sides = row.rivals | row.references
+        rivals = ", ".join(f"{who} {value:.3f}" for who, value in sides.items())
         print(f"{row.name:28} {row.ours:9.3f} {row.unit:4} {rivals}")
     table = [
         {
@@ -32,6 +34,7 @@ def main(words: list[str]) -> int:
             "unit": row.unit,
             "ours": round(row.ours, 4),
             "rivals": {who: round(value, 4) for who, value in row.rivals.items()},
+            "references": {who: round(value, 4) for who, value in row.references.items()},
             "ratio": row.ratio,
         }
         for row in rows

@@ -9,12 +9,14 @@ import msgspec
 
 
 class Row(msgspec.Struct, frozen=True):
-    """`ours` and each rival in `unit`, smaller is better; medians."""
+    """`ours` and each rival in `unit`, smaller is better; medians. `references` are figures of
+    the same run that help to judge `ours`, but are no rivals: a physical limit, a bound."""
 
     name: str
     unit: str
     ours: float
     rivals: dict[str, float]
+    references: dict[str, float] = {}
 
     @property
     def ratio(self) -> float | None:

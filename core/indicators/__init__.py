@@ -8,12 +8,12 @@ value a forming bar would have, update a copy.
 
 from __future__ import annotations
 
-from core.indicators.atr import Atr
-from core.indicators.ema import Ema
+from core.indicators.atr import Atr as Atr
+from core.indicators.ema import Ema as Ema
 from core.indicators.indicator import Indicator as Indicator
 from core.indicators.indicator import run as run
-from core.indicators.macd import Macd
-from core.indicators.rsi import Rsi
+from core.indicators.macd import Macd as Macd
+from core.indicators.rsi import Rsi as Rsi
 
 INDICATORS: dict[str, type[Indicator]] = {
     indicator.name: indicator for indicator in (Ema, Rsi, Atr, Macd)

@@ -124,6 +124,10 @@ class CandleStore:
                 newest = last
         return _united(hot, cold, rows), newest
 
+    def path_of(self, key: SeriesKey) -> Path:
+        """Where the cold file of the series is, or would be."""
+        return self._path(_stem(key))
+
     def info(self, key: SeriesKey) -> SeriesInfo:
         """Rows, range and file size, without reading candles. Raises StoreFault."""
         stem = _stem(key)

@@ -194,7 +194,8 @@ def _end_of(row_group: Any) -> int:
 
 
 def timestamps(table: pa.Table) -> IntArray:
-    return _fixed_width(table["timestamp"], 8)
+    column = table["timestamp"].combine_chunks()
+    return _words(column, 8) if len(column) else np.empty(0, dtype=np.int64)
 
 
 def candles_from_table(table: pa.Table) -> list[Candle]:
@@ -235,22 +236,28 @@ def _floats(column: Any) -> FloatArray:
         return np.array([float(value) for value in column.to_pylist()], dtype=np.float64)
     # The low half of the 128-bit integer is the whole value. Integers below 2**53 and powers of
     # ten up to 10**22 are exact floats, so their quotient is rounded once, as it should be.
-    scaled = _fixed_width(column, 16).reshape(-1, 2)[:, 0]
-    floats: FloatArray = scaled / 10.0**column.type.scale
-    for row in np.flatnonzero(np.abs(scaled) > _EXACT_IN_FLOAT):
-        floats[row] = float(Decimal(int(scaled[row])).scaleb(-column.type.scale))
+    scale = column.type.scale
+    floats: FloatArray = np.empty(len(column))
+    start = 0
+    for chunk in column.chunks:
+        stop = start + len(chunk)
+        np.divide(_words(chunk, 16)[::2], 10.0**scale, out=floats[start:stop])
+        start = stop
+    exact_below = _EXACT_IN_FLOAT / 2 / 10.0**scale
+    if len(floats) and max(floats.max(), -floats.min()) > exact_below:
+        for row in np.flatnonzero(np.abs(floats) > exact_below):
+            floats[row] = float(column[int(row)].as_py())
     return floats
 
 
-def _fixed_width(column: Any, width_bytes: int) -> IntArray:
-    """The column's memory as int64. (pyarrow's own `to_numpy` would import pandas.)"""
-    array = column.combine_chunks()
-    if len(array) == 0:
-        return np.empty(0, dtype=np.int64)
-    buffer = array.buffers()[1]
+def _words(chunk: Any, width_bytes: int) -> IntArray:
+    """The memory of an array as int64. (pyarrow's own `to_numpy` would import pandas.)"""
     words = width_bytes // 8
     return np.frombuffer(
-        buffer, dtype="<i8", count=len(array) * words, offset=array.offset * width_bytes
+        chunk.buffers()[1],
+        dtype="<i8",
+        count=len(chunk) * words,
+        offset=chunk.offset * width_bytes,
     )
 
 
