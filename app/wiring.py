@@ -6,7 +6,9 @@ Everything is passed in; nothing looks anything up by itself. Tests call the sam
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 
@@ -20,6 +22,7 @@ from core.bots.bot_spec import BotSpec
 from core.clock import Clock, ScaledClock, SystemClock
 from core.engine import Engine
 from core.event_bus import EventBus
+from core.exchange_port import ExchangePort
 from core.limits.api_rate_limiter import MultiExchangeRateLimiter
 from core.market_data.shared_data_manager import SharedDataManager
 from core.market_feed import MarketFeed
@@ -37,20 +40,41 @@ def build_engine(config: Config, options: Options, demo: DemoExchangeRuntime | N
     """`demo` is where the demo exchange listens, None in the real world. Raises StartError."""
     clock = _clock(demo)
     rng = random.Random()  # jitter of retries only: nothing that has to be repeatable
-    bus = EventBus(clock)
-    supervisor = Supervisor(bus, clock)
     limiters = MultiExchangeRateLimiter(clock)
     manager = ExchangeManager(rng)
-    storage = options.data_dir / "storage"
+    return assemble_engine(
+        config.accounts,
+        data_dir=options.data_dir,
+        clock=clock,
+        rng=rng,
+        limiters=limiters,
+        open_port=lambda account: manager.add(
+            _account_spec(account, options, clock, limiters, demo)
+        ),
+    )
+
+
+def assemble_engine(
+    accounts: list[AccountConfig],
+    *,
+    data_dir: Path,
+    clock: Clock,
+    rng: random.Random,
+    limiters: MultiExchangeRateLimiter,
+    open_port: Callable[[AccountConfig], ExchangePort],
+) -> Engine:
+    """The same engine whatever its clock and behind whichever ports; the files of an account lie
+    under `data_dir`."""
+    bus = EventBus(clock)
+    supervisor = Supervisor(bus, clock)
+    storage = data_dir / "storage"
     feeds: dict[str, MarketFeed] = {}
     desks: dict[str, AccountDesk] = {}
     engine: Engine  # bound below: the desks reach it, late, only when they run
-    for account in config.accounts:
-        port = manager.add(_account_spec(account, options, clock, limiters, demo))
+    for account in accounts:
+        port = open_port(account)
         if port.exchange not in feeds:
-            data = SharedDataManager(
-                port.exchange, cache_dir=options.data_dir / "cache", clock=clock
-            )
+            data = SharedDataManager(port.exchange, cache_dir=data_dir / "cache", clock=clock)
             feeds[port.exchange] = MarketFeed(
                 port, data=data, bus=bus, supervisor=supervisor, clock=clock
             )
@@ -80,7 +104,7 @@ def build_engine(config: Config, options: Options, demo: DemoExchangeRuntime | N
         registry=BotRegistry(open_database(storage / "engine.sqlite")),
         limiters=limiters,
         make_strategy=make_strategy,
-        data_dir=options.data_dir,
+        data_dir=data_dir,
     )
     return engine
 

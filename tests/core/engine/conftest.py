@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from pathlib import Path
@@ -12,23 +11,17 @@ from typing import Any
 
 import pytest
 
+from app.config import AccountConfig
 from app.virtual_time import VirtualClock, VirtualTimeLoop
-from app.wiring import make_strategy
+from app.wiring import assemble_engine
 from core.account_desk import AccountDesk
-from core.bot_registry import BotRegistry
 from core.bots.bot_spec import BotSpec
 from core.engine import Engine
-from core.event_bus import EventBus
 from core.limits.api_rate_limiter import MultiExchangeRateLimiter
-from core.market_data.shared_data_manager import SharedDataManager
 from core.market_feed import MarketFeed
 from core.models.candles import Timeframe
 from core.models.fills import FillKind
-from core.portfolio.fixed_percent import FixedPercent
-from core.risk.risk_manager import RiskLimits
 from core.snapshots import AccountMode, BotState, Notice
-from core.storage.database import open_database
-from core.supervision import Supervisor
 from exchanges.simulated.account import Account
 from exchanges.simulated.generated_market import GeneratedMarket
 from exchanges.simulated.market import Market
@@ -86,7 +79,6 @@ class World:
         self.clock = VirtualClock(loop, market_start_ms=market.start_ms, rate=RATE)
         self.venue = Venue(market=market, clock=self.clock)
         self.account: Account = self.venue.account(ACCOUNT)
-        self._databases: list[sqlite3.Connection] = []
         self._is_up = False
 
     @property
@@ -104,54 +96,23 @@ class World:
         return self.engine
 
     def build(self) -> None:
-        """As app/wiring.py does it, over the simulated exchange and in virtual time."""
-        rng = random.Random(7)
-        bus = EventBus(self.clock)
-        supervisor = Supervisor(bus, self.clock)
+        """The engine of the product, over the simulated exchange and in virtual time."""
         port = SimulatedExchange(
             ACCOUNT, venue=self.venue, stream_interval_s=0.5, latency_s=LATENCY_S
         )
-        data = SharedDataManager(port.exchange, cache_dir=self.data_dir / "cache", clock=self.clock)
-        feed = MarketFeed(port, data=data, bus=bus, supervisor=supervisor, clock=self.clock)
-        engine: Engine
-        desk = AccountDesk(
-            mode=AccountMode.DEMO,
-            port=port,
-            feed=feed,
-            bus=EventBus(self.clock),
-            clock=self.clock,
-            supervisor=supervisor,
-            database=self._open("account_demo.sqlite"),
-            rng=rng,
-            risk_limits=RiskLimits(),
-            sizing=FixedPercent(Decimal("0.10")),
-            leverage=Decimal(1),
-            owner_of=lambda name, symbol: engine.owner_of(name, symbol),  # noqa: PLW0108
-            on_external=lambda *told: engine.pause_external(*told),  # noqa: PLW0108
-            on_kill=lambda *told: engine.stop_bots_of(*told),  # noqa: PLW0108
-        )
-        engine = Engine(
-            clock=self.clock,
-            bus=bus,
-            supervisor=supervisor,
-            desks={ACCOUNT: desk},
-            feeds={port.exchange: feed},
-            registry=BotRegistry(self._open("engine.sqlite")),
-            limiters=MultiExchangeRateLimiter(self.clock),
-            make_strategy=make_strategy,
+        engine = assemble_engine(
+            [AccountConfig(ACCOUNT, port.exchange, AccountMode.DEMO)],
             data_dir=self.data_dir,
+            clock=self.clock,
+            rng=random.Random(7),
+            limiters=MultiExchangeRateLimiter(self.clock),
+            open_port=lambda _: port,
         )
         self.engine, self.exchange, self._is_up = engine, port, True
-
-    def _open(self, name: str) -> sqlite3.Connection:
-        database = open_database(self.data_dir / "storage" / name)
-        self._databases.append(database)
-        return database
 
     async def stop(self) -> None:
         """The ordered end."""
         await self.engine.stop()
-        self._databases.clear()
         self._is_up = False
 
     async def close(self) -> None:
@@ -166,9 +127,8 @@ class World:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         await self.exchange.stop()
-        for database in self._databases:
-            database.close()
-        self._databases.clear()
+        self.desk.close()
+        self.engine.registry.close()
         self.feed.data.store.close()
         self._is_up = False
 
