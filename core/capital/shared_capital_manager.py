@@ -409,12 +409,14 @@ class SharedCapitalManager:
         """New commitments only: a book that would not add up is not written at all."""
 
         def decide_and_prove(draft: CapitalBook) -> list[Line]:
+            if self.fault:  # seen only now, in what another process has written
+                raise _Denied(self._unsound())
             lines = decide(draft)
             over = draft.committed - draft.cap_ratio * draft.total
             fault = draft.audit() or (f"{over} above the cap is in use" if over > 0 else "")
             if lines and fault:
-                self._live.break_off(fault)
-                raise _Denied(self._unsound())
+                text = f"the books would not add up with it: {fault}"
+                raise _Denied(Denial("ledger_unsound", text))
             return lines
 
         with self._live.lock:
