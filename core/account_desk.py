@@ -7,18 +7,17 @@ account share all of it. Start and crash recovery are the same code (rule 4).
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 import sqlite3
 from collections.abc import Callable
 from decimal import Decimal
 
-import msgspec
-
 from core.capital.shared_capital_manager import SharedCapitalManager
 from core.clock import Clock
 from core.clock_watch import InStep
 from core.event_bus import EventBus
-from core.events import Error, MarketData, Severity, Signal
+from core.events import Error, MarketData, Severity
 from core.exchange_port import (
     ExchangeError,
     ExchangePort,
@@ -30,14 +29,14 @@ from core.market_feed import MarketFeed
 from core.models.candles import CandleUpdate, Ticker
 from core.models.fills import Fill
 from core.models.instruments import Instrument
-from core.models.orders import Order, OrderPurpose
+from core.models.orders import Order
 from core.models.positions import Balance, Position
-from core.oms.client_order_id import make_client_order_id, nonce_for
-from core.oms.intent_journal import KeptStop
+from core.oms.client_order_id import signal_order_id
 from core.oms.order_management_system import OrderManagementSystem
 from core.oms.reconciliation import Reconciler, ReconcileReport
 from core.oms.state_manager import StateManager
 from core.order_gate import OrderGate
+from core.order_parts import OrderParts
 from core.portfolio.portfolio_manager import PortfolioManager
 from core.portfolio.sizing import SizingMethod
 from core.position_closer import PositionCloser
@@ -48,6 +47,7 @@ from core.stand_down import StandDown
 from core.storage.reserved_file import reserved_beside
 from core.supervision import Supervisor
 from core.trade_log import RoundTrip, TradeLog
+from core.valuation import price_of, valued
 
 RECONCILE_INTERVAL_S = 45.0
 WATCH_INTERVAL_S = 1.0
@@ -123,7 +123,7 @@ class AccountDesk:
             clock=clock,
             supervisor=supervisor,
             reconcile=self._reconcile_or_report,
-            on_lost=self._on_lost_step,
+            on_lost=self._not_ready,
         )
         self._reconciling = asyncio.Lock()
         self.is_built = False
@@ -169,7 +169,6 @@ class AccountDesk:
         return [ticker.symbol for ticker in tickers[:WATCHED_SYMBOLS]]
 
     def _build(self, balance: Balance) -> None:
-        ports = {self.name: self.port}
         self.capital = SharedCapitalManager(
             self.port.exchange,
             balance.wallet_balance,
@@ -190,7 +189,7 @@ class AccountDesk:
             bus=self.bus,
             clock=self._clock,
             database=self._database,
-            ports=ports,
+            ports={self.name: self.port},
             supervisor=self._supervisor,
             state=self.state,
             owner_of=self._owner_of,
@@ -199,6 +198,17 @@ class AccountDesk:
             may_send=self._in_step.wait,
             reserve=reserved_beside(self._database),
         )
+        parts = OrderParts(
+            account=self.name,
+            port=self.port,
+            bus=self.bus,
+            clock=self._clock,
+            supervisor=self._supervisor,
+            oms=self.oms,
+            state=self.state,
+            instruments=self.instruments,
+            owner_of=self._owner_of,
+        )
         self.portfolio = PortfolioManager(
             bus=self.bus,
             clock=self._clock,
@@ -206,7 +216,7 @@ class AccountDesk:
             instruments=self.instruments,
             position_of=self.state.position,
             sizing=self._sizing,
-            make_client_order_id=self._signal_order_id,
+            make_client_order_id=functools.partial(signal_order_id, self.port.exchange),
         )
         self.gate = OrderGate(
             bus=self.bus,
@@ -219,43 +229,14 @@ class AccountDesk:
         self._reconciler = Reconciler(
             oms=self.oms,
             state=self.state,
-            ports=ports,
+            ports={self.name: self.port},
             clock=self._clock,
-            lot_of=lambda symbol: self.instruments[symbol].quantity_step,
+            lot_of=parts.lot_of,
         )
-        self._closer = PositionCloser(
-            account=self.name,
-            exchange=self.port.exchange,
-            bus=self.bus,
-            clock=self._clock,
-            oms=self.oms,
-            state=self.state,
-            instruments=self.instruments,
-            owner_of=self._owner_of,
-            price_of=self._price_of,
-            spawn=self._supervisor.spawn,
-        )
-        self._stand_down = StandDown(
-            account=self.name,
-            exchange=self.port.exchange,
-            oms=self.oms,
-            state=self.state,
-            risk=self.risk,
-            supervisor=self._supervisor,
-            close=self._closer.close,
-        )
+        self._closer = PositionCloser(parts, price_of=self._price_of)
+        self._stand_down = StandDown(parts, risk=self.risk, close=self._closer.close)
         self.guard = ProtectionGuard(
-            account=self.name,
-            port=self.port,
-            bus=self.bus,
-            clock=self._clock,
-            oms=self.oms,
-            state=self.state,
-            instruments=self.instruments,
-            owner_of=self._owner_of,
-            close=self._closer.close,
-            refresh=self._reconcile_or_report,
-            spawn=self._supervisor.spawn,
+            parts, close=self._closer.close, refresh=self._reconcile_or_report
         )
         self.bus.subscribe(MarketData, self._on_market_data, part=f"{self.name}: valuation")
         self.bus.subscribe(Fill, self._on_booked_fill, part=f"{self.name}: trades")
@@ -266,6 +247,7 @@ class AccountDesk:
     async def reconcile(self) -> None:
         """Bring our books and the exchange's together; entries stay blocked until done."""
         async with self._reconciling:
+            self._in_step.look()
             if self._correct_clock is not None:
                 self._correct_clock(await self.port.fetch_clock_offset_ms())
                 self._in_step.rebase()
@@ -274,8 +256,7 @@ class AccountDesk:
             for symbol in report.external:  # the words have been told once
                 self._on_external(self.name, symbol, "")
             for symbol, quantity in report.dust.items():
-                text = f"{symbol}: {quantity:+} is less than can be traded; booked as dust"
-                self._report(text, Severity.INFO)
+                self._report(f"{symbol}: {quantity:+} booked as dust", Severity.INFO)
             if report.is_consistent:  # else something moved meanwhile: the next one judges
                 self._compare_ledger(report)
         self._stand_down.go_on()
@@ -313,12 +294,7 @@ class AccountDesk:
 
     def valued(self, position: Position) -> Position:
         """The position at the newest mark price; the exchange's own message may be older."""
-        ticker = self._feed.tickers.get(position.symbol)
-        if ticker is None:
-            return position
-        mark = ticker.mark_price or ticker.last_price
-        pnl = (mark - position.entry_price) * position.signed_quantity
-        return msgspec.structs.replace(position, mark_price=mark, unrealized_pnl=pnl)
+        return valued(position, self._feed.tickers.get(position.symbol))
 
     def close_position(self, symbol: str, reason: str) -> bool:
         """Ask the one road to end the position, until it is flat; False when there is none."""
@@ -329,17 +305,7 @@ class AccountDesk:
     ) -> None:
         """Take over a position that nothing of ours explains: it counts as known, and its stop is
         guarded. Raises RequestRejected where no stop rests and none is given, OutcomeUnknown."""
-        position = self.state.position(self.name, symbol)
-        if position is not None and not position.is_flat:
-            resting = self.state.protection(self.name, symbol)
-            if stop_loss is not None:
-                await self.guard.move(symbol, stop_loss, take_profit)
-            elif resting.stop_price is None:
-                raise RequestRejected(f"{symbol} has no stop at the exchange: give one with it")
-            else:
-                now_ms = self._clock.time_ms()
-                kept = KeptStop(now_ms, resting.stop_price, resting.take_profit_price)
-                self.oms.journal.keep_stop(self.name, symbol, kept)
+        await self.guard.adopt(symbol, stop_loss, take_profit)
         self._reconciler.accept_position(self.name, symbol)
         await self._reconcile_or_report()
 
@@ -380,9 +346,7 @@ class AccountDesk:
             self.private_connects += 1
             self._supervisor.spawn(f"{self.name}: reconciliation", self._reconcile_or_report())
         elif state is StreamState.DISCONNECTED:
-            self.is_ready = False
-            self.state_text = f"Orders stream lost: {detail}"
-            self._report(self.state_text, Severity.WARNING)
+            self._not_ready(f"Orders stream lost: {detail}")
 
     # Regular work.
 
@@ -394,10 +358,8 @@ class AccountDesk:
     async def _reconcile_or_report(self) -> None:
         try:
             await self.reconcile()
-        except ExchangeError as fault:
-            self.is_ready = False
-            self.state_text = f"Not reconciled: {fault.text}"
-            self._report(self.state_text, Severity.WARNING)
+        except (ExchangeError, sqlite3.Error) as fault:
+            self._not_ready(f"Not reconciled: {fault}")
 
     async def _watch_regularly(self) -> None:
         while True:
@@ -406,7 +368,7 @@ class AccountDesk:
             self.risk.evaluate()
             self._closer.look()
 
-    def _on_lost_step(self, text: str) -> None:
+    def _not_ready(self, text: str) -> None:
         self.is_ready, self.state_text = False, text
         self._report(text, Severity.WARNING)
 
@@ -430,16 +392,7 @@ class AccountDesk:
         self._stand_down.begin()
 
     def _price_of(self, position: Position) -> Decimal:
-        ticker = self._feed.tickers.get(position.symbol)
-        return ticker.last_price if ticker else position.mark_price or position.entry_price
+        return price_of(position, self._feed.tickers.get(position.symbol))
 
     def _report(self, text: str, severity: Severity) -> None:
         self.bus.publish(Error(self.name, text, self._clock.time_ms(), severity))
-
-    def _signal_order_id(self, signal: Signal, purpose: OrderPurpose) -> str:
-        """A pure function of the intent: the same signal, judged twice, is the same order."""
-        opened_ms = signal.candle_open_time_ms
-        nonce = nonce_for(signal.bot_id, purpose, opened_ms)
-        return make_client_order_id(
-            signal.strategy, signal.symbol, opened_ms, nonce, self.port.exchange
-        )

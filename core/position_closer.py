@@ -9,23 +9,18 @@ stop last.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 
-from core.clock import Clock
-from core.event_bus import EventBus
-from core.events import Error, Severity
 from core.exchange_port import ExchangeError
-from core.models.instruments import Instrument
 from core.models.orders import Order, OrderPurpose, OrderRequest, OrderStatus, OrderType
 from core.models.positions import Position
 from core.oms.client_order_id import make_client_order_id, nonce_for
-from core.oms.order_management_system import NEVER_ARRIVED, OrderManagementSystem
+from core.oms.order_management_system import NEVER_ARRIVED
 from core.oms.order_state import needs_answer
-from core.oms.state_manager import StateManager
+from core.order_parts import OrderParts
 
 SETTLE_S = 1.0  # the position's own message may come after the exit's end
 # A signed request is admitted for 5 s: an exit that is unknown longer cannot arrive any more, and
@@ -46,30 +41,13 @@ class _Wish(msgspec.Struct):
 class PositionCloser:
     """For one account. `look` has to be called about once a second."""
 
-    def __init__(
-        self,
-        *,
-        account: str,
-        exchange: str,
-        bus: EventBus,
-        clock: Clock,
-        oms: OrderManagementSystem,
-        state: StateManager,
-        instruments: Mapping[str, Instrument],
-        owner_of: Callable[[str, str], str],
-        price_of: Callable[[Position], Decimal],
-        spawn: Callable[[str, Coroutine[Any, Any, None]], object],
-    ) -> None:
-        self._account = account
-        self._exchange = exchange
-        self._bus = bus
-        self._clock = clock
-        self._oms = oms
-        self._state = state
-        self._instruments = instruments
-        self._owner_of = owner_of
+    def __init__(self, parts: OrderParts, *, price_of: Callable[[Position], Decimal]) -> None:
+        self._parts = parts
+        self._account = parts.account
+        self._clock = parts.clock
+        self._oms = parts.oms
+        self._state = parts.state
         self._price_of = price_of
-        self._spawn = spawn
         self._wishes: dict[str, _Wish] = {}
         self._sequence = itertools.count(1)
 
@@ -93,10 +71,7 @@ class PositionCloser:
     def _open_position(self, symbol: str) -> Position | None:
         """None also for less than a lot: that cannot be traded away."""
         position = self._state.position(self._account, symbol)
-        instrument = self._instruments.get(symbol)
-        if position is None or position.is_flat:
-            return None
-        if instrument is not None and position.quantity < instrument.quantity_step:
+        if position is None or position.is_flat or self._parts.is_dust(position):
             return None
         return position
 
@@ -114,13 +89,13 @@ class PositionCloser:
         wish.due_s = now_s + min(2.0 ** (wish.tries - 1), LONGEST_WAIT_S)
         if wish.tries >= ALARM_TRIES:
             why = last.reason if last is not None else ""
-            self._alarm(f"{symbol} is not closed after {wish.tries - 1} tries: {why}")
+            self._parts.tell(f"{symbol} is not closed after {wish.tries - 1} tries: {why}")
         if (
             last is not None
             and last.status is OrderStatus.REJECTED
             and last.reject_code != NEVER_ARRIVED
         ):
-            self._spawn(f"{symbol}: closing", self._make_way(symbol, wish))
+            self._parts.supervisor.spawn(f"{symbol}: closing", self._make_way(symbol, wish))
         else:
             self._ask(symbol, wish)
 
@@ -142,9 +117,9 @@ class PositionCloser:
                     self._account, symbol, order.client_order_id, order.exchange_order_id
                 )
             except ExchangeError as fault:
-                self._alarm(f"{symbol}: {fault.text}")
+                self._parts.tell(f"{symbol}: {fault.text}")
         if wish.tries >= ALARM_TRIES and protection.stop_price is not None:
-            self._alarm(f"{symbol}: its stop made way for the exit")
+            self._parts.tell(f"{symbol}: its stop made way for the exit")
         self._ask(symbol, wish)
 
     def _holding(self, symbol: str, *, with_stops: bool) -> list[Order]:
@@ -161,13 +136,15 @@ class PositionCloser:
         position = self._open_position(symbol)
         if position is None:
             return
-        instrument = self._instruments.get(symbol)
-        bot_id = self._owner_of(self._account, symbol)
+        instrument = self._parts.instruments.get(symbol)
+        bot_id = self._parts.owner_of(self._account, symbol)
         now_ms = self._clock.time_ms()
         nonce = nonce_for(bot_id, OrderPurpose.EXIT, next(self._sequence))
-        wish.client_order_id = make_client_order_id("manual", symbol, now_ms, nonce, self._exchange)
+        wish.client_order_id = make_client_order_id(
+            "manual", symbol, now_ms, nonce, self._parts.port.exchange
+        )
         largest = position.quantity if instrument is None else instrument.max_quantity
-        self._bus.publish(
+        self._parts.bus.publish(
             OrderRequest(
                 client_order_id=wish.client_order_id,
                 account=self._account,
@@ -184,6 +161,3 @@ class PositionCloser:
                 reason=wish.reason,
             )
         )
-
-    def _alarm(self, text: str) -> None:
-        self._bus.publish(Error(self._account, text, self._clock.time_ms(), Severity.DANGER))

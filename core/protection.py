@@ -15,16 +15,12 @@ from typing import Any
 
 import msgspec
 
-from core.clock import Clock
-from core.event_bus import EventBus
-from core.events import Error, Severity
-from core.exchange_port import ExchangeError, RequestRejected, TradingPort
-from core.models.instruments import Instrument
+from core.events import Severity
+from core.exchange_port import ExchangeError, RequestRejected
 from core.models.orders import Order, OrderPurpose, OrderRequest, Side
 from core.models.positions import Position
 from core.oms.intent_journal import KeptStop
-from core.oms.order_management_system import OrderManagementSystem
-from core.oms.state_manager import StateManager
+from core.order_parts import OrderParts
 from core.snapshots import ProtectionSnapshot
 
 LOOK_INTERVAL_S = 0.5
@@ -55,34 +51,24 @@ class ProtectionGuard:
 
     def __init__(
         self,
+        parts: OrderParts,
         *,
-        account: str,
-        port: TradingPort,
-        bus: EventBus,
-        clock: Clock,
-        oms: OrderManagementSystem,
-        state: StateManager,
-        instruments: Mapping[str, Instrument],
-        owner_of: Callable[[str, str], str],
         close: Callable[[str, str], object],
         refresh: Callable[[], Coroutine[Any, Any, None]],
-        spawn: Callable[[str, Coroutine[Any, Any, None]], object],
     ) -> None:
-        self._account = account
-        self._port = port
-        self._bus = bus
-        self._clock = clock
-        self._oms = oms
-        self._state = state
-        self._instruments = instruments
-        self._owner_of = owner_of
+        self._parts = parts
+        self._spawn = parts.supervisor.spawn
+        self._account = parts.account
+        self._port = parts.port
+        self._clock = parts.clock
+        self._oms = parts.oms
+        self._state = parts.state
         self._close = close
         self._refresh = refresh
-        self._spawn = spawn
         self._watched: dict[str, Watched] = {}
         self._setting: set[str] = set()
         self._flat_since_s: dict[str, float] = {}
-        bus.subscribe(Order, self._on_order, part=f"{account}: protection")
+        parts.bus.subscribe(Order, self._on_order, part=f"{parts.account}: protection")
 
     async def run(self) -> None:
         """For ever."""
@@ -92,7 +78,9 @@ class ProtectionGuard:
 
     def look(self) -> None:
         """Compare every position with what rests against it, and act on what is missing."""
-        held = {p.symbol: p for p in self._state.positions(self._account) if not self._is_dust(p)}
+        held = {
+            p.symbol: p for p in self._state.positions(self._account) if not self._parts.is_dust(p)
+        }
         for symbol in self._watched.keys() - held.keys():
             del self._watched[symbol]
         for position in held.values():
@@ -102,7 +90,7 @@ class ProtectionGuard:
     def observe(self, symbol: str) -> None:
         """Something about the symbol has changed: count up to this moment."""
         position = self._state.position(self._account, symbol)
-        if position is not None and not position.is_flat and not self._is_dust(position):
+        if position is not None and not position.is_flat and not self._parts.is_dust(position):
             self._count(position)
 
     async def move(
@@ -122,18 +110,37 @@ class ProtectionGuard:
                 f"a stop at {stop_loss} is on the wrong side of {symbol}'s price {price}"
             )
         await self._port.set_protection(symbol, stop_loss, take_profit)
-        kept = KeptStop(self._clock.time_ms(), stop_loss, take_profit)
-        self._oms.journal.keep_stop(self._account, symbol, kept)
+        self._keep(symbol, stop_loss, take_profit)
+
+    async def adopt(
+        self, symbol: str, stop_loss: Decimal | None, take_profit: Decimal | None
+    ) -> None:
+        """Watch a position that no entry of ours explains: by the stop given, else by the one
+        that rests. Raises as `move`, and RequestRejected where there is neither."""
+        position = self._state.position(self._account, symbol)
+        if position is None or position.is_flat:
+            return
+        resting = self._state.protection(self._account, symbol)
+        if stop_loss is not None:
+            await self.move(symbol, stop_loss, take_profit)
+        elif resting.stop_price is None:
+            raise RequestRejected(f"{symbol} has no stop at the exchange: give one with it")
+        else:
+            self._keep(symbol, resting.stop_price, resting.take_profit_price)
 
     def snapshot(self) -> list[ProtectionSnapshot]:
         """One for each position that is not flat."""
-        return [
-            self._snapshot(position, self._count(position))
-            for position in self._state.positions(self._account)
-            if not self._is_dust(position)
-        ]
+        return [self._snapshot(position, self._count(position)) for position in self._positions()]
+
+    def _keep(self, symbol: str, stop_loss: Decimal, take_profit: Decimal | None) -> None:
+        kept = KeptStop(self._clock.time_ms(), stop_loss, take_profit)
+        self._oms.journal.keep_stop(self._account, symbol, kept)
 
     # --- counting ---------------------------------------------------------------------------
+
+    def _positions(self) -> list[Position]:
+        held = self._state.positions(self._account)
+        return [position for position in held if not self._parts.is_dust(position)]
 
     def _count(self, position: Position) -> Watched:
         now_s = self._clock.monotonic_s()
@@ -169,7 +176,7 @@ class ProtectionGuard:
         return ProtectionSnapshot(
             account=self._account,
             symbol=position.symbol,
-            bot_id=self._owner_of(self._account, position.symbol),
+            bot_id=self._parts.owner_of(self._account, position.symbol),
             is_protected=is_protected,
             text=text,
             protected_s=watched.protected_s,
@@ -207,21 +214,21 @@ class ProtectionGuard:
             await self._port.set_protection(symbol, meant.stop_loss, meant.take_profit)
             watched.placed_s = self._clock.monotonic_s()
             watched.times_replaced += 1
-            self._tell(f"{symbol} had no stop at the exchange; it was set again")
+            self._parts.tell(f"{symbol} had no stop at the exchange; it was set again")
             await self._refresh()
         except RequestRejected as fault:
             self._give_up(position, watched, fault.text)
         except ExchangeError as fault:
             if not watched.is_told:
                 watched.is_told = True
-                self._tell(f"{symbol} is not protected yet: {fault.text}")
+                self._parts.tell(f"{symbol} is not protected yet: {fault.text}")
         finally:
             self._setting.discard(symbol)
 
     def _give_up(self, position: Position, watched: Watched, why: str) -> None:
         if not watched.is_closing:
             watched.is_closing = True
-            self._tell(f"{position.symbol} cannot be protected ({why}); closing it")
+            self._parts.tell(f"{position.symbol} cannot be protected ({why}); closing it")
         self._close(position.symbol, "No stop could be set at the exchange.")
 
     def _restore_take_profit(self, position: Position, watched: Watched, now_s: float) -> None:
@@ -246,7 +253,7 @@ class ProtectionGuard:
         try:
             await self._port.set_protection(symbol, None, price)
         except ExchangeError as fault:
-            self._tell(f"{symbol} has no take profit: {fault.text}", Severity.WARNING)
+            self._parts.tell(f"{symbol} has no take profit: {fault.text}", Severity.WARNING)
         finally:
             self._setting.discard(symbol)
 
@@ -281,7 +288,7 @@ class ProtectionGuard:
         except RequestRejected:
             await self._refresh()  # it is gone already, and we have not heard
         except ExchangeError as fault:
-            self._tell(f"{order.symbol}: {fault.text}", Severity.WARNING)
+            self._parts.tell(f"{order.symbol}: {fault.text}", Severity.WARNING)
 
     # --- what the position was meant to have ------------------------------------------------
 
@@ -311,14 +318,7 @@ class ProtectionGuard:
     def _tell_foreign(self, position: Position, watched: Watched) -> None:
         if not watched.is_told:
             watched.is_told = True
-            self._tell(
+            self._parts.tell(
                 f"{position.symbol} has a position without a stop that no order of ours explains: "
                 "accept it with a stop, or close it"
             )
-
-    def _is_dust(self, position: Position) -> bool:
-        instrument = self._instruments.get(position.symbol)
-        return instrument is not None and position.quantity < instrument.quantity_step
-
-    def _tell(self, text: str, severity: Severity = Severity.DANGER) -> None:
-        self._bus.publish(Error(self._account, text, self._clock.time_ms(), severity))

@@ -11,33 +11,22 @@ from collections.abc import Callable
 
 from core.exchange_port import ExchangeError
 from core.models.orders import Order
-from core.oms.order_management_system import OrderManagementSystem
-from core.oms.state_manager import StateManager
+from core.order_parts import OrderParts
 from core.risk.risk_manager import RiskManager
 from core.snapshots import TradingState
-from core.supervision import Supervisor
 
 
 class StandDown:
     """For one account. `close(symbol, reason)` ends a position."""
 
     def __init__(
-        self,
-        *,
-        account: str,
-        exchange: str,
-        oms: OrderManagementSystem,
-        state: StateManager,
-        risk: RiskManager,
-        supervisor: Supervisor,
-        close: Callable[[str, str], object],
+        self, parts: OrderParts, *, risk: RiskManager, close: Callable[[str, str], object]
     ) -> None:
-        self._account = account
-        self._exchange = exchange
-        self._oms = oms
-        self._state = state
+        self._parts = parts
+        self._account = parts.account
+        self._oms = parts.oms
+        self._supervisor = parts.supervisor
         self._risk = risk
-        self._supervisor = supervisor
         self._close = close
         self._is_cancelling = False
 
@@ -52,7 +41,7 @@ class StandDown:
             self._supervisor.spawn(f"{self._account}: kill switch", self._cancel_again())
 
     def liquidate(self, reason: str) -> None:
-        for position in self._state.positions(self._account):
+        for position in self._parts.state.positions(self._account):
             self._close(position.symbol, reason)
 
     async def cancel_working_orders(self) -> str:
@@ -75,7 +64,7 @@ class StandDown:
             if isinstance(fault, BaseException) and not isinstance(fault, ExchangeError):
                 self._supervisor.report(f"{self._account}: kill switch", fault)
         done = sum(answer is None for answer in answers)
-        exchange = self._exchange.capitalize()
+        exchange = self._parts.port.exchange.capitalize()
         return f"{exchange}: {done} of {len(orders)} orders cancelled, stops still rest"
 
     async def _cancel_and_record(self) -> None:

@@ -13,6 +13,9 @@ import re
 
 import msgspec
 
+from core.events import Signal
+from core.models.orders import OrderPurpose
+
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _FIELD_WIDTH = 8  # base 36: 2.8e12 values, ms until the year 2059
 _SYMBOL_WIDTH = 12
@@ -71,6 +74,13 @@ def make_client_order_id(
 def nonce_for(bot_id: str, purpose: str, sequence: int) -> str:
     """Tells apart intents of one strategy, symbol and millisecond; 8 characters, pure."""
     return _digest(bot_id, purpose, str(sequence))
+
+
+def signal_order_id(exchange: str, signal: Signal, purpose: OrderPurpose) -> str:
+    """The same signal, judged twice, is the same order."""
+    opened_ms = signal.candle_open_time_ms
+    nonce = nonce_for(signal.bot_id, purpose, opened_ms)
+    return make_client_order_id(signal.strategy, signal.symbol, opened_ms, nonce, exchange)
 
 
 def is_ours(client_order_id: str, exchange: str = "") -> bool:
