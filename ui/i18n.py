@@ -81,8 +81,14 @@ def _sentence(_language: str, text: str) -> str:
     for pattern, translated in _templates():
         match = pattern.fullmatch(text)
         if match is not None:
-            return translated.format(**{k: tr(v) for k, v in match.groupdict().items()})
+            parts = match.groupdict()  # a reason inside a sentence may be a sentence itself
+            return translated.format(**{k: _sentence(_language, v) for k, v in parts.items()})
     return text
+
+
+def title(text: str) -> str:
+    """An engine's word for one of its parts ("risk") as a heading in the present language."""
+    return sentence(text[:1].upper() + text[1:])
 
 
 def sentence(text: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QSize, Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QCloseEvent, QKeySequence, QResizeEvent, QShortcut, QShowEvent
+from PyQt6.QtGui import QCloseEvent, QKeyEvent, QKeySequence, QResizeEvent, QShortcut, QShowEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from core.commands import CommandResult
@@ -179,6 +179,7 @@ class MainWindow(QMainWindow):
             ("Ctrl+Shift+K", self.app_bar.kill.press_by_key),
             ("Ctrl+B", self.toggle_left),
             ("F9", self.toggle_right),
+            ("F11", self.toggle_full_screen),
             ("Ctrl+Tab", self.show_next_bot),
         ):
             QShortcut(QKeySequence(keys), self).activated.connect(do)
@@ -321,6 +322,19 @@ class MainWindow(QMainWindow):
         if tab is not None:
             tab.set_right_shown(not tab.is_right_shown)
 
+    def toggle_full_screen(self) -> None:
+        """F11."""
+        self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Space starts or pauses the bot in front, where nothing that has the focus takes it."""
+        tab = self._tabs.get(self._current)
+        if event is not None and event.key() == Qt.Key.Key_Space and tab is not None:
+            if not event.isAutoRepeat():
+                tab.header.start_or_pause()
+        else:
+            super().keyPressEvent(event)
+
     # What the engine says
 
     def _retranslate(self, _language: str) -> None:
@@ -339,7 +353,7 @@ class MainWindow(QMainWindow):
             record = item.record
             if isinstance(record, Notice) and record.toast:
                 way = self._way_to(record.bot_id)
-                title, text = sentence(record.title), sentence(record.text)
+                title, text = i18n.title(record.title), sentence(record.text)
                 self.toaster.show_toast(record.severity, title, text, way)
             elif isinstance(record, FillRecord) and record.purpose != "external":
                 way = self._way_to(record.fill.bot_id)

@@ -3,6 +3,7 @@
 An INI file in the data directory, never the registry: two workstations on two data directories
 do not share it, and a trader can read it. A file that cannot be read is put aside as `.bak` and
 the screen starts with defaults: a broken layout must never stand between a trader and a position.
+What was never chosen follows the computer's language and country.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from PyQt6.QtCore import QByteArray, QSettings
+from PyQt6.QtCore import QByteArray, QLocale, QSettings
 
 from ui import i18n
 
@@ -19,17 +20,37 @@ THEMES = ("dark", "light")
 SCHEMES = ("global", "korea", "china", "colour_blind")
 
 
+_RED_IS_UP = (
+    QLocale.Country.China, QLocale.Country.Japan, QLocale.Country.Taiwan,
+    QLocale.Country.HongKong, QLocale.Country.Macao,
+)  # fmt: skip
+
+
+def language_of(locale: QLocale) -> str:
+    """Korean where the computer speaks it, else English."""
+    return "ko" if locale.language() is QLocale.Language.Korean else "en"
+
+
+def colours_of(locale: QLocale) -> str:
+    """The market colours that a trader there has learnt."""
+    if language_of(locale) == "ko" or locale.territory() is QLocale.Country.SouthKorea:
+        return "korea"
+    return "china" if locale.territory() in _RED_IS_UP else "global"
+
+
 class ScreenSettings:
     """Typed access to `<data_dir>/screen.ini`; every unreadable value is its default."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, locale: QLocale | None = None) -> None:
+        """`locale` None is the computer's."""
+        self._locale = locale or QLocale.system()
         self._path = data_dir / "screen.ini"
         self._put_aside_if_broken()
         self._store = QSettings(str(self._path), QSettings.Format.IniFormat)
 
     @property
     def theme(self) -> str:
-        return self._choice("look/theme", THEMES)
+        return self._choice("look/theme", THEMES, THEMES[0])
 
     @theme.setter
     def theme(self, name: str) -> None:
@@ -37,7 +58,7 @@ class ScreenSettings:
 
     @property
     def colours(self) -> str:
-        return self._choice("look/colours", SCHEMES)
+        return self._choice("look/colours", SCHEMES, colours_of(self._locale))
 
     @colours.setter
     def colours(self, name: str) -> None:
@@ -45,7 +66,7 @@ class ScreenSettings:
 
     @property
     def language(self) -> str:
-        return self._choice("look/language", tuple(i18n.LANGUAGES))
+        return self._choice("look/language", tuple(i18n.LANGUAGES), language_of(self._locale))
 
     @language.setter
     def language(self, name: str) -> None:
@@ -74,9 +95,9 @@ class ScreenSettings:
         """Write now rather than when Qt finds the time."""
         self._store.sync()
 
-    def _choice(self, key: str, choices: tuple[str, ...]) -> str:
+    def _choice(self, key: str, choices: tuple[str, ...], default: str) -> str:
         value = self._store.value(key)
-        return value if isinstance(value, str) and value in choices else choices[0]
+        return value if isinstance(value, str) and value in choices else default
 
     def _put_aside_if_broken(self) -> None:
         try:

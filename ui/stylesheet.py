@@ -60,7 +60,8 @@ QPushButton {{ background: {t.e2}; color: {t.t1}; border: 1px solid {t.e2}; bord
 QPushButton:hover {{ background: {_over(t.e2, t.hover)}; border-color: {_over(t.e2, t.hover)}; }}
 QPushButton:pressed {{ background: {_over(t.e2, t.press)}; border-color: {_over(t.e2, t.press)}; }}
 QPushButton:disabled {{ color: {mix(t.e2, t.t1, 0.4)}; }}
-QPushButton:focus {{ border-color: {t.accent}; }}
+QPushButton:focus {{ border: 2px solid {t.accent}; padding: 0 11px; min-height: 24px;
+  max-height: 24px; }}
 QPushButton[size="submit"] {{ min-height: 34px; max-height: 34px; font-size: 13px; }}
 {_filled('QPushButton[kind="primary"]', t.afill, "#FFFFFF", t)}
 {_filled('QPushButton[kind="buy"]', t.up_fill, "#FFFFFF", t)}
@@ -91,7 +92,8 @@ QPushButton[kind="link"]:hover {{ color: {t.t1}; }}
 QPushButton[kind="link"]:disabled {{ color: {mix(t.e1, t.accent, 0.4)}; }}
 QPushButton[kind="ghost"]:focus, QPushButton[kind="chip"]:focus, QPushButton[kind="link"]:focus,
 QPushButton[kind="primary"]:focus, QPushButton[kind="buy"]:focus, QPushButton[kind="sell"]:focus,
-QPushButton[kind="live"]:focus, QToolButton:focus {{ border-color: {t.accent}; }}
+QPushButton[kind="live"]:focus, QPushButton[kind="danger"]:focus,
+QToolButton:focus {{ border-color: {t.accent}; }}
 QToolButton[kind="icon"] {{ min-width: 26px; min-height: 26px; max-width: 26px;
   max-height: 26px; }}
 QToolButton::menu-indicator {{ image: none; }}
@@ -155,7 +157,9 @@ QFrame[role="kill_band"] {{ background: {t.dfill}; border: none; }}
 QFrame[role="kill_band"] QLabel {{ color: #FFFFFF; }}
 QFrame[role="live_line"] {{ background: {t.warnf}; border: none; min-height: 2px;
   max-height: 2px; }}
-QFrame[row="selectable"] {{ background: transparent; border: none; border-radius: 4px; }}
+QFrame[row="selectable"] {{ background: transparent; border: 1px solid transparent;
+  border-radius: 4px; }}
+QFrame[row="selectable"]:focus {{ border-color: {t.accent}; }}
 QFrame[row="selectable"]:hover {{ background: {t.e2}; }}
 QFrame[row="selectable"][selected="true"] {{ background: {t.sel}; }}
 QMainWindow::separator {{ background: {t.e0}; width: 4px; height: 4px; }}
@@ -203,6 +207,8 @@ def _views(t: Tokens) -> str:
     return f"""
 QTableView, QListView, QTreeView {{ background: {t.e1}; border: none; outline: none;
   gridline-color: {t.e1}; selection-background-color: {t.sel}; selection-color: {t.t1}; }}
+QTableView[rows="selectable"] {{ border: 1px solid {t.e1}; }}
+QTableView[rows="selectable"]:focus {{ border-color: {t.accent}; }}
 QTableView::item:hover, QListView::item:hover, QTreeView::item:hover {{ background: {t.e2}; }}
 QTableView::item:selected, QListView::item:selected,
 QTreeView::item:selected {{ background: {t.sel}; color: {t.t1}; }}
@@ -220,6 +226,7 @@ QTabBar::tab:selected {{ background: {t.e1}; color: {t.t1}; }}
 QTabBar[kind="sub"]::tab {{ background: transparent; border-radius: 0; padding: 0 12px;
   height: 32px; border-bottom: 2px solid transparent; font-size: 12px; }}
 QTabBar[kind="sub"]::tab:selected {{ border-bottom: 2px solid {t.accent}; }}
+QTabBar[kind="sub"]:focus::tab:selected {{ color: {t.accent}; }}
 QProgressBar {{ background: {t.track}; border: none; border-radius: 2px; min-height: 4px;
   max-height: 4px; }}
 QProgressBar::chunk {{ background: {t.t3}; border-radius: 2px; }}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from PyQt6.QtCore import QRectF
-from PyQt6.QtGui import QPainter
+from PyQt6.QtCore import QRectF, Qt
+from PyQt6.QtGui import QPainter, QPen
 from PyQt6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from ui import fonts, theme
@@ -188,10 +188,11 @@ class TimeAxis(SceneItem):
 
 
 class FrameItem(SceneItem):
-    """Hairlines: under every pane, and left of the price axis."""
+    """Hairlines: under every pane, and left of the price axis; the ring of the keyboard's focus."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.has_ring = False
         self.rows: list[float] = []
         self.axis_x = 0.0
 
@@ -201,6 +202,10 @@ class FrameItem(SceneItem):
             painter.fillRect(QRectF(0, round(y), self._rect.width(), 1), color)
         bottom = self.rows[-1] if self.rows else self._rect.height()
         painter.fillRect(QRectF(round(self.axis_x), 0, 1, bottom), color)
+        if self.has_ring:
+            painter.setPen(QPen(theme.color("accent"), 2))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRect(self._rect.adjusted(1, 1, -1, -1))
 
 
 class ScaleCorner(SceneItem):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pyqtgraph as pg
 from PyQt6.QtCore import QEvent, QPointF, QRectF, Qt, pyqtSignal
-from PyQt6.QtGui import QKeyEvent, QMouseEvent, QResizeEvent, QTransform, QWheelEvent
+from PyQt6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QResizeEvent, QTransform, QWheelEvent
 from PyQt6.QtWidgets import QGraphicsItem, QGraphicsView
 
 from ui import theme
@@ -262,6 +262,20 @@ class ChartCanvas(pg.GraphicsView):  # type: ignore[misc]
         self.cursor_moved.emit()
 
     # Keys
+
+    def focusInEvent(self, event: QFocusEvent | None) -> None:
+        QGraphicsView.focusInEvent(self, event)
+        by_key = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
+        self._ring(event is not None and event.reason() in by_key)
+
+    def focusOutEvent(self, event: QFocusEvent | None) -> None:
+        QGraphicsView.focusOutEvent(self, event)
+        self._ring(False)
+
+    def _ring(self, has_ring: bool) -> None:
+        if self.frame.has_ring != has_ring:
+            self.frame.has_ring = has_ring
+            self.repaint_all()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         if event is None:

@@ -1,7 +1,8 @@
 """Fills as triangles, closed trades as connectors, and beside them texts that never overlap.
 
 Where texts would meet each other, a triangle, a pill or the legend, they move to another side of
-their triangle; where no side is free, the older one is left out: its figures are in the blotter.
+their triangle, one without bars if there is one; where no side is free, the older one is left out:
+its figures are in the blotter.
 """
 
 from __future__ import annotations
@@ -147,12 +148,19 @@ class MarksItem(PaneItem):
             if said is None:
                 continue
             places = _places(mark, primitives.text_width(said[0]), mark.mark.result is not None)
-            free = (p for p in places if room.contains(p) and not any(map(p.intersects, taken)))
-            rect = next(free, None)
-            if rect is not None:
+            free = [p for p in places if room.contains(p) and not any(map(p.intersects, taken))]
+            if free:
+                rect = next((p for p in free if not self._covers_bars(p)), free[0])
                 taken.append(rect)
                 texts.append(Text(*said, rect))
         return texts
+
+    def _covers_bars(self, rect: QRectF) -> bool:
+        first, last = self.series.rows(
+            self.pane.slot_at(rect.left()), self.pane.slot_at(rect.right())
+        )
+        tops, bottoms = (self.pane.y_px(self.series.column(n)[first:last]) for n in ("high", "low"))
+        return bool(((tops < rect.bottom()) & (bottoms > rect.top())).any())
 
 
 def _words(mark: Mark) -> tuple[str, str] | None:

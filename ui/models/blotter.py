@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from core.models.orders import Order
 from core.snapshots import ClosedCandle, FillRecord, Notice, PositionSnapshot
-from ui import formatting
+from ui import formatting, i18n
 from ui.bridge import Bridge
 from ui.i18n import sentence, tr
 from ui.models import words
@@ -210,7 +210,7 @@ def log_lines(bridge: Bridge) -> list[LogLine]:
         record = item.record
         if isinstance(record, Notice):
             tone = words.SEVERITY_TONES.get(record.severity, "t1")
-            title, text = sentence(record.title), sentence(record.text)
+            title, text = i18n.title(record.title), sentence(record.text)
         elif isinstance(record, FillRecord):
             tone, title = "t1", tr("Filled")
             fee = tr("fee {fee}", fee=formatting.number(record.fill.fee, 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 from PyQt6.QtCore import QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QMouseEvent, QPainter, QPaintEvent, QWheelEvent
@@ -142,6 +143,7 @@ class _PlateStrip(QScrollArea):
     def __init__(self) -> None:
         super().__init__()
         self._width = 0
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
     def set_content_width(self, width: int) -> None:
@@ -271,5 +273,9 @@ class AppBar(QFrame):
             plate.clicked.connect(lambda _checked, chosen=bot_id: self.bot_chosen.emit(chosen))
             self._bot_row.addWidget(plate)
             self._bots[bot_id] = plate
+        order = (self._drawer, *self._bots.values(), self._add, *self._pages.values(),
+                 self.settings, self.kill)  # fmt: skip
+        for one, following in pairwise(order):
+            self.setTabOrder(one, following)
         self._scroll.set_content_width(sum(p.sizeHint().width() + 4 for p in self._bots.values()))
         self.select(self._current)

@@ -225,6 +225,13 @@ class BotHeader(Panel):
         self.stop.set_allowed(refusal)
         self._more.setEnabled(not refusal)
 
+    def start_or_pause(self) -> None:
+        """As a click on whichever of the two is there; a live start asks first."""
+        for button in (self.pause, self.start):
+            if button.isVisible():
+                button.click()
+                return
+
     @property
     def is_live(self) -> bool:
         account = self._bridge.account(self._bot.latest.account)

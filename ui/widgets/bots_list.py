@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QKeyEvent, QMouseEvent
 from PyQt6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
@@ -100,6 +102,7 @@ class BotsList(Panel):
         self._selected = ""
         add = IconButton("plus", "Add a bot")
         add.clicked.connect(self.add_wanted)
+        self._add = add
         self.head.addWidget(add)
         inner = QWidget()
         inner.setProperty("role", "page")
@@ -109,6 +112,7 @@ class BotsList(Panel):
         self._list.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._scroll = QScrollArea()
         self._scroll.setWidgetResizable(True)
+        self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._scroll.setWidget(inner)
@@ -132,6 +136,8 @@ class BotsList(Panel):
             shown.clicked.connect(self.chosen)
             self._list.addWidget(shown)
             self._rows[bot_id] = shown
+        for one, following in pairwise((self._add, *self._rows.values())):
+            self.setTabOrder(one, following)
         self._scroll.setVisible(bool(self._rows))
         self._show_emptiness()
         self.select(self._selected)

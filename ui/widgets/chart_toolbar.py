@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QButtonGroup, QWidget
 
 from core.models.candles import Timeframe
@@ -32,11 +32,13 @@ class ChartToolbar(QWidget):
             chip = TextButton(kind="chip")
             chip.setText("1D" if name == "1d" else name)
             chip.setCheckable(True)
-            chip.setChecked(name == timeframe)
             chip.clicked.connect(lambda _checked, chosen=name: self.timeframe_chosen.emit(chosen))
             group.addButton(chip)
             line.addWidget(chip)
+            if name != timeframe:  # Tab goes to the chosen one, arrows to the others
+                chip.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             self._chips[name] = chip
+        self._chips[timeframe].setChecked(True)
         line.addStretch(1)
         self._marks = TextButton("Fills and orders", kind="chip", icon="eye", color="t2")
         self._marks.setCheckable(True)

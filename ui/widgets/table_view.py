@@ -171,6 +171,8 @@ class DataTable(QTableView):
             else QAbstractItemView.SelectionMode.NoSelection
         )
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus if selectable else Qt.FocusPolicy.NoFocus)
+        if selectable:
+            self.setProperty("rows", "selectable")
         if pad != _PAD:
             self.setStyleSheet(f"QHeaderView::section {{ padding: 0 {pad}px; }}")
         self._set_up_headers(model, row_height, header)

@@ -12,7 +12,13 @@ from string import Formatter
 
 import msgspec
 import pytest
-from PyQt6.QtCore import QByteArray, QCoreApplication, qInstallMessageHandler, qWarning
+from PyQt6.QtCore import (
+    QByteArray,
+    QCoreApplication,
+    QLocale,
+    qInstallMessageHandler,
+    qWarning,
+)
 from PyQt6.QtWidgets import QApplication, QLabel
 
 from app.crash_guard import CrashGuard
@@ -106,6 +112,36 @@ def test_settings_come_back_and_nonsense_is_the_default(tmp_path: Path, qapp: QA
     again.theme = "pink"
     again.save()
     assert ScreenSettings(tmp_path).theme == "dark"
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "colours"),
+    [
+        ("ko_KR", "ko", "korea"),
+        ("en_US", "en", "global"),
+        ("ja_JP", "en", "china"),
+        ("zh_CN", "en", "china"),
+        ("de_DE", "en", "global"),
+    ],
+)
+def test_a_first_start_follows_the_computer(
+    tmp_path: Path, qapp: QApplication, name: str, language: str, colours: str
+) -> None:
+    settings = ScreenSettings(tmp_path, QLocale(name))
+    assert (settings.language, settings.colours, settings.theme) == (language, colours, "dark")
+    settings.language, settings.colours = "en", "colour_blind"
+    settings.save()
+    again = ScreenSettings(tmp_path, QLocale("ko_KR"))
+    assert (again.language, again.colours) == ("en", "colour_blind")
+
+
+def test_a_reason_inside_a_sentence_is_translated_too(qapp: QApplication) -> None:
+    i18n.use("ko")
+    told = "trading is halted: The trader pressed the kill switch."
+    assert i18n.sentence(told) == "거래가 정지됨: 트레이더가 긴급 정지를 눌렀습니다."
+    assert i18n.title("risk") == "리스크"
+    i18n.use("en")
+    assert i18n.title("risk") == "Risk"
 
 
 def test_the_guard_counts_exceptions_and_qt_warnings(
