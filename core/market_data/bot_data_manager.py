@@ -84,7 +84,8 @@ class BotDataManager:
         self.key = key
         self.writing = threading.RLock()
         self.indicator_cache = IndicatorCache(lambda: self.version)
-        self.info = SeriesInfo(0, None, None, 0)
+        self._stored = SeriesInfo(0, None, None, 0)
+        self._added = 0  # candles since the store was last looked at
         self.backfills = 0
         self.gaps_filled = 0
         self._entry_timeframe = entry_timeframe or key.timeframe
@@ -308,9 +309,10 @@ class BotDataManager:
                 f"{self.key.exchange} {self.key.symbol} {self.key.timeframe} bar"
                 f" {candle.open_time_ms} opens in the future."
             )
-        if self.newest is None:
+        newest = self._memory.newest
+        if newest is None:
             self.load_stored()
-        newest = self.newest
+            newest = self._memory.newest
         if newest is None or candle.open_time_ms > newest.open_time_ms:
             return AppendOutcome.NEW
         if candle == newest:
@@ -324,7 +326,7 @@ class BotDataManager:
 
     def remember(self, candle: Candle) -> None:
         """Take a classified candle (NEW or CORRECTED) into memory; it is in the store by now."""
-        newest = self.newest
+        newest = self._memory.newest
         is_new = newest is None or candle.open_time_ms > newest.open_time_ms
         if newest is not None and is_new:
             self._warn_of_large_move(newest, candle)
@@ -332,12 +334,7 @@ class BotDataManager:
             self._log_correction(newest, candle)
         self._memory.put(candle)
         if is_new:
-            first_ms = self.info.first_ms
-            self.info = self.info._replace(
-                rows=self.info.rows + 1,
-                first_ms=candle.open_time_ms if first_ms is None else first_ms,
-                last_ms=candle.open_time_ms,
-            )
+            self._added += 1
         else:
             self._unmark_empty([candle.open_time_ms])
 
@@ -384,6 +381,17 @@ class BotDataManager:
     def newest(self) -> Candle | None:
         """The newest closed candle, exactly."""
         return self._memory.newest
+
+    @property
+    def info(self) -> SeriesInfo:
+        """Figures about the stored series; touches no disk."""
+        stored, newest = self._stored, self.newest
+        if newest is None or not self._added:
+            return stored
+        first_ms = newest.open_time_ms if stored.first_ms is None else stored.first_ms
+        return stored._replace(
+            rows=stored.rows + self._added, first_ms=first_ms, last_ms=newest.open_time_ms
+        )
 
     @property
     def memory_bytes(self) -> int:
@@ -444,7 +452,9 @@ class BotDataManager:
 
     def refresh_info(self) -> None:
         """Read the figures about the stored series again (disk). Raises StoreFault."""
-        self.info = self._store.info(self.key)
+        with self.writing:
+            self._stored = self._store.info(self.key)
+            self._added = 0
 
     def make_durable(self) -> None:
         """Write what was appended with `save=False`. Raises StoreFault."""

@@ -56,7 +56,7 @@ class SeriesMemory:
         self._read_stored = read_stored
         self._lock = threading.RLock()
         self._ring = CandleRing(MAX_ENTRY_MEMORY)
-        self._newest: Candle | None = None
+        self.newest: Candle | None = None  # exactly
         self._empty: list[EmptyBars] = []
         self._higher: dict[Timeframe, HigherBars] = {}
         self._frames: dict[Timeframe, tuple[int, pd.DataFrame]] = {}
@@ -68,7 +68,7 @@ class SeriesMemory:
         """Begin anew; `newest` is the last of `columns`, exactly."""
         with self._lock:
             self._ring.load(columns)
-            self._newest = newest
+            self.newest = newest
             self._empty = empty
             self._higher.clear()
             self.version += 1
@@ -76,22 +76,23 @@ class SeriesMemory:
     def put(self, candle: Candle) -> None:
         """The next candle, or another one of the past."""
         with self._lock:
-            is_next = self._newest is None or candle.open_time_ms > self._newest.open_time_ms
+            newest = self.newest
             self._ring.put(candle)
-            if is_next or (self._newest and candle.open_time_ms == self._newest.open_time_ms):
-                self._newest = candle
-            if is_next:
+            if newest is None or candle.open_time_ms > newest.open_time_ms:
+                self.newest = candle
                 self.version += 1
-            else:
-                self._changed_from(candle.open_time_ms)
+                return
+            if candle.open_time_ms == newest.open_time_ms:
+                self.newest = candle
+            self._changed_from(candle.open_time_ms)
 
     def put_many(self, candles: list[Candle]) -> None:
         """At least one, oldest first, anywhere in the series."""
         with self._lock:
             self._ring.update(columns_from_candles(candles))
             newest_ms = candles[-1].open_time_ms
-            if self._newest is None or newest_ms >= self._newest.open_time_ms:
-                self._newest = candles[-1]
+            if self.newest is None or newest_ms >= self.newest.open_time_ms:
+                self.newest = candles[-1]
             self._changed_from(candles[0].open_time_ms)
 
     def set_empty(self, empty: list[EmptyBars], changed_from_ms: int) -> None:
@@ -110,10 +111,6 @@ class SeriesMemory:
     @property
     def rows(self) -> int:
         return len(self._ring)
-
-    @property
-    def newest(self) -> Candle | None:
-        return self._newest
 
     @property
     def open_times_ms(self) -> IntArray:
@@ -170,7 +167,7 @@ class SeriesMemory:
         the store is read, unlocked, and once more if the series has changed meanwhile."""
         while True:
             with self._lock:
-                version, newest = self.version, self._newest
+                version, newest = self.version, self.newest
                 bars = self._higher.get(timeframe)
                 if bars is None:
                     bars = HigherBars(self._timeframe, timeframe, self._day_offset_ms)

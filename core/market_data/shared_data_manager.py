@@ -8,7 +8,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -78,20 +77,27 @@ class SharedDataManager:
         its neighbours are kept. Raises StoreFault; then nothing changed."""
         outcomes: dict[str, AppendOutcome] = {}
         accepted: list[tuple[BotDataManager, Candle]] = []
-        with ExitStack() as locks:
-            for symbol in sorted(candles):  # one order of locking, so that two batches never wait
-                manager = self.get_manager(symbol, timeframe)  # for each other
-                locks.enter_context(manager.writing)
+        # One order of locking, so that two batches never wait for each other.
+        managers = [(symbol, self.get_manager(symbol, timeframe)) for symbol in sorted(candles)]
+        for _, manager in managers:
+            manager.writing.acquire()
+        try:
+            for symbol, manager in managers:
+                candle = candles[symbol]
                 try:
-                    outcomes[symbol] = manager.classify(candles[symbol])
+                    outcome = manager.classify(candle)
                 except BadCandle as fault:
                     log.warning("Candle refused: %s", fault)
-                    outcomes[symbol] = AppendOutcome.REFUSED
-                if outcomes[symbol] in (AppendOutcome.NEW, AppendOutcome.CORRECTED):
-                    accepted.append((manager, candles[symbol]))
+                    outcome = AppendOutcome.REFUSED
+                outcomes[symbol] = outcome
+                if outcome in (AppendOutcome.NEW, AppendOutcome.CORRECTED):
+                    accepted.append((manager, candle))
             self._store.append((manager.key, candle) for manager, candle in accepted)
             for manager, candle in accepted:
                 manager.remember(candle)
+        finally:
+            for _, manager in managers:
+                manager.writing.release()
         return outcomes
 
     async def append_candles(
