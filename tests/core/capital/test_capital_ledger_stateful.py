@@ -201,6 +201,18 @@ class CapitalMachine(RuleBasedStateMachine):
             kind=FillKind.FUNDING,
         )
 
+    @rule(amount=st.decimals("-500", "500", places=2).filter(bool))
+    def transfer(self, amount: Decimal) -> None:
+        before = self.capital.figures()
+        assert self.capital.book_transfer(amount, "moved")
+        self.wallet += amount
+        after = self.capital.figures()
+        assert after.daily_pnl == before.daily_pnl
+        if before.equity > 0 and after.equity > 0:
+            assert abs(after.drawdown - before.drawdown) < Decimal("0.000001")
+            loss = after.daily_loss_ratio - before.daily_loss_ratio
+            assert abs(loss) < Decimal("0.000001")
+
     @rule(symbol=st.sampled_from(SYMBOLS), price=prices)
     def mark(self, symbol: str, price: Decimal) -> None:
         self.clock.advance_ms(1_000)  # long enough to be saved

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,7 +16,13 @@ from core.event_bus import EventBus
 from core.events import Error, Severity
 from core.models.fills import Fill, FillKind
 from core.models.orders import Denial, OrderPurpose, OrderRequest, OrderType, Side
-from core.risk.risk_manager import ResumeRefused, RiskLimits, RiskManager
+from core.risk.risk_manager import (
+    MarketPrice,
+    ResumeRefused,
+    RiskLimits,
+    RiskManager,
+    SymbolLimits,
+)
 from core.snapshots import RiskLimit, TradingState
 from core.storage.database import open_database
 
@@ -38,6 +44,8 @@ class Account:
         self.bus.subscribe(Error, self.alerts.append, part="test")
         self.number = 0
         self.limits = RiskLimits()
+        self.on_liquidate: Callable[[str], Collection[str] | None] = self.liquidations.append
+        self.market_price: Callable[[str], MarketPrice | None] | None = None
         self.database = open_database(self.path)
         self.start()
 
@@ -51,8 +59,9 @@ class Account:
             capital=self.capital,
             database=self.database,
             limits=self.limits,
-            on_liquidate=self.liquidations.append,
+            on_liquidate=self.on_liquidate,
             on_kill=self.kills.append,
+            market_price=self.market_price,
         )
 
     def restart(self) -> None:
@@ -424,3 +433,171 @@ def test_the_bars_are_those_of_the_dashboard(account: Account) -> None:
     assert account.bar("drawdown").used == 1.5
     assert account.bar("largest_position").used == pytest.approx(17.868, abs=0.001)
     assert account.bar("capital_in_use").used == pytest.approx(17.868, abs=0.001)
+
+
+# liquidation until flat
+
+
+def drawn_down(account: Account) -> None:
+    account.book(cash="-1600")
+    account.risk.evaluate()
+
+
+def test_liquidation_is_tried_again_until_trading_is_resumed(account: Account) -> None:
+    still_open = [["ETHUSDT", "BTCUSDT"], ["BTCUSDT"], []]
+    asked: list[str] = []
+
+    def close_everything(reason: str) -> list[str]:
+        asked.append(reason)
+        return still_open.pop(0) if still_open else []
+
+    account.on_liquidate = close_everything
+    account.restart()
+    drawn_down(account)
+    reason = "Drawdown of 16 % is above 15 %; everything is closed."
+    assert account.risk.snapshot().reason == reason + " Still open: BTCUSDT, ETHUSDT."
+    account.clock.advance_ms(4_999)
+    account.risk.evaluate()
+    assert len(asked) == 1
+    account.clock.advance_ms(1)
+    account.risk.evaluate()
+    assert account.risk.snapshot().reason == reason + " Still open: BTCUSDT."
+    for _ in range(2):  # and on, for a late fill may open something again
+        account.clock.advance_ms(5_000)
+        account.risk.evaluate()
+    assert asked == [reason] * 4
+    assert account.risk.snapshot().reason == reason
+    account.clock.advance_ms(DAY_MS)
+    account.risk.resume()
+    account.risk.evaluate()
+    assert len(asked) == 4
+
+
+def test_a_failed_liquidation_goes_on_after_a_restart(account: Account) -> None:
+    account.on_liquidate = lambda _: ["BTCUSDT"]
+    account.restart()
+    drawn_down(account)
+    account.restart()
+    account.risk.evaluate()
+    assert account.risk.snapshot().reason.endswith("Still open: BTCUSDT.")
+
+
+def test_a_second_liquidation_begins_at_once(account: Account) -> None:
+    drawn_down(account)
+    account.clock.advance_ms(DAY_MS)
+    account.risk.resume()
+    account.clock.advance_ms(DAY_MS)
+    account.book(cash="-1300")
+    account.risk.evaluate()
+    assert len(account.liquidations) == 2
+
+
+# nobody is above the rules
+
+
+def test_a_manual_order_meets_every_rule(account: Account) -> None:
+    by_hand = msgspec.structs.replace(account.request("2000.01"), bot_id="", strategy="manual")
+    denial = account.risk.check(by_hand)
+    assert denial is not None
+    assert denial.code == "largest_position"
+    account.risk.trip("test")
+    small = msgspec.structs.replace(account.request("1"), bot_id="", strategy="manual")
+    assert account.risk.check(small) is not None
+
+
+@pytest.mark.parametrize("purpose", list(OrderPurpose))
+def test_what_is_not_reduce_only_is_asked_about_whatever_it_calls_itself(
+    account: Account, purpose: OrderPurpose
+) -> None:
+    account.risk.trip("test")
+    request = msgspec.structs.replace(account.request("1", purpose), reduce_only=False)
+    assert account.risk.check(request) is not None
+    reducing = msgspec.structs.replace(account.request("99999", purpose), reduce_only=True)
+    assert account.risk.check(reducing) is None
+
+
+def test_prices_are_asked_for_by_symbol(account: Account) -> None:
+    prices = {"BTCUSDT": MarketPrice(D(1), 2.0), "ETHUSDT": MarketPrice(D(1), 15.5)}
+    account.market_price = prices.get
+    account.restart()
+    assert account.code() == ""
+    codes = []
+    for symbol in ("ETHUSDT", "SOLUSDT"):
+        denial = account.risk.check(account.request("1", symbol=symbol))
+        codes.append(denial.code if denial else "")
+    assert codes == ["stale_price", "stale_price"]
+    assert account.risk.check(account.request("1", OrderPurpose.EXIT, symbol="SOLUSDT")) is None
+    prices["BTCUSDT"] = MarketPrice(D(2), 0.0)
+    assert account.code() == "price_distance"
+
+
+def test_new_limits_hold_from_the_next_question_on(account: Account) -> None:
+    assert account.code("500") == ""
+    account.risk.limits = RiskLimits(symbols={"BTCUSDT": SymbolLimits(max_order_notional=D(400))})
+    assert account.code("500") == "symbol_limit"
+    account.risk.limits = RiskLimits(max_gross_share=D("0.01"))
+    assert account.code("100.01") == "gross_exposure"
+    assert account.code("100") == ""
+
+
+def test_the_orders_own_reservation_is_not_counted_into_the_whole(account: Account) -> None:
+    account.risk.limits = RiskLimits(max_gross_share=D("0.05"))
+    request = account.request("500")
+    assert account.capital.reserve(request) is None
+    assert account.risk.check(request) is None
+
+
+# a state that is gone
+
+
+def test_a_state_that_is_gone_halts_until_it_is_resumed(account: Account) -> None:
+    account.risk.trip("first")
+    account.database.execute("DELETE FROM risk_state")
+    account.restart()
+    assert account.state is TradingState.HALTED
+    denial = account.check()
+    assert denial is not None
+    assert denial.code == "state_lost"
+    assert account.risk.snapshot().kill_switch_since_ms == account.clock.time_ms()
+    assert len(account.kills) == 2  # carried out
+    account.restart()
+    assert account.state is TradingState.HALTED
+    account.risk.resume()
+    account.restart()
+    assert account.code() == ""
+
+
+def test_a_passing_write_fault_of_the_ledger_ends_by_itself(
+    account: Account, fail_on_unexpected_log: list[logging.LogRecord]
+) -> None:
+    account.database.execute("ALTER TABLE capital_days RENAME TO away")
+    account.clock.advance_ms(1_000)
+    account.capital.on_mark_price("BTCUSDT", D(1))
+    account.risk.evaluate()
+    assert account.state is TradingState.REDUCING
+    account.database.execute("ALTER TABLE away RENAME TO capital_days")
+    account.risk.evaluate()
+    assert account.state is TradingState.ACTIVE
+    fail_on_unexpected_log.clear()
+
+
+# the day
+
+
+def test_the_clock_going_back_does_not_give_the_lost_day_back(account: Account) -> None:
+    account.book(cash="-301")
+    account.risk.evaluate()
+    account.clock.advance_ms(-DAY_MS)
+    with pytest.raises(ResumeRefused):
+        account.risk.resume()
+
+
+def test_a_kill_at_the_turn_of_the_day_stays(account: Account) -> None:
+    account.clock.advance_ms(DAY_MS // 2 - 1)  # one millisecond before midnight
+    account.book(cash="-301")
+    account.risk.evaluate()
+    account.clock.advance_ms(1)
+    account.risk.evaluate()
+    assert account.state is TradingState.HALTED
+    account.risk.resume()
+    assert account.code() == ""
