@@ -278,6 +278,10 @@ class OrderManagementSystem:
         ]
         return asked + ended
 
+    def save_unsaved(self) -> None:
+        """Write what a full disk kept in memory. Raises sqlite3.Error while it is full."""
+        self._registry.save_unsaved()
+
     # --- reconciliation's part --------------------------------------------------------------
 
     async def resolve_unknown(self, account: str) -> None:

@@ -78,8 +78,10 @@ class Reconciler:
 
     async def reconcile(self, account: str) -> ReconcileReport:
         """Raises Unavailable (or another ExchangeError) when the exchange cannot be read: then
-        nothing has been concluded, least of all that the account is flat."""
+        nothing has been concluded, least of all that the account is flat; sqlite3.Error while
+        the books cannot be written."""
         async with self._locks[account]:
+            self._oms.save_unsaved()
             booked_before = self._oms.fills_booked
             reading = await self._read(account)
             for round_number in range(1, _ROUNDS):

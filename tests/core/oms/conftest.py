@@ -28,6 +28,7 @@ from core.oms.order_management_system import OrderManagementSystem
 from core.oms.reconciliation import Reconciler
 from core.oms.state_manager import StateManager
 from core.storage.database import open_database
+from core.storage.reserved_file import reserved_beside
 from core.supervision import Supervisor
 
 sys.path.insert(0, str(Path(__file__).parent))  # for the scripted exchange, shared with a child
@@ -71,6 +72,7 @@ class World:
             on_external=lambda *finding: self.external.append(finding),
             rng=random.Random(self.seed),
             sleep=self.sleep,
+            reserve=reserved_beside(self.database),
         )
         self.reconciler = Reconciler(
             oms=self.oms, state=self.state, ports=ports, clock=self.clock, sleep=self.sleep
@@ -134,6 +136,9 @@ class World:
             stop_loss=Decimal(90) if purpose is OrderPurpose.ENTRY else None,
             reason="RSI above 50",
         )
+
+    def alarms(self) -> list[Error]:
+        return self.of(Error)
 
     def of(self, kind: type) -> list:
         return [event for event in self.events if isinstance(event, kind)]

@@ -58,6 +58,9 @@ class ScriptedExchange:
         self.path = path
         self.script: deque[str | Exception] = deque()
         self.cancel_script: deque[str | Exception] = deque()
+        self.amend_script: deque[str | Exception] = deque()
+        self.stop_script: deque[str | Exception] = deque()
+        self.stops: dict[str, tuple[Decimal | None, Decimal | None]] = {}
         self.index_lag_s = 0.0
         self.is_readable = True
         self.fills_at_once = True
@@ -106,6 +109,28 @@ class ScriptedExchange:
         if step == "lost_ack":
             raise OutcomeUnknown("timed out")
 
+    async def amend_order(
+        self,
+        symbol: str,
+        client_order_id: str,
+        exchange_order_id: str,
+        *,
+        quantity: Decimal | None = None,
+        price: Decimal | None = None,
+    ) -> None:
+        step = self.amend_script.popleft() if self.amend_script else "ack"
+        if isinstance(step, Exception):
+            raise step
+        if step == "lost_request":
+            raise OutcomeUnknown("timed out")
+        order = self._order(client_order_id, exchange_order_id)
+        if order is None or order.status.is_terminal:
+            raise RequestRejected("order not exists or too late to replace", "110001")
+        terms = {"quantity": quantity or order.quantity, "price": price or order.price}
+        self._replace(msgspec.structs.replace(order, **terms))
+        if step == "lost_ack":
+            raise OutcomeUnknown("timed out")
+
     async def fetch_order(self, symbol: str, client_order_id: str) -> Order | None:
         self._read()
         self.asked.append(client_order_id)
@@ -140,7 +165,15 @@ class ScriptedExchange:
     async def set_protection(
         self, symbol: str, stop_loss: Decimal | None, take_profit: Decimal | None
     ) -> None:
-        pass
+        step = self.stop_script.popleft() if self.stop_script else "ack"
+        if isinstance(step, Exception):
+            raise step
+        if step == "ignored":
+            return
+        before = self.stops.get(symbol, (None, None))
+        self.stops[symbol] = (stop_loss or before[0], take_profit or before[1])
+        if step == "lost_ack":
+            raise OutcomeUnknown("timed out")
 
     async def stop(self) -> None:
         pass
@@ -257,6 +290,8 @@ class ScriptedExchange:
             entry_price=cost / signed if signed else Decimal(0),
             updated_ms=self.clock.time_ms(),
             mark_price=self.price,
+            stop_loss=self.stops.get(symbol, (None, None))[0] if signed else None,
+            take_profit=self.stops.get(symbol, (None, None))[1] if signed else None,
         )
 
     # --- inside -----------------------------------------------------------------------------
