@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,31 @@ def test_a_data_directory_that_is_a_file_is_refused_before_the_window(tmp_path: 
     )
     assert done.returncode == 6
     assert "choose another with --data-dir" in done.stderr
+
+
+@pytest.mark.end_to_end
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_headless_engine_survives_its_visitor(tmp_path: Path) -> None:
+    words = ["--demo", "--data-dir", str(tmp_path)]
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    engine = subprocess.Popen(
+        [sys.executable, "-m", "app", "engine", *words], cwd=ROOT, env=environment
+    )
+    try:
+        deadline_s = time.monotonic() + 30
+        while not (tmp_path / "run" / "engine.json").exists():
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+        report = tmp_path / "visit.json"
+        visit = subprocess.run(
+            [sys.executable, "-m", "app", *words, "--for", "4", "--report", str(report)],
+            cwd=ROOT, env=environment, timeout=60, check=False,
+        )  # fmt: skip
+        figures = json.loads(report.read_text(encoding="utf-8"))
+        assert visit.returncode == 0
+        assert engine.poll() is None
+        assert figures["window_s"] < figures["live_chart_s"]
+        assert (tmp_path / "run" / "last_chart.bin").exists()
+    finally:
+        engine.terminate()
+        engine.wait(30)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -294,6 +295,42 @@ async def test_closing_with_idle_bots_ends_the_engine_without_a_question(
     window.closing.connect(decided.append)
     window.close()
     assert decided == [True]
+
+
+async def test_an_engine_of_its_own_is_left_running_without_a_question(
+    window: MainWindow,
+) -> None:
+    window.settings.engine_pid = None  # no screen has started it
+    decided: list[bool] = []
+    window.closing.connect(decided.append)
+    window.close()
+    assert decided == [False]
+
+
+async def test_the_head_shows_what_has_room(window: MainWindow, until: Until) -> None:
+    header = window._tabs["b1"].header
+    for width in (1920, 1600, 1500, 1400, 1280, 1180, 1000):
+        window.resize(width, 940)
+        QApplication.processEvents()
+        shown = [stat for stat in header._stats.values() if stat.isVisible()]
+        parts = [header._name, header._prices, *shown, header._states, header.pause, header.stop]
+        edges = [(part.x(), part.x() + part.width()) for part in parts]
+        assert all(left[1] <= right[0] for left, right in pairwise(edges)), width
+        assert header._since.text() == header._since.whole_text, width
+    window.resize(1920, 1080)
+    QApplication.processEvents()
+    assert all(stat.isVisible() for stat in header._stats.values())
+
+
+@pytest.mark.parametrize("width", [1920, 1600, 1500, 1280, 1000])
+async def test_every_position_can_be_closed_at_every_width(window: MainWindow, width: int) -> None:
+    window.resize(width, 940)
+    QApplication.processEvents()
+    table = window._tabs["b1"].blotter._positions.table
+    last = len(table._columns.columns) - 1
+    view = table.viewport()
+    assert not table.isColumnHidden(last)
+    assert table.columnViewportPosition(last) + table.columnWidth(last) <= view.width()
 
 
 async def test_the_left_column_becomes_a_drawer(window: MainWindow) -> None:
