@@ -8,9 +8,11 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from core.capital.shared_capital_manager import SharedCapitalManager
 from core.clock import ManualClock
-from core.models.orders import OrderRequest
+from core.models.orders import Denial, OrderRequest
 from core.storage.database import open_database
 
 
@@ -72,4 +74,40 @@ def test_what_two_bots_spend_at_once_adds_up(tmp_path: Path, clock: ManualClock)
     for thread in threads:
         thread.join()
     assert capital.snapshot().free == 8900
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("cents", "granted"),
+    [(4_999, 16), (5_000, 16), (5_001, 15), (80_000, 1), (80_001, 0)],
+)
+def test_sixteen_bots_at_once_use_the_cap_to_the_cent_and_no_cent_more(
+    tmp_path: Path,
+    clock: ManualClock,
+    entry: Callable[..., OrderRequest],
+    cents: int,
+    granted: int,
+) -> None:
+    """800.00 of 1,000 for all: sixteen times 50.00 fits exactly, whoever comes first."""
+    database = open_database(tmp_path / "capital.sqlite")
+    capital = SharedCapitalManager(
+        "bybit", Decimal(1_000), database=database, clock=clock, taker_fee_ratio=Decimal(0)
+    )
+    start = threading.Barrier(16)
+    denials: list[Denial | None] = []
+
+    def bot(number: int) -> None:
+        start.wait()
+        order = entry(f"bot-{number}", quantity=str(cents), price="0.01")
+        denials.append(capital.reserve(order))
+
+    threads = [threading.Thread(target=bot, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert denials.count(None) == granted
+    assert {denial.code for denial in denials if denial} <= {"capital_cap"}
+    assert capital.snapshot().reserved == granted * Decimal(cents) / 100
+    assert capital.get_available_capital() == 800 - granted * Decimal(cents) / 100
     database.close()
