@@ -1,0 +1,301 @@
+"""The judge: looks at the venue's books, at what left on the wire and at what the engine shows to
+every screen. It never asks the engine's inside, which would agree with itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import msgspec
+
+from app.chaos.world import ACCOUNT, World
+from core.models.fills import FillKind
+from core.models.orders import Order, OrderPurpose, OrderStatus
+from core.oms.client_order_id import is_ours
+from core.snapshots import BotState, EngineSnapshot, EngineState, FeedItem, FillRecord, OrderRecord
+from exchanges.simulated.faulty_port import Sent
+from exchanges.simulated.values import CreateType, Executed, OrderChanged, VenueEvent, VenueOrder
+
+MANUAL = "manual"  # what ids of orders by hand begin with
+CAP_RATIO = Decimal("0.80")
+_CAP_SLACK = Decimal("1.02")  # sizes are made at the signal's price, fills at another
+STOP_SHOWN_S = 6.0  # nothing else goes wrong: 1 s to notice, 3 s to act, and the way there
+STOP_HIDDEN_S = 75.0  # messages were lost: the next reconciliation finds it
+EXIT_SENT_S = 12.0
+_FINAL_WITHOUT_ORDER = (OrderStatus.DENIED,)
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """One broken promise. `kind` is one word, `text` a sentence."""
+
+    kind: str
+    text: str
+    at_s: float
+
+
+class Checker:
+    """Attributes: `failures`, `unprotected_s_max`, `entries_sent`."""
+
+    def __init__(self, world: World, is_calm: Callable[[], bool]) -> None:
+        """`is_calm()`: no fault is at work and the engine is up and connected."""
+        self.failures: list[Failure] = []
+        self.unprotected_s_max = 0.0
+        self._world = world
+        self._is_calm = is_calm
+        self._orders_of_id: dict[str, str] = {}  # client id -> exchange id
+        self._opened_by: dict[str, set[str]] = {}  # symbol -> entries of the open position
+        self._net: dict[str, Decimal] = {}
+        self._foreign: set[str] = set()  # symbols that somebody touched by hand
+        self._denied: set[str] = set()
+        self._seen_fills: set[str] = set()
+        self._killed_s: float | None = None
+        self._checked_sent = 0
+        self._naked_since_s: dict[str, float] = {}
+        self._was_calm: dict[str, bool] = {}
+        self._looked_s = 0.0
+        self._calm_s: dict[str, float] = {}
+        self._exits_due: dict[str, float] = {}
+        world.venue.on_event.append(self._on_event)
+
+    # ---- what happens
+
+    def mark_foreign(self, symbol: str) -> None:
+        """Somebody else trades the symbol from now on: its sizes are not ours alone."""
+        self._foreign.add(symbol)
+
+    def expect_no_entries(self) -> None:
+        """The engine has acknowledged the kill switch."""
+        if self._killed_s is None:
+            self._killed_s = self._now_s()
+
+    def allow_entries(self) -> None:
+        """The trader has resumed trading."""
+        self._check_sent()
+        self._killed_s = None
+
+    def expect_exit(self, symbol: str) -> None:
+        """The engine has said that it closes the symbol."""
+        self._exits_due.setdefault(symbol, self._now_s())
+
+    def engine_died(self) -> None:
+        """What the dead one had promised aloud only is forgotten; a new screen sees it all anew."""
+        self._exits_due.clear()
+        self._seen_fills.clear()
+
+    def on_record(self, item: FeedItem) -> None:
+        """The ordered list that every screen gets."""
+        record = item.record
+        if isinstance(record, OrderRecord):
+            self._on_order_record(record.order)
+        elif isinstance(record, FillRecord):
+            if record.fill.trade_id in self._seen_fills:
+                self._fail("fill_twice", f"{record.fill.trade_id} was told twice")
+            self._seen_fills.add(record.fill.trade_id)
+
+    def _on_order_record(self, order: Order) -> None:
+        if order.status is not OrderStatus.DENIED:
+            return
+        self._denied.add(order.client_order_id)
+        if order.reduce_only and order.reject_code not in ("not_sent", "journal"):
+            self._fail("exit_blocked", f"{order.symbol}: an exit was denied: {order.reason}")
+
+    def _on_event(self, event: VenueEvent) -> None:
+        match event:
+            case OrderChanged(order) if order.account == ACCOUNT:
+                self._on_venue_order(order)
+            case Executed(execution) if execution.account == ACCOUNT:
+                if execution.kind is FillKind.TRADE:
+                    signed = execution.quantity * execution.side.sign
+                    self._on_trade(execution.symbol, signed, execution.client_order_id)
+
+    def _on_venue_order(self, order: VenueOrder) -> None:
+        client_id = order.client_order_id
+        if not client_id:
+            return
+        known = self._orders_of_id.setdefault(client_id, order.order_id)
+        if known != order.order_id:
+            self._fail("duplicate", f"{client_id} stands for {known} and {order.order_id}")
+        if client_id in self._denied:
+            self._fail("denied_sent", f"{client_id} was denied, and the venue has it")
+
+    def _on_trade(self, symbol: str, signed: Decimal, client_id: str) -> None:
+        before = self._net.get(symbol, Decimal(0))
+        after = self._net[symbol] = before + signed
+        opened_by = self._opened_by.setdefault(symbol, set())
+        if abs(after) > abs(before) and is_ours(client_id) and not client_id.startswith(MANUAL):
+            opened_by.add(client_id)
+            if len(opened_by) > 1 and symbol not in self._foreign:
+                self._fail("duplicate", f"{symbol} was entered twice: {sorted(opened_by)}")
+        if before * after < 0 and symbol not in self._foreign:
+            self._fail("turned", f"{symbol} was turned over in one order, {client_id}")
+        if after == 0:
+            opened_by.clear()
+
+    # ---- looks
+
+    def look(self) -> None:
+        """Once a virtual second, the venue up to date."""
+        self._check_sent()
+        self._check_protection()
+        self._check_exits()
+        self._looked_s = self._now_s()
+
+    def look_at_snapshot(self, snapshot: EngineSnapshot) -> None:
+        """What a screen would show now."""
+        capital = snapshot.capital
+        if capital is None:
+            return
+        if capital.total != capital.free + capital.reserved + capital.locked:
+            self._fail("capital", f"the parts of {capital.total} do not add up to it")
+        if min(capital.free, capital.reserved, capital.locked, capital.available) < 0:
+            self._fail("capital", "a part of the capital is below zero")
+        if snapshot.unhandled_exceptions:
+            self._fail("unhandled", f"{snapshot.unhandled_exceptions} exceptions nobody foresaw")
+
+    def _check_sent(self) -> None:
+        sent = self._world.exchange.sent
+        for entry in sent[self._checked_sent :]:
+            request = entry.request
+            if request.client_order_id in self._denied:
+                self._fail("denied_sent", f"{request.client_order_id} was denied, and sent")
+            if not request.reduce_only:
+                self._check_entry(entry)
+            elif request.symbol in self._exits_due:
+                del self._exits_due[request.symbol]
+        self._checked_sent = len(sent)
+
+    def _check_entry(self, entry: Sent) -> None:
+        request = entry.request
+        if self._killed_s is not None and entry.at_s > self._killed_s:
+            self._fail("after_kill", f"{request.client_order_id} left after the kill switch")
+        if request.stop_loss is None:
+            self._fail("no_stop", f"{request.client_order_id} left without a stop")
+        wallet = self._world.account.wallet()
+        held = sum(
+            (p.entry_notional for p in self._world.account.positions()),
+            Decimal(0),
+        )
+        working = sum(
+            (
+                o.leaves_quantity * (o.price or Decimal(0))
+                for o in self._world.account.open_orders()
+                if not o.reduce_only and o.client_order_id != request.client_order_id
+            ),
+            Decimal(0),
+        )
+        is_new = request.client_order_id not in self._orders_of_id
+        wanted = held + working + (request.notional if is_new else Decimal(0))
+        if wanted > CAP_RATIO * wallet.wallet_balance * _CAP_SLACK and not self._foreign:
+            self._fail("cap", f"{wanted:.2f} of {wallet.wallet_balance:.2f} would be in use")
+
+    def _check_protection(self) -> None:
+        """Seconds in which a position stood without its stop though the engine could have known
+        and acted; those under a fault count for nothing, they only make finding it slower."""
+        now_s, is_calm = self._now_s(), self._is_calm()
+        step_s = now_s - self._looked_s
+        naked = set()
+        for position in self._world.account.positions():
+            symbol = position.symbol
+            if symbol in self._foreign or self._is_covered(symbol, position.quantity):
+                continue
+            naked.add(symbol)
+            since_s = self._naked_since_s.setdefault(symbol, now_s)
+            self._was_calm[symbol] = self._was_calm.get(symbol, True) and is_calm
+            if is_calm:
+                self._calm_s[symbol] = self._calm_s.get(symbol, 0.0) + step_s
+            seconds = self._calm_s.get(symbol, 0.0)
+            self.unprotected_s_max = max(self.unprotected_s_max, seconds)
+            limit_s = STOP_SHOWN_S if self._was_calm[symbol] else STOP_HIDDEN_S
+            if seconds > limit_s:
+                text = f"{symbol} has stood without a stop since {since_s:.0f} s"
+                self._fail("unprotected", text)
+        for symbol in self._naked_since_s.keys() - naked:
+            del self._naked_since_s[symbol], self._was_calm[symbol]
+            self._calm_s.pop(symbol, None)
+
+    def _is_covered(self, symbol: str, quantity: Decimal) -> bool:
+        return any(
+            order.symbol == symbol
+            and order.create_type is CreateType.STOP_LOSS
+            and order.leaves_quantity >= quantity
+            for order in self._world.account.open_orders()
+        )
+
+    def _check_exits(self) -> None:
+        if not self._exits_due:
+            return
+        held = {p.symbol for p in self._world.account.positions()}
+        now_s = self._now_s()
+        for symbol, asked_s in list(self._exits_due.items()):
+            if symbol not in held:
+                del self._exits_due[symbol]
+            elif not self._is_calm():
+                self._exits_due[symbol] = now_s
+            elif now_s - asked_s > EXIT_SENT_S:
+                self._fail("exit_blocked", f"{symbol} was to be closed, and no exit left")
+                del self._exits_due[symbol]
+
+    # ---- the end
+
+    def differences(self, snapshot: EngineSnapshot) -> dict[str, str]:
+        """What is not right yet, kind -> sentence; nothing when all is well."""
+        found: dict[str, str] = {}
+        if snapshot.state is not EngineState.RUNNING:
+            return {"unresolved": f"the engine is {snapshot.state}: {snapshot.state_text}"}
+        account, world = snapshot.accounts[0], self._world
+        open_orders = {o.order_id: o for o in world.account.open_orders()}
+        shown = {o.exchange_order_id for o in snapshot.working_orders}
+        pending = [
+            o
+            for o in snapshot.working_orders
+            if o.status in (OrderStatus.INTENT, OrderStatus.SENT, OrderStatus.UNKNOWN)
+            or not o.exchange_order_id
+        ]
+        if pending:
+            found["unresolved"] = f"{pending[0].client_order_id} is {pending[0].status}"
+        held = {p.symbol: p.signed_quantity for p in world.account.positions()}
+        seen = {row.position.symbol: row.position.signed_quantity for row in snapshot.positions}
+        if held != seen:
+            found["orphan"] = f"the venue holds {held}, the engine shows {seen}"
+        if open_orders.keys() != shown - {""}:
+            missing, gone = open_orders.keys() - shown, shown - {""} - open_orders.keys()
+            names = sorted(f"{open_orders[i].create_type} {open_orders[i].symbol}" for i in missing)
+            found["orphan_order"] = f"not shown: {names}; shown, but gone: {len(gone)}"
+        owners = {bot.symbol for bot in snapshot.bots}
+        for row in snapshot.positions:
+            symbol = row.position.symbol
+            if not row.bot_id and symbol in owners:
+                found["orphan"] = f"{symbol} has no owner"
+            if symbol not in self._foreign and not self._is_covered(symbol, row.position.quantity):
+                found["unprotected"] = f"{symbol} has no stop"
+        wallet = world.account.wallet()
+        if snapshot.capital is None or snapshot.capital.total != wallet.wallet_balance:
+            total = snapshot.capital.total if snapshot.capital else None
+            found["ledger"] = f"our total is {total}, the wallet holds {wallet.wallet_balance}"
+        elif account.ledger_error not in (None, 0):
+            found["ledger"] = f"the engine shows a ledger error of {account.ledger_error}"
+        elif {s.symbol for s in snapshot.capital.slices if s.state == "locked"} != held.keys():
+            found["ledger"] = "capital is locked for other symbols than are held"
+        elif snapshot.capital.reserved != 0 and not any(
+            o.purpose is OrderPurpose.ENTRY for o in snapshot.working_orders
+        ):
+            found["ledger"] = f"{snapshot.capital.reserved} stay reserved for no order"
+        if snapshot.connections[0].private != "connected":
+            found["unresolved"] = "the orders stream is not connected"
+        if any(bot.state in (BotState.STARTING, BotState.ERROR) for bot in snapshot.bots):
+            found["unresolved"] = "a bot has not come up"
+        if snapshot.data.gaps_open:
+            found["candles"] = f"{snapshot.data.gaps_open} bars are missing"
+        return found
+
+    def fail(self, kind: str, text: str) -> None:
+        """Something that others have found."""
+        self._fail(kind, text)
+
+    def _fail(self, kind: str, text: str) -> None:
+        if all(failure.kind != kind for failure in self.failures):
+            self.failures.append(Failure(kind, text, round(self._now_s(), 2)))
+
+    def _now_s(self) -> float:
+        return self._world.clock.now_s()

@@ -1,0 +1,200 @@
+"""From a seed to a schedule: which venue, which faults and when, what the trader does.
+
+A schedule is plain data. The same seed makes the same one everywhere, and a shorter one (faults
+taken away) can be run as well: that is how a failure is made small.
+"""
+
+from __future__ import annotations
+
+import enum
+import random
+from decimal import Decimal
+from typing import NamedTuple
+
+import msgspec
+
+from exchanges.simulated.faults import Fault, FaultKind
+from exchanges.simulated.venue_profile import ClientIds, VenueProfile
+
+RATE = 30.0  # market seconds per virtual second
+_MONDAY_MS = 1_767_571_200_000
+_HOUR_MS = 3_600_000
+
+PROFILES = (
+    VenueProfile(name="ids for ever"),
+    VenueProfile(name="ids among open orders", client_ids=ClientIds.OPEN),
+    VenueProfile(name="ids never unique", client_ids=ClientIds.NEVER),
+    VenueProfile(name="slow index", client_ids=ClientIds.OPEN, index_lag_s=3.0),
+    VenueProfile(name="reduce-only counted", counts_reduce_only=True),
+    VenueProfile(name="long window", client_ids=ClientIds.NEVER, receive_window_s=12.0),
+)
+
+
+class ActionKind(enum.StrEnum):
+    START = "start"
+    PAUSE = "pause"
+    STOP = "stop"
+    STOP_AND_CLOSE = "stop_and_close"
+    CLOSE = "close"
+    KILL = "kill"
+    RESUME = "resume"
+    ADD_BOT = "add_bot"
+    LIMIT_ORDER = "limit_order"  # by hand, a little away from the price
+    CANCEL = "cancel"  # the newest working order of ours on the symbol
+
+
+class Action(msgspec.Struct, frozen=True, kw_only=True):
+    """The trader's hand at `at_s`; `symbol` names the bot too. `value`: the side of an order."""
+
+    at_s: float
+    kind: ActionKind
+    symbol: str
+    value: float = 0.0
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds are virtual, from the engine's first start. After `fault_s` everything is whole
+    again. `symbols` lists the traded ones; all but the last have a bot from the start on."""
+
+    seed: int
+    profile: VenueProfile
+    symbols: tuple[str, ...]
+    balance: Decimal
+    start_ms: int
+    fault_s: float
+    faults: tuple[Fault, ...]
+    actions: tuple[Action, ...]
+
+
+class _Shape(NamedTuple):
+    """How a kind of fault comes: chance at each opportunity, length in s, value; (low, high)."""
+
+    chance: tuple[float, float] = (0.3, 1.0)
+    length_s: tuple[float, float] = (15.0, 60.0)
+    value: tuple[float, float] = (0.0, 0.0)
+    is_of_symbol: bool = False
+
+
+_ONCE = (0.5, 0.5)  # a moment: its start is what counts
+_OFTEN = (0.2, 0.9)
+_REQUEST = _Shape(_OFTEN, (20, 90))
+_MESSAGES = _Shape((0.1, 1.0), (10, 60))
+SHAPES = {
+    FaultKind.LOST_REQUEST: _REQUEST,
+    FaultKind.LOST_ACK: _REQUEST,
+    FaultKind.LATE_ADMIT: _Shape(_OFTEN, (20, 90), (0.5, 12.0)),
+    FaultKind.SLOW_ACK: _Shape(_OFTEN, (20, 90), (0.5, 8.0)),
+    FaultKind.DUPLICATE_ACK: _REQUEST,
+    FaultKind.AMBIGUOUS_DONE: _REQUEST,
+    FaultKind.AMBIGUOUS_NOT_DONE: _REQUEST,
+    FaultKind.REJECT: _REQUEST,
+    FaultKind.NO_FUNDS: _REQUEST,
+    FaultKind.RATE_LIMIT: _Shape(_OFTEN, (20, 60), (0.2, 4.0)),
+    FaultKind.BAN: _Shape((1, 1), (10, 40)),
+    FaultKind.STOP_REJECTED: _Shape((0.5, 1), (20, 60)),
+    FaultKind.READ_ERROR: _Shape(_OFTEN, (10, 60)),
+    FaultKind.EMPTY_READ: _Shape(_OFTEN, (10, 60)),
+    FaultKind.PARTIAL_READ: _Shape(_OFTEN, (10, 60)),
+    FaultKind.STALE_READ: _Shape(_OFTEN, (10, 60)),
+    FaultKind.INDEX_LAG: _Shape((1, 1), (20, 90), (0.5, 8.0)),
+    FaultKind.ORDER_DROP: _MESSAGES,
+    FaultKind.FILL_DROP: _MESSAGES,
+    FaultKind.POSITION_DROP: _MESSAGES,
+    FaultKind.BALANCE_DROP: _MESSAGES,
+    FaultKind.PRIVATE_DUPLICATE: _Shape(_OFTEN, (20, 90), (0.1, 20.0)),
+    FaultKind.PRIVATE_LATE: _Shape(_OFTEN, (20, 90), (0.1, 10.0)),
+    FaultKind.TICKER_DROP: _MESSAGES,
+    FaultKind.CANDLE_DROP: _MESSAGES,
+    FaultKind.PUBLIC_DUPLICATE: _Shape(_OFTEN, (20, 60), (0.1, 10.0)),
+    FaultKind.PUBLIC_LATE: _Shape(_OFTEN, (20, 60), (0.1, 10.0)),
+    FaultKind.PRIVATE_STALL: _Shape((1, 1), (10, 60)),
+    FaultKind.PUBLIC_STALL: _Shape((1, 1), (10, 60)),
+    FaultKind.PRIVATE_OUTAGE: _Shape((1, 1), (3, 60)),
+    FaultKind.PUBLIC_OUTAGE: _Shape((1, 1), (3, 60)),
+    FaultKind.NETWORK_OUTAGE: _Shape((1, 1), (3, 60)),
+    FaultKind.MAINTENANCE: _Shape((1, 1), (5, 60)),
+    FaultKind.THIN_BOOK: _Shape((1, 1), (10, 60), is_of_symbol=True),
+    FaultKind.EMPTY_BOOK: _Shape((1, 1), (10, 40), is_of_symbol=True),
+    FaultKind.PRICE_JUMP: _Shape((1, 1), _ONCE, (0.93, 1.07), is_of_symbol=True),
+    FaultKind.EXTERNAL_ORDER: _Shape((1, 1), _ONCE, is_of_symbol=True),
+    FaultKind.EXTERNAL_POSITION: _Shape((1, 1), _ONCE, is_of_symbol=True),
+    FaultKind.EXTERNAL_CLOSE: _Shape((1, 1), _ONCE, is_of_symbol=True),
+    FaultKind.STOP_REMOVED: _Shape((1, 1), _ONCE, is_of_symbol=True),
+    FaultKind.CANCELLED_BY_VENUE: _Shape((1, 1), _ONCE, is_of_symbol=True),
+    FaultKind.DELISTING: _Shape((1, 1), _ONCE, is_of_symbol=True),
+    FaultKind.CLOCK_STEP: _Shape((1, 1), _ONCE, (-3600.0, 3600.0)),
+    FaultKind.CLOCK_DRIFT: _Shape((1, 1), (10, 60), (-0.05, 0.05)),
+    FaultKind.SLEEP: _Shape((1, 1), _ONCE, (5.0, 60.0)),
+    FaultKind.DISK_JOURNAL: _Shape((0.2, 1.0), (5, 40)),
+    FaultKind.DISK_CANDLES: _Shape((0.2, 1.0), (5, 40)),
+    FaultKind.CRASH: _Shape((1, 1), _ONCE, (0.5, 15.0)),
+    FaultKind.CRASH_BEFORE_REQUEST: _Shape((0.3, 1.0), (20, 90)),
+    FaultKind.CRASH_AFTER_REQUEST: _Shape((0.3, 1.0), (20, 90)),
+}
+# rarer: what ends the run for a symbol, or makes everything else invisible
+_RARE = frozenset({FaultKind.DELISTING, FaultKind.BAN, FaultKind.CLOCK_STEP, FaultKind.EMPTY_BOOK})
+_COMMON_KINDS = tuple(kind for kind in SHAPES if kind not in _RARE)
+_ACTION_WEIGHTS = {
+    ActionKind.START: 4,
+    ActionKind.PAUSE: 2,
+    ActionKind.STOP: 1,
+    ActionKind.STOP_AND_CLOSE: 3,
+    ActionKind.CLOSE: 4,
+    ActionKind.KILL: 2,
+    ActionKind.RESUME: 2,
+    ActionKind.ADD_BOT: 1,
+    ActionKind.LIMIT_ORDER: 4,
+    ActionKind.CANCEL: 3,
+}
+_SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT")
+
+
+def make_schedule(seed: int) -> Schedule:
+    """The schedule of that seed."""
+    dice = random.Random(seed)
+    symbols = _SYMBOLS[: dice.randint(2, 4)]
+    fault_s = float(dice.randint(60, 150))
+    # half of the runs meet funding, which the venue books every eight hours of market time
+    to_funding_ms = int(dice.uniform(0, 2 * fault_s) * RATE * 1000)
+    start_ms = _MONDAY_MS + dice.randint(1, 20) * 8 * _HOUR_MS - to_funding_ms
+    return Schedule(
+        seed=seed,
+        profile=dice.choice(PROFILES),
+        symbols=symbols,
+        balance=Decimal(dice.choice((150, 2_000, 10_000, 10_000, 25_000))),
+        start_ms=start_ms,
+        fault_s=fault_s,
+        faults=tuple(_fault(dice, fault_s, symbols) for _ in range(dice.randint(1, 7))),
+        actions=tuple(
+            sorted(
+                (_action(dice, fault_s, symbols) for _ in range(dice.randint(0, 6))),
+                key=lambda action: action.at_s,
+            )
+        ),
+    )
+
+
+def _fault(dice: random.Random, fault_s: float, symbols: tuple[str, ...]) -> Fault:
+    is_rare = dice.random() < 0.08
+    kind = dice.choice(sorted(_RARE) if is_rare else _COMMON_KINDS)
+    shape = SHAPES[kind]
+    start_s = dice.uniform(0, fault_s - 5)
+    return Fault(
+        kind=kind,
+        start_s=round(start_s, 2),
+        end_s=round(min(start_s + dice.uniform(*shape.length_s), fault_s), 2),
+        chance=round(dice.uniform(*shape.chance), 2),
+        symbol=dice.choice(symbols) if shape.is_of_symbol else "",
+        value=round(dice.uniform(*shape.value), 3),
+    )
+
+
+def _action(dice: random.Random, fault_s: float, symbols: tuple[str, ...]) -> Action:
+    kinds = list(_ACTION_WEIGHTS)
+    [kind] = dice.choices(kinds, [_ACTION_WEIGHTS[kind] for kind in kinds])
+    return Action(
+        at_s=round(dice.uniform(5, fault_s), 2),
+        kind=kind,
+        symbol=symbols[-1] if kind is ActionKind.ADD_BOT else dice.choice(symbols),
+        value=dice.choice((-1.0, 1.0)),
+    )

@@ -1,0 +1,403 @@
+"""A simulated exchange behind a network and a venue that misbehave, by plan.
+
+What has left the engine arrives at the venue even when the engine has died meanwhile; what a dead
+engine's port would still deliver is delivered to nobody. Answers to questions may be old, partial
+or empty; messages of the streams may be missing, doubled, late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+
+from core.exchange_port import (
+    DuplicateOrder,
+    ExchangeError,
+    ExchangeListener,
+    OutcomeUnknown,
+    RateLimited,
+    RequestRejected,
+    StreamKind,
+    StreamState,
+    Unavailable,
+)
+from core.models.candles import CandleUpdate, Ticker
+from core.models.fills import Fill
+from core.models.orders import Order, OrderRequest
+from core.models.positions import Balance, Position
+from exchanges.simulated.account import Account
+from exchanges.simulated.faults import FaultKind, FaultPlan
+from exchanges.simulated.simulated_exchange import SimulatedExchange
+from exchanges.simulated.venue import Venue
+
+AMBIGUOUS_CODES = ("10000", "10016", "429", "500", "502", "503", "504", "-1007", "50004", "html")
+CLOCK_AHEAD_S = 1.0  # a request dated further ahead is refused
+BAN_S = 600.0
+Answer = TypeVar("Answer")
+Item = TypeVar("Item", Order, Fill, Position)
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """A request for an order that left the engine, at that second of the run."""
+
+    at_s: float
+    request: OrderRequest
+
+
+class FaultyExchange(SimulatedExchange):
+    """Attributes: `sent`, every order request that left; `delisted` symbols; `plan`; `is_dead` after `die`."""
+
+    def __init__(
+        self,
+        account: str,
+        *,
+        venue: Venue,
+        plan: FaultPlan,
+        dice: random.Random,
+        now_s: Callable[[], float],
+        clock_error_s: Callable[[], float],
+        on_crash: Callable[[], None],
+        on_wire: Callable[[str], None],
+        stream_interval_s: float = 1.0,
+        latency_s: float = 0.03,
+        timeout_s: float = 2.0,
+    ) -> None:
+        """`now_s()`: seconds of the run. `clock_error_s()`: how far the engine's clock is ahead.
+        `on_crash()`: the engine has to die at this await. `on_wire(text)` is told what passes.
+        `latency_s`: typical time of a request to arrive; `timeout_s`: when its caller gives up.
+        """
+        super().__init__(account, venue=venue, stream_interval_s=stream_interval_s)
+        self.plan = plan
+        self.sent: list[Sent] = []
+        self.delisted: set[str] = set()
+        self.is_dead = False
+        self._dice = dice
+        self._now_s = now_s
+        self._clock_error_s = clock_error_s
+        self._on_crash = on_crash
+        self._on_wire = on_wire
+        self._base_latency_s = latency_s
+        self._timeout_s = timeout_s
+        self._doing = "", "", ""  # what the next instruction is, on which symbol, named how
+        self._former: dict[str, Any] = {}
+        self._loop = asyncio.get_running_loop()
+
+    def die(self) -> None:
+        """The engine is gone: nothing reaches it any more; what it sent is still on its way."""
+        self.is_dead = True
+        self._close_stream()
+        if self._streaming is not None:
+            self._streaming.cancel()
+
+    def is_lost(self, kind: StreamKind) -> bool:
+        """True from `lose_stream` to `restore_stream`."""
+        return kind in self._lost
+
+    # ---- streams
+
+    async def start_market_data(self, listener: ExchangeListener) -> None:
+        await super().start_market_data(_FaultyStreams(self, listener))
+
+    async def start_trading(self, listener: ExchangeListener) -> None:
+        await super().start_trading(_FaultyStreams(self, listener))
+
+    # ---- instructions
+
+    async def place_order(self, request: OrderRequest) -> str:
+        if self.plan.strikes(FaultKind.CRASH_BEFORE_REQUEST, request.symbol):
+            await self._crash()
+        self.sent.append(Sent(self._now_s(), request))
+        self._doing = "place", request.symbol, request.client_order_id
+        return await super().place_order(request)
+
+    async def cancel_order(self, symbol: str, client_order_id: str, exchange_order_id: str) -> None:
+        self._doing = "cancel", symbol, client_order_id or exchange_order_id
+        await super().cancel_order(symbol, client_order_id, exchange_order_id)
+
+    async def set_leverage(self, symbol: str, leverage: Decimal) -> None:
+        self._doing = "leverage", symbol, str(leverage)
+        await super().set_leverage(symbol, leverage)
+
+    async def set_protection(
+        self, symbol: str, stop_loss: Decimal | None, take_profit: Decimal | None
+    ) -> None:
+        self._doing = "protect", symbol, f"{stop_loss} {take_profit}"
+        await super().set_protection(symbol, stop_loss, take_profit)
+
+    async def _instruct(self, action: Callable[[Account], Answer]) -> Answer | None:
+        what, symbol, name = self._doing
+        if self.is_dead:
+            await _for_ever()
+        try:
+            answer = await self._carried(what, symbol, action)
+        except ExchangeError as fault:
+            self._on_wire(f"{what} {symbol} {name}: {type(fault).__name__} {fault.code}")
+            raise
+        self._on_wire(f"{what} {symbol} {name}: done")
+        return answer
+
+    async def _carried(
+        self, what: str, symbol: str, action: Callable[[Account], Answer]
+    ) -> Answer | None:
+        """There, done, and back, or what became of it on the way."""
+        await self._stopped_before(what, symbol)
+        strikes = self.plan.strikes
+        if strikes(FaultKind.LOST_REQUEST, symbol):
+            await self._gives_up()
+        arrived: asyncio.Future[Answer | None] = self._loop.create_future()
+        signed_s, error_s = self._now_s(), self._clock_error_s()
+        late = strikes(FaultKind.LATE_ADMIT, symbol)
+        delay_s = self._travel_s()
+        if late is not None:
+            dice = self.plan.dice(FaultKind.LATE_ADMIT, symbol)
+            delay_s = self._timeout_s + dice.uniform(0, late.value)
+        # on the loop, not in a task: it arrives also when the engine dies meanwhile
+        self._loop.call_later(delay_s, self._arrive, arrived, action, signed_s, error_s)
+        if late is not None:
+            await self._gives_up()
+        try:
+            answer, refusal = await asyncio.shield(arrived), None
+        except ExchangeError as fault:
+            answer, refusal = None, fault
+        if what == "place" and strikes(FaultKind.CRASH_AFTER_REQUEST, symbol):
+            await self._crash()
+        if strikes(FaultKind.LOST_ACK, symbol):
+            await self._gives_up()
+        if strikes(FaultKind.AMBIGUOUS_DONE, symbol):
+            raise self._ambiguous(FaultKind.AMBIGUOUS_DONE, symbol)
+        slow = strikes(FaultKind.SLOW_ACK, symbol)
+        await asyncio.sleep(self._travel_s() + (slow.value if slow else 0.0))
+        if refusal is not None:
+            raise refusal
+        if what == "place" and strikes(FaultKind.DUPLICATE_ACK, symbol):
+            raise DuplicateOrder("An order with this client id exists already.", "110072")
+        return answer
+
+    async def _stopped_before(self, what: str, symbol: str) -> None:
+        """Raises where the request never reaches those who would do it."""
+        strikes = self.plan.strikes
+        if strikes(FaultKind.NETWORK_OUTAGE):
+            await self._gives_up()
+        if strikes(FaultKind.BAN):
+            raise RateLimited("Access is forbidden for ten minutes.", "403", BAN_S)
+        limited = strikes(FaultKind.RATE_LIMIT)
+        if limited is not None:
+            await asyncio.sleep(self._travel_s())
+            raise RateLimited("Too many requests.", "10006", limited.value)
+        if strikes(FaultKind.MAINTENANCE):
+            await asyncio.sleep(self._travel_s())
+            raise OutcomeUnknown("The system is under maintenance.", "10016")
+        if strikes(FaultKind.AMBIGUOUS_NOT_DONE, symbol):
+            await asyncio.sleep(self._travel_s())
+            raise self._ambiguous(FaultKind.AMBIGUOUS_NOT_DONE, symbol)
+        if what == "place" and symbol in self.delisted:
+            raise RequestRejected(f"{symbol} is not traded any more.", "10029")
+        definite = {
+            "place": {
+                FaultKind.REJECT: ("The order is refused.", "110003"),
+                FaultKind.NO_FUNDS: ("The available balance is too small.", "110007"),
+            },
+            "protect": {FaultKind.STOP_REJECTED: ("The stop is refused.", "10001")},
+        }
+        for kind, (text, code) in definite.get(what, {}).items():
+            if strikes(kind, symbol):
+                await asyncio.sleep(self._travel_s())
+                raise RequestRejected(text, code)
+
+    def _arrive(
+        self,
+        arrived: asyncio.Future[Answer | None],
+        action: Callable[[Account], Answer],
+        signed_s: float,
+        error_s: float,
+    ) -> None:
+        window_s = self._source.profile.receive_window_s
+        try:
+            age_s = self._now_s() - signed_s - error_s
+            if age_s > window_s or error_s > CLOCK_AHEAD_S:
+                raise RequestRejected("The request is outside of its time window.", "10002")
+            answer = self._act(action)
+        except ExchangeError as fault:
+            arrived.set_exception(fault)
+            arrived.exception()  # its sender may have given up
+        else:
+            arrived.set_result(answer)
+
+    def _ambiguous(self, kind: FaultKind, symbol: str) -> OutcomeUnknown:
+        code = self.plan.dice(kind, symbol).choice(AMBIGUOUS_CODES)
+        return OutcomeUnknown("The exchange says nothing that could be understood.", code)
+
+    async def _gives_up(self) -> NoReturn:
+        await asyncio.sleep(self._timeout_s)
+        raise OutcomeUnknown("The exchange did not answer in time.", "timeout")
+
+    async def _crash(self) -> NoReturn:
+        self._on_crash()
+        await _for_ever()
+
+    def _travel_s(self) -> float:
+        return self._base_latency_s * self._dice.uniform(0.5, 2.0)
+
+    # ---- questions
+
+    async def fetch_order(self, symbol: str, client_order_id: str) -> Order | None:
+        found = await super().fetch_order(symbol, client_order_id)
+        rows = self._distorted(f"order {client_order_id}", [] if found is None else [found])
+        return rows[0] if rows else None
+
+    async def fetch_open_orders(self) -> list[Order]:
+        return self._distorted("orders", await super().fetch_open_orders())
+
+    async def fetch_positions(self) -> list[Position]:
+        return self._distorted("positions", await super().fetch_positions())
+
+    async def fetch_fills(self, start_ms: int) -> list[Fill]:
+        return self._distorted("fills", await super().fetch_fills(start_ms))
+
+    async def fetch_clock_offset_ms(self) -> int:
+        """The venue's clock minus the engine's, market time."""
+        return await self._read(
+            lambda: -round(self._clock_error_s() * 1000 * self._source.clock.rate)
+        )
+
+    async def _ask(self, question: Callable[[Account], Answer]) -> Answer:
+        """A signed question."""
+        error_s = self._clock_error_s()
+        if error_s > CLOCK_AHEAD_S or -error_s > self._source.profile.receive_window_s:
+            raise Unavailable("The request is outside of its time window.", "10002")
+        return await super()._ask(question)
+
+    async def _read(self, question: Callable[[], Answer]) -> Answer:
+        if self.is_dead:
+            await _for_ever()
+        strikes = self.plan.strikes
+        if strikes(FaultKind.NETWORK_OUTAGE):
+            await asyncio.sleep(self._timeout_s)
+            raise Unavailable("The exchange did not answer in time.", "timeout")
+        await asyncio.sleep(self._travel_s())
+        if strikes(FaultKind.BAN):
+            raise Unavailable("Access is forbidden for ten minutes.", "403")
+        if strikes(FaultKind.MAINTENANCE) or strikes(FaultKind.READ_ERROR):
+            raise Unavailable("The exchange could not answer.", "10016")
+        answer = question()
+        await asyncio.sleep(self._travel_s())
+        return answer
+
+    def _distorted(self, name: str, rows: list[Item]) -> list[Item]:
+        """The answer as a venue gives it whose parts do not agree."""
+        strikes = self.plan.strikes
+        former = self._former.get(name, rows)
+        self._former[name] = rows
+        if strikes(FaultKind.EMPTY_READ):
+            return []
+        if strikes(FaultKind.STALE_READ):
+            return list(former)
+        if strikes(FaultKind.PARTIAL_READ):
+            dice = self.plan.dice(FaultKind.PARTIAL_READ)
+            rows = [row for row in rows if dice.random() < 0.5]
+        lag_s = self._source.profile.index_lag_s
+        lagging = strikes(FaultKind.INDEX_LAG)
+        if lagging is not None:
+            lag_s = max(lag_s, lagging.value)
+        if not lag_s:
+            return rows
+        indexed_ms = self._source.time_ms() - round(lag_s * 1000 * self._source.clock.rate)
+        return [row for row in rows if _happened_ms(row) <= indexed_ms]
+
+
+class _FaultyStreams:
+    """Stands before the engine's listener."""
+
+    def __init__(self, exchange: FaultyExchange, listener: ExchangeListener) -> None:
+        self._exchange = exchange
+        self._listener = listener
+        self._loop = asyncio.get_running_loop()
+
+    def on_order(self, order: Order) -> None:
+        self._private(FaultKind.ORDER_DROP, self._listener.on_order, order, order.symbol)
+
+    def on_fill(self, fill: Fill) -> None:
+        self._private(FaultKind.FILL_DROP, self._listener.on_fill, fill, fill.symbol)
+
+    def on_position(self, position: Position) -> None:
+        receive = self._listener.on_position
+        self._private(FaultKind.POSITION_DROP, receive, position, position.symbol)
+
+    def on_balance(self, balance: Balance) -> None:
+        self._private(FaultKind.BALANCE_DROP, self._listener.on_balance, balance, "")
+
+    def on_ticker(self, ticker: Ticker, latency_ms: float) -> None:
+        receive = self._listener.on_ticker
+        self._public(FaultKind.TICKER_DROP, receive, ticker, ticker.symbol, latency_ms)
+
+    def on_candle(self, update: CandleUpdate, latency_ms: float) -> None:
+        receive = self._listener.on_candle
+        self._public(FaultKind.CANDLE_DROP, receive, update, update.symbol, latency_ms)
+
+    def on_stream_state(self, kind: StreamKind, state: StreamState, detail: str) -> None:
+        if not self._exchange.is_dead:
+            self._listener.on_stream_state(kind, state, detail)
+
+    def _private(
+        self, drop: FaultKind, receive: Callable[..., None], message: object, symbol: str
+    ) -> None:
+        strikes = self._exchange.plan.strikes
+        if strikes(FaultKind.PRIVATE_STALL) or strikes(drop, symbol):
+            return
+        late = FaultKind.PRIVATE_LATE
+        self._deliver(late, FaultKind.PRIVATE_DUPLICATE, symbol, receive, message)
+
+    def _public(
+        self,
+        drop: FaultKind,
+        receive: Callable[..., None],
+        message: object,
+        symbol: str,
+        latency_ms: float,
+    ) -> None:
+        strikes = self._exchange.plan.strikes
+        if strikes(FaultKind.PUBLIC_STALL) or strikes(drop, symbol):
+            return
+        late = FaultKind.PUBLIC_LATE
+        self._deliver(late, FaultKind.PUBLIC_DUPLICATE, symbol, receive, message, latency_ms)
+
+    def _deliver(
+        self,
+        late_kind: FaultKind,
+        duplicate_kind: FaultKind,
+        symbol: str,
+        receive: Callable[..., None],
+        *message: object,
+    ) -> None:
+        plan = self._exchange.plan
+        late = plan.strikes(late_kind, symbol)
+        if late is not None:
+            delay_s = plan.dice(late_kind, symbol).uniform(0, late.value)
+            self._loop.call_later(delay_s, self._hand_over, receive, *message)
+        else:
+            self._hand_over(receive, *message)
+        again = plan.strikes(duplicate_kind, symbol)
+        if again is not None:
+            delay_s = plan.dice(duplicate_kind, symbol).uniform(0, again.value)
+            self._loop.call_later(delay_s, self._hand_over, receive, *message)
+
+    def _hand_over(self, receive: Callable[..., None], *message: object) -> None:
+        if not self._exchange.is_dead:
+            receive(*message)
+
+
+def _happened_ms(row: Order | Fill | Position) -> int:
+    """What an index that lags has not seen yet: new orders and fills; a position shows as it is."""
+    if isinstance(row, Order):
+        return row.created_ms
+    return row.time_ms if isinstance(row, Fill) else 0
+
+
+async def _for_ever() -> NoReturn:
+    await asyncio.get_running_loop().create_future()
+    raise AssertionError("nobody answers a dead engine")
