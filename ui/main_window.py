@@ -339,6 +339,13 @@ class MainWindow(QMainWindow):
 
     def _retranslate(self, _language: str) -> None:
         self.bridge.repeat()
+        self._show_engine_band()
+
+    def _show_engine_band(self) -> None:
+        if self._start_problem:
+            self.engine_band.show_start_failed(self._start_problem)
+        elif self.bridge.link.state is LinkState.LOST:
+            self.engine_band.show_lost(self.bridge.link.reason)
 
     def _take(self, snapshot: EngineSnapshot) -> None:
         mode = self.bridge.mode()
@@ -368,7 +375,7 @@ class MainWindow(QMainWindow):
         self._start_problem = ""
         self._tell_start(failed=False)
         if state is LinkState.LOST:
-            self.engine_band.show_lost(self.bridge.link.reason)
+            self._show_engine_band()
             self._veil.cover()
         else:
             self.engine_band.hide()
@@ -377,7 +384,7 @@ class MainWindow(QMainWindow):
     def show_start_problem(self, text: str) -> None:
         """The engine could not be started: its own sentence, with a way to try again."""
         self._start_problem = text
-        self.engine_band.show_start_failed(text)
+        self._show_engine_band()
         self._tell_start(failed=True)
 
     def _tell_start(self, *, failed: bool) -> None:

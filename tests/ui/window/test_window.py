@@ -213,6 +213,10 @@ async def test_a_lost_engine_is_said_at_once_and_switches_buttons_off(
     await link_server.stop()
     await until(window.engine_band.isVisible)
     assert window.engine_band.restart.isVisible()
+    i18n.use("ko")
+    assert window.engine_band._title.text() == "엔진 연결 끊김"
+    assert window.engine_band._text.whole_text.endswith("거래소에 남아 있습니다.")
+    i18n.use("en")
     assert window._veil.isVisible()
     assert not header.stop.isEnabled()
     assert header.stop.toolTip() == "The engine is not connected"
