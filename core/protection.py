@@ -299,7 +299,7 @@ class ProtectionGuard:
         entry = self._oms.entry_request(self._account, position.symbol)
         if entry is not None and entry.side is not position.side:
             entry = None
-        if kept is not None and (entry is None or kept.set_ms > entry.created_ms):
+        if kept is not None and (entry is None or kept.set_ms >= entry.created_ms):
             return kept
         if entry is None or entry.stop_loss is None or self._has_ended(entry):
             return None

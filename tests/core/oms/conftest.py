@@ -16,6 +16,7 @@ from core.clock import ManualClock
 from core.event_bus import EventBus
 from core.events import Error, Reject
 from core.models.fills import Fill
+from core.models.instruments import Instrument
 from core.models.orders import (
     Order,
     OrderPurpose,
@@ -27,6 +28,7 @@ from core.oms.client_order_id import make_client_order_id, nonce_for
 from core.oms.order_management_system import OrderManagementSystem
 from core.oms.reconciliation import Reconciler
 from core.oms.state_manager import StateManager
+from core.order_parts import OrderParts
 from core.storage.database import open_database
 from core.storage.reserved_file import reserved_beside
 from core.supervision import Supervisor
@@ -37,6 +39,18 @@ from scripted_exchange import ACCOUNT, ScriptedExchange
 
 BOT = "bot-1"
 SYMBOL = "BTCUSDT"
+INSTRUMENT = Instrument(
+    exchange="bybit",
+    symbol=SYMBOL,
+    base="BTC",
+    quote="USDT",
+    tick_size=Decimal("0.1"),
+    quantity_step=Decimal("0.001"),
+    min_quantity=Decimal("0.001"),
+    max_quantity=Decimal(50),
+    min_notional=Decimal(5),
+    max_leverage=Decimal(100),
+)
 
 
 class World:
@@ -136,6 +150,25 @@ class World:
             stop_loss=Decimal(90) if purpose is OrderPurpose.ENTRY else None,
             reason="RSI above 50",
         )
+
+    def parts(self) -> OrderParts:
+        """For what acts on positions; hears of them by `show_positions`."""
+        return OrderParts(
+            account=ACCOUNT,
+            port=self.exchange,
+            bus=self.bus,
+            clock=self.clock,
+            supervisor=self.supervisor,
+            oms=self.oms,
+            state=self.state,
+            instruments={SYMBOL: INSTRUMENT},
+            owner_of=lambda _account, symbol: self.owners.get(symbol, ""),
+        )
+
+    def show_positions(self) -> None:
+        """The private stream's word on every position, flat ones too."""
+        for symbol in {fill.symbol for fill in self.exchange.books.fills}:
+            self.state.on_position(self.exchange.position(symbol))
 
     def alarms(self) -> list[Error]:
         return self.of(Error)

@@ -52,6 +52,7 @@ class ScriptedExchange:
     "late" (admitted when `admit_late` is called), "slow", or an exception to raise."""
 
     account = ACCOUNT
+    exchange = "bybit"
 
     def __init__(self, clock: Clock, path: Path | None = None) -> None:
         self.clock = clock

@@ -1,10 +1,19 @@
 import re
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.oms.client_order_id import is_ours, make_client_order_id, nonce_for
+from core.events import Signal
+from core.models.orders import OrderPurpose
+from core.oms.client_order_id import (
+    ID_RULES,
+    is_ours,
+    make_client_order_id,
+    nonce_for,
+    signal_order_id,
+)
 
 NAMES = st.text(min_size=1, max_size=40).filter(
     lambda s: any(c.isascii() and c.isalnum() for c in s)
@@ -53,3 +62,35 @@ def test_other_peoples_ids_are_not_ours(foreign):
 def test_what_cannot_be_named_is_refused_with_a_sentence(strategy, symbol, created_ms):
     with pytest.raises(ValueError, match="no client order id from"):
         make_client_order_id(strategy, symbol, created_ms, "n")
+
+
+TAKEN = {  # alphabet and length, as each exchange publishes them
+    "bybit": r"[A-Za-z0-9_-]{1,36}",
+    "binance": r"[.A-Z:/a-z0-9_-]{1,36}",
+    "okx": r"[A-Za-z0-9]{1,32}",
+    "bitget": r"[A-Za-z0-9_-]{1,50}",
+    "bingx": r"[a-z0-9_-]{1,40}",  # given back in lower case
+    "upbit": r"[A-Za-z0-9_-]{1,36}",
+    "bithumb": r"[A-Za-z0-9_-]{1,36}",
+}
+
+
+@pytest.mark.parametrize("exchange", sorted(TAKEN))
+@given(strategy=NAMES, symbol=NAMES, created_ms=TIMES, nonce=st.text(max_size=20))
+def test_every_intent_fits_every_exchange(exchange, strategy, symbol, created_ms, nonce):
+    client_order_id = make_client_order_id(strategy, symbol, created_ms, nonce, exchange)
+    assert re.fullmatch(TAKEN[exchange], client_order_id)
+    assert is_ours(client_order_id, exchange)
+    other = make_client_order_id(strategy, symbol, created_ms, nonce + "x", exchange)
+    assert other.lower() != client_order_id.lower()
+
+
+def test_every_exchange_has_its_rules():
+    assert ID_RULES.keys() == TAKEN.keys()
+
+
+def test_a_signal_judged_twice_is_one_order():
+    signal = Signal("bot-1", "demo", "macd", "BTCUSDT", 1, 1_700_000_000_000, Decimal(1), 5)
+    first = signal_order_id("okx", signal, OrderPurpose.ENTRY)
+    assert first == signal_order_id("okx", signal, OrderPurpose.ENTRY)
+    assert first != signal_order_id("okx", signal, OrderPurpose.EXIT)

@@ -351,3 +351,50 @@ async def test_an_intent_that_never_left_ends_as_denied_at_start(world):
     assert gate.held() == (0, 0)
     await world.reconciler.reconcile("demo")
     assert world.exchange.books.requests == []
+
+
+# --- changing a working order ---------------------------------------------------------------
+
+
+async def test_a_change_within_what_was_reserved_is_passed_on(world, gate):
+    request = await ask(world, quantity="10", order_type=OrderType.LIMIT)
+    world.deliver()
+    denial = await gate.gate.amend(request.client_order_id, quantity=Decimal(8), price=Decimal(110))
+    world.deliver()
+    assert denial is None
+    assert world.oms.order(request.client_order_id).price == 110
+
+
+async def test_a_change_above_what_was_reserved_is_a_new_order(world, gate):
+    request = await ask(world, quantity="10", order_type=OrderType.LIMIT)
+    world.deliver()
+    for terms in ({"quantity": Decimal(11)}, {"price": Decimal("100.1")}):
+        denial = await gate.gate.amend(request.client_order_id, **terms)
+        assert denial.code == "amend_above_reservation"
+        assert "1000 are reserved for it" in denial.text
+    assert world.exchange.order(request.client_order_id).quantity == 10
+
+
+async def test_no_entry_is_changed_while_the_books_are_not_right(world):
+    reasons = [""]
+    gate = Gate(world, why_held=lambda: reasons[0])
+    request = await ask(world, quantity="10", order_type=OrderType.LIMIT)
+    world.deliver()
+    reasons[0] = "not reconciled"
+    denial = await gate.gate.amend(request.client_order_id, quantity=Decimal(5))
+    assert denial.code == "not_ready"
+
+
+async def test_an_exit_may_be_changed_at_will(world, gate):
+    await ask(world, quantity="10")
+    world.deliver()
+    leave = await ask(
+        world,
+        side=Side.SELL,
+        quantity="5",
+        purpose=OrderPurpose.EXIT,
+        order_type=OrderType.LIMIT,
+    )
+    world.deliver()
+    assert await gate.gate.amend(leave.client_order_id, quantity=Decimal(10)) is None
+    assert world.exchange.order(leave.client_order_id).quantity == 10

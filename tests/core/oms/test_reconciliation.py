@@ -370,3 +370,97 @@ async def test_events_carry_only_what_changed(world):
     before = len(world.of(Order))
     await world.reconciler.reconcile("demo")
     assert len(world.of(Order)) == before
+
+
+# --- positions that nothing explains --------------------------------------------------------
+
+
+async def held(world, quantity="2"):
+    world.oms.submit(world.request(quantity=quantity))
+    await world.idle()
+    world.deliver()
+    await world.reconciler.reconcile("demo")
+
+
+async def test_an_empty_list_of_positions_is_never_flat(world):
+    """What a faulty answer looks like: only a fill, the stream or the trader ends a position."""
+    await held(world)
+    answer = world.exchange.fetch_positions
+
+    async def nothing():
+        return []
+
+    world.exchange.fetch_positions = nothing
+    report = await world.reconciler.reconcile("demo")
+    assert world.state.position("demo", "BTCUSDT").quantity == 2
+    assert [position.quantity for position in report.positions] == [2]
+    assert "shows no position, the fills that we know make +2" in report.external["BTCUSDT"]
+    world.exchange.fetch_positions = answer
+    assert (await world.reconciler.reconcile("demo")).is_clean
+
+
+async def test_a_position_that_is_gone_without_a_fill_is_gone_by_the_traders_word(world):
+    """A settlement or a transfer leaves no execution."""
+    await held(world)
+
+    async def nothing():
+        return []
+
+    world.exchange.fetch_positions = nothing
+    await world.reconciler.reconcile("demo")
+    world.reconciler.accept_position("demo", "BTCUSDT")
+    assert world.state.position("demo", "BTCUSDT").is_flat
+    assert (await world.reconciler.reconcile("demo")).is_clean
+
+
+async def test_less_than_a_lot_is_booked_as_dust(world):
+    lots = {"BTCUSDT": Decimal("0.001")}
+    world.reconciler._lot_of = lots.__getitem__
+    await held(world)
+    world.oms.journal.set_net_quantity("demo", "BTCUSDT", Decimal("2.0009"))
+    report = await world.reconciler.reconcile("demo")
+    assert report.dust == {"BTCUSDT": Decimal("-0.0009")}
+    assert report.is_clean
+    world.oms.journal.set_net_quantity("demo", "BTCUSDT", Decimal("2.001"))
+    report = await world.reconciler.reconcile("demo")
+    assert report.dust == {}
+    assert set(report.external) == {"BTCUSDT"}
+
+
+async def test_what_the_trader_ignores_is_not_told_again_not_even_after_a_restart(world):
+    await world.reconciler.reconcile("demo")
+    by_hand = world.exchange.place_by_hand("BTCUSDT", Side.BUY, Decimal(3))
+    world.deliver()
+    await world.reconciler.reconcile("demo")
+    [(_, _, told)] = world.external
+    assert told
+    assert world.oms.ignore_external("demo", "BTCUSDT")
+    assert not world.oms.ignore_external("demo", "ETHUSDT")
+    await world.restart()
+    world.external.clear()
+    report = await world.reconciler.reconcile("demo")
+    assert world.external == [("demo", "BTCUSDT", "")]  # paused without a word
+    assert set(report.external) == {"BTCUSDT"}
+    world.exchange.fill(by_hand, Decimal(3))
+    world.deliver()
+    assert world.external[-1][2], "what changes is news"
+
+
+async def test_a_finding_that_comes_back_is_news_again(world):
+    await held(world)
+    for _ in range(2):
+        world.oms.journal.set_net_quantity("demo", "BTCUSDT", Decimal(1))
+        await world.reconciler.reconcile("demo")
+        world.reconciler.accept_position("demo", "BTCUSDT")
+        await world.reconciler.reconcile("demo")
+    assert len(world.external) == 2
+
+
+async def test_a_finding_that_explains_itself_and_comes_back_is_news_again(world):
+    await held(world)
+    for _ in range(2):
+        world.oms.journal.set_net_quantity("demo", "BTCUSDT", Decimal(1))
+        await world.reconciler.reconcile("demo")
+        world.oms.journal.set_net_quantity("demo", "BTCUSDT", Decimal(2))
+        await world.reconciler.reconcile("demo")
+    assert len(world.external) == 2

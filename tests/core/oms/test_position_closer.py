@@ -1,0 +1,187 @@
+"""A close is seen through: one exit at a time, until the position is flat (faults A15, A17)."""
+
+import asyncio
+from decimal import Decimal
+
+import msgspec
+
+from core.exchange_port import RequestRejected
+from core.models.orders import OrderPurpose, OrderRequest, OrderStatus, Side
+from core.position_closer import PositionCloser
+
+SYMBOL = "BTCUSDT"
+
+
+class Closing:
+    """A closer whose requests go straight to the order management system."""
+
+    def __init__(self, world) -> None:
+        self.world = world
+        world.bus.subscribe(OrderRequest, self.submit, part="test gate")
+        self.asked: list[OrderRequest] = []
+        self.closer = PositionCloser(world.parts(), price_of=lambda position: position.entry_price)
+
+    def submit(self, request: OrderRequest) -> None:
+        self.asked.append(request)
+        self.world.oms.accept(request)
+        self.world.oms.submit(request)
+
+    async def seconds(self, count: int) -> None:
+        for _ in range(count):
+            self.world.clock.advance_ms(1000)
+            for _ in range(30):
+                await asyncio.sleep(0)
+            self.world.deliver()
+            self.world.show_positions()
+            self.closer.look()
+
+
+async def held(world, quantity="2"):
+    world.oms.submit(world.request(quantity=quantity))
+    await world.idle(20)
+    world.deliver()
+    world.show_positions()
+
+
+async def test_one_close_is_one_exit(world):
+    closing = Closing(world)
+    await held(world)
+    assert closing.closer.close(SYMBOL, "by hand")
+    assert closing.closer.close(SYMBOL, "by hand again")
+    await closing.seconds(5)
+    assert [(r.quantity, r.reduce_only, r.reason) for r in closing.asked] == [(2, True, "by hand")]
+    assert world.exchange.position(SYMBOL).is_flat
+    assert not closing.closer.close(SYMBOL, "nothing left")
+    assert not closing.closer.close("ETHUSDT", "never held")
+
+
+async def test_an_exit_that_found_no_counterpart_goes_again(world):
+    closing = Closing(world)
+    await held(world)
+    world.exchange.fills_at_once = False
+    closing.closer.close(SYMBOL, "by hand")
+    await closing.seconds(1)
+    world.exchange.end(
+        world.exchange.order(closing.asked[0].client_order_id), OrderStatus.CANCELLED
+    )
+    world.exchange.fills_at_once = True
+    await closing.seconds(5)
+    assert len(closing.asked) == 2
+    assert world.exchange.position(SYMBOL).is_flat
+
+
+async def test_a_size_that_resting_orders_hold_is_freed_first(world):
+    """Take profits make way at the second try, the stop at the third, with an alarm."""
+    closing = Closing(world)
+    await held(world)
+    resting = [
+        world.exchange.place_by_hand(
+            SYMBOL,
+            Side.SELL,
+            Decimal(2),
+            reduce_only=True,
+            trigger_price=Decimal(price),
+            purpose=purpose,
+        )
+        for price, purpose in ((120, OrderPurpose.TAKE_PROFIT), (90, OrderPurpose.STOP_LOSS))
+    ]
+    world.deliver()
+    place = world.exchange.place_order
+
+    async def refuse_while_held(request):
+        resting = await world.exchange.fetch_open_orders()
+        if request.reduce_only and any(order.reduce_only for order in resting):
+            raise RequestRejected("the reduce-only quantity is used up", "-4118")
+        return await place(request)
+
+    world.exchange.place_order = refuse_while_held
+    closing.closer.close(SYMBOL, "kill switch")
+    await closing.seconds(3)
+    states = [world.exchange._order("", o.exchange_order_id).status for o in resting]
+    assert states == [OrderStatus.CANCELLED, OrderStatus.ACKNOWLEDGED]
+    await closing.seconds(6)
+    assert world.exchange.position(SYMBOL).is_flat  # within 10 s
+    assert any("is not closed after 2 tries" in error.text for error in world.alarms())
+    assert any("its stop made way" in error.text for error in world.alarms())
+
+
+async def test_an_order_that_cannot_be_moved_out_of_the_way_is_told(world):
+    closing = Closing(world)
+    await held(world)
+    world.exchange.place_by_hand(
+        SYMBOL, Side.SELL, Decimal(2), reduce_only=True, purpose=OrderPurpose.TAKE_PROFIT
+    )
+    world.deliver()
+    world.exchange.script.append(RequestRejected("no"))
+    world.exchange.cancel_script.append(RequestRejected("not yours"))
+    closing.closer.close(SYMBOL, "by hand")
+    await closing.seconds(5)
+    assert world.exchange.position(SYMBOL).is_flat
+    assert any("not yours" in error.text for error in world.alarms())
+
+
+async def test_an_exit_that_never_arrived_goes_again_without_touching_the_stop(world):
+    closing = Closing(world)
+    await held(world)
+    world.exchange.place_by_hand(
+        SYMBOL,
+        Side.SELL,
+        Decimal(2),
+        reduce_only=True,
+        trigger_price=Decimal(90),
+        purpose=OrderPurpose.STOP_LOSS,
+    )
+    world.deliver()
+    world.exchange.script.append("lost_request")
+    closing.closer.close(SYMBOL, "by hand")
+    for _ in range(40):
+        await closing.seconds(1)
+    assert world.exchange.position(SYMBOL).is_flat
+    [stop] = await world.exchange.fetch_open_orders()
+    assert stop.purpose is OrderPurpose.STOP_LOSS
+
+
+async def test_an_exit_unknown_for_longer_than_it_could_arrive_does_not_hold_the_close_up(world):
+    closing = Closing(world)
+    await held(world)
+    world.exchange.script.append("lost_request")
+    world.exchange.is_readable = False  # nobody can say what became of it
+    closing.closer.close(SYMBOL, "kill switch")
+    await closing.seconds(9)
+    assert len(closing.asked) == 2
+    assert world.exchange.position(SYMBOL).is_flat
+
+
+async def test_more_than_one_order_may_hold_is_closed_in_parts(world):
+    closing = Closing(world)
+    await held(world, quantity="120")
+    closing.closer.close(SYMBOL, "by hand")
+    await closing.seconds(12)
+    assert [request.quantity for request in closing.asked] == [50, 50, 20]
+    assert world.exchange.position(SYMBOL).is_flat
+
+
+async def test_less_than_a_lot_cannot_be_closed(world):
+    closing = Closing(world)
+    await held(world, quantity="0.0005")
+    assert not closing.closer.close(SYMBOL, "by hand")
+
+
+async def test_a_symbol_that_is_gone_from_the_list_can_still_be_closed(world):
+    closing = Closing(world)
+    closing.closer._parts = msgspec.structs.replace(world.parts(), instruments={})
+    await held(world)
+    assert closing.closer.close(SYMBOL, "delisted")
+    await closing.seconds(3)
+    assert world.exchange.position(SYMBOL).is_flat
+
+
+async def test_an_exit_of_the_bot_is_not_doubled(world):
+    closing = Closing(world)
+    await held(world)
+    world.exchange.fills_at_once = False
+    closing.submit(world.request(Side.SELL, "2", purpose=OrderPurpose.EXIT))
+    await closing.seconds(1)
+    assert closing.closer.close(SYMBOL, "by hand")
+    await closing.seconds(5)
+    assert len(closing.asked) == 1
