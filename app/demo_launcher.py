@@ -65,14 +65,12 @@ class DemoLaunch:
 
     def stop(self) -> None:
         """End it if an engine started it, and wait: a new one may be wanted at once."""
-        pid = _started_by_engine(self._data_dir)
-        if pid is None:
-            return
-        # our own child may not hold the books yet; of any other the lock proves that it lives
-        is_child = self._child is not None and self._child.pid == pid
-        if is_child or pid == _holder(self._data_dir):
-            _end(pid)
-        if _holder(self._data_dir) != pid:
+        started_pid = _started_by_engine(self._data_dir)
+        if self._child is not None:  # even where somebody has removed the directory meanwhile
+            _end(self._child.pid)
+        elif started_pid is not None and started_pid == _holder(self._data_dir):
+            _end(started_pid)
+        if started_pid is not None and started_pid != _holder(self._data_dir):
             _marker(self._data_dir).unlink(missing_ok=True)
 
     def _if_it_fits(self, runtime: DemoExchangeRuntime) -> DemoExchangeRuntime | None:

@@ -178,6 +178,16 @@ def test_an_exchange_left_by_a_killed_engine_takes_the_new_ones_options(home: Ho
     assert left_in_run(home) == []
 
 
+def test_an_engine_whose_directory_was_removed_takes_its_exchange_along(home: Home) -> None:
+    engine = home.start_engine(*FAST)
+    demo_pid = home.demo().pid
+    with home.attach() as screen:
+        screen.until(runs_or_idle)
+    home.data_dir.rename(home.folder / "gone")
+    engine.terminate()
+    wait_until(lambda: not psutil.pid_exists(demo_pid), "the exchange has ended", 15)
+
+
 UNREACHABLE = """[[accounts]]
 name = "main"
 exchange = "bybit"
