@@ -22,6 +22,7 @@ COMMANDS = {
     "keys": "store an API key: keys set keyring:NAME (or vault:NAME)",
     "data": "candles: import, export, verify, download, compact, info",
     "bench": "measure: bench startup",
+    "chaos": "the engine under random faults, in virtual time",
     "test": "style, types, contracts and tests",
 }
 _STORABLE_KEY = re.compile(r"(keyring|vault):[A-Za-z0-9_.-]+")
@@ -47,7 +48,7 @@ def main(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     command, words = _command(arguments)
-    if command in ("test", "bench", "data"):
+    if command in ("test", "bench", "chaos", "data"):
         return _tool(command, words)
     parsed = _parser(command).parse_args(words)
     options = _options(parsed)
@@ -83,6 +84,10 @@ def _tool(command: str, words: list[str]) -> int:
         from app.data.command_line import main as data
 
         return data(words)
+    if command == "chaos":
+        from app.chaos.command_line import main as chaos
+
+        return chaos(words)
     from app.bench import main as bench
 
     return bench(words)

@@ -1,0 +1,56 @@
+"""Many schedules, over several processes; and the shortest schedule that still fails."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+
+import msgspec
+
+from app.chaos.planted_bugs import planted
+from app.chaos.play import Outcome, play
+from app.chaos.schedule import Schedule, make_schedule
+
+_CHUNK = 8  # seeds that a process takes at a time
+
+
+def play_seed(seed: int, bug: str = "") -> Outcome:
+    """The schedule of a seed, with a planted bug by name if one is given."""
+    with planted(bug):
+        return play(make_schedule(seed))
+
+
+def play_many(seeds: Iterable[int], *, jobs: int, bug: str = "") -> Iterator[Outcome]:
+    """Outcomes in the order of the seeds."""
+    if jobs == 1:
+        yield from map(partial(play_seed, bug=bug), seeds)
+        return
+    # spawned: a forked child would share what the parent has opened
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        yield from pool.map(partial(play_seed, bug=bug), seeds, chunksize=_CHUNK)
+
+
+def shrink(
+    schedule: Schedule, kind: str, *, still_fails: Callable[[Schedule, str], bool] | None = None
+) -> Schedule:
+    """The same schedule without whatever the failure does not need: faults and the trader's
+    actions are taken away one by one, as long as a failure of that kind remains."""
+    fails = still_fails or _fails
+    for field in ("faults", "actions"):
+        kept = list(getattr(schedule, field))
+        index = 0
+        while index < len(kept):
+            fewer = kept[:index] + kept[index + 1 :]
+            shorter = msgspec.structs.replace(schedule, **{field: tuple(fewer)})
+            if fails(shorter, kind):
+                schedule, kept = shorter, fewer
+            else:
+                index += 1
+    return schedule
+
+
+def _fails(schedule: Schedule, kind: str) -> bool:
+    return any(failure.kind == kind for failure in play(schedule).failures)

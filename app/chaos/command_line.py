@@ -1,0 +1,171 @@
+"""`python run.py chaos`: plays schedules, says what failed and how to see it again."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+
+from app.chaos.campaign import play_many, shrink
+from app.chaos.play import Outcome, play
+from app.chaos.planted_bugs import BUGS
+from app.chaos.schedule import Schedule, make_schedule
+from app.options import StartError
+
+_PROGRESS_EVERY_S = 5.0
+_FAILURES_SHOWN = 10
+# failure kinds that the summary counts under its own keys
+_DUPLICATE = ("duplicate", "turned")
+_ORPHAN = ("orphan", "orphan_order")
+
+
+def main(words: list[str]) -> int:
+    """0 when nothing failed (with --planted: when every bug was found)."""
+    parser = argparse.ArgumentParser(
+        prog="run.py chaos", description="the engine under random faults, in virtual time"
+    )
+    add = parser.add_argument
+    add("--seed", type=int, default=0, help="of the first schedule")
+    add("--schedules", type=int, default=1, help="how many, one seed after the other")
+    add("--jobs", type=int, default=2, help="processes")
+    add("--shrink", action="store_true", help="find the shortest schedule that still fails")
+    add("--planted", action="store_true", help="switch on one planted bug after the other")
+    add("--bug", default="", help="with the planted bug of that name")
+    add("--seeds", type=int, default=2000, help="with --planted: seeds to find each bug in")
+    options = parser.parse_args(words)
+    if options.bug and options.bug not in BUGS:
+        raise StartError(f"there is no planted bug {options.bug!r}; known: {', '.join(BUGS)}")
+    if min(options.schedules, options.jobs, options.seeds) < 1:
+        raise StartError("--schedules, --jobs and --seeds are at least 1")
+    if options.planted:
+        return _hunt(options.seed, options.seeds, options.jobs)
+    return _campaign(options)
+
+
+def _campaign(options: argparse.Namespace) -> int:
+    began_s = time.perf_counter()
+    summary = Summary()
+    seeds = range(options.seed, options.seed + options.schedules)
+    for outcome in _with_progress(
+        play_many(seeds, jobs=min(options.jobs, options.schedules), bug=options.bug),
+        options.schedules,
+    ):
+        summary.add(outcome)
+    if summary.failed and options.shrink:
+        _show_shortest(summary.failed[0])
+    took_s = time.perf_counter() - began_s
+    print(json.dumps(summary.figures(took_s)), flush=True)
+    return 1 if summary.failed else 0
+
+
+def _with_progress(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
+    told_s = time.monotonic()
+    for count, outcome in enumerate(outcomes, 1):
+        if outcome.failures:
+            for failure in outcome.failures:
+                print(f"seed {outcome.seed}: {failure.kind} at {failure.at_s} s: {failure.text}")
+        if time.monotonic() - told_s > _PROGRESS_EVERY_S:
+            told_s = time.monotonic()
+            print(f"{count} of {total}", file=sys.stderr, flush=True)
+        yield outcome
+
+
+class Summary:
+    """Adds up outcomes. `failed`: those that failed, in the order of their seeds."""
+
+    def __init__(self) -> None:
+        self.failed: list[Outcome] = []
+        self._kinds: Counter[str] = Counter()
+        self._struck: Counter[str] = Counter()
+        self._count = 0
+        self._ledger_error = Decimal(0)
+        self._unprotected_s_max = 0.0
+        self._healed_s: list[float] = []
+        self._cpu_s = 0.0
+        self._trace = 0
+
+    def add(self, outcome: Outcome) -> None:
+        self._count += 1
+        self._struck.update(outcome.struck)
+        self._kinds.update(failure.kind for failure in outcome.failures)
+        if outcome.failures:
+            self.failed.append(outcome)
+        if not outcome.ledger_error.is_nan():
+            self._ledger_error = max(self._ledger_error, abs(outcome.ledger_error))
+        self._unprotected_s_max = max(self._unprotected_s_max, outcome.unprotected_s_max)
+        if outcome.healed_s is not None:
+            self._healed_s.append(outcome.healed_s)
+        self._cpu_s += outcome.cpu_s
+        self._trace ^= int(outcome.trace, 16)
+
+    def figures(self, took_s: float) -> dict[str, object]:
+        """The last line. Rates are of wall time and of one core's time."""
+        kinds = self._kinds
+        return {
+            "schedules": self._count,
+            "duplicates": sum(kinds[kind] for kind in _DUPLICATE),
+            "orphans": sum(kinds[kind] for kind in _ORPHAN),
+            "ledger_error": f"{self._ledger_error:.2f}",
+            "cap_breaches": kinds["cap"],
+            "unresolved": kinds["unresolved"],
+            "unprotected_s_max": self._unprotected_s_max,
+            "schedules_per_s": round(self._count / took_s, 2),
+            "schedules_per_core_s": round(self._count / self._cpu_s, 2) if self._cpu_s else None,
+            "seconds": round(took_s, 1),
+            "failed": len(self.failed),
+            "failures": dict(sorted(kinds.items())),
+            "failed_seeds": [outcome.seed for outcome in self.failed[:_FAILURES_SHOWN]],
+            "healed_s_max": max(self._healed_s, default=None),
+            "faults": dict(sorted(self._struck.items())),
+            "trace": f"{self._trace:032x}",
+        }
+
+
+def _show_shortest(outcome: Outcome) -> None:
+    kind = outcome.failures[0].kind
+    shortest = shrink(make_schedule(outcome.seed), kind)
+    print(f"the shortest schedule of seed {outcome.seed} that still fails ({kind}):")
+    print(describe(shortest))
+    for failure in play(shortest).failures:
+        print(f"  -> {failure.kind} at {failure.at_s} s: {failure.text}")
+
+
+def describe(schedule: Schedule) -> str:
+    """A schedule in lines a person can read."""
+    lines = [
+        f"  seed {schedule.seed}, venue {schedule.profile.name!r}, {', '.join(schedule.symbols)}, "
+        f"{schedule.balance} USDT, faults end at {schedule.fault_s:.0f} s"
+    ]
+    lines += [
+        f"  {f.start_s:7.2f} s to {f.end_s:7.2f} s  {f.kind} {f.symbol} "
+        f"chance {f.chance} value {f.value}"
+        for f in sorted(schedule.faults, key=lambda fault: fault.start_s)
+    ]
+    lines += [f"  {a.at_s:7.2f} s  trader: {a.kind} {a.symbol}" for a in schedule.actions]
+    return "\n".join(lines)
+
+
+def _hunt(first_seed: int, seeds: int, jobs: int) -> int:
+    """Each planted bug alone, until a schedule fails that passes without it."""
+    lost = []
+    for name, (sentence, _) in BUGS.items():
+        found = _first_failure(name, first_seed, seeds, jobs)
+        if found is None:
+            lost.append(name)
+            print(f"NOT FOUND  {name}: {sentence}", flush=True)
+        else:
+            kinds = ", ".join(failure.kind for failure in found.failures)
+            print(f"found by seed {found.seed:5} ({kinds})  {name}: {sentence}", flush=True)
+    print(json.dumps({"planted": len(BUGS), "found": len(BUGS) - len(lost), "not_found": lost}))
+    return 1 if lost else 0
+
+
+def _first_failure(bug: str, first_seed: int, seeds: int, jobs: int) -> Outcome | None:
+    for outcome in play_many(range(first_seed, first_seed + seeds), jobs=jobs, bug=bug):
+        if outcome.failures and not play(make_schedule(outcome.seed)).failures:
+            return outcome
+    return None
