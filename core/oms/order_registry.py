@@ -125,7 +125,10 @@ class OrderRegistry:
         """The exchange accepted the request (or has had it already: empty id)."""
         before = self._known(client_order_id)
         after = apply_acknowledgement(before, exchange_order_id)
-        self._store(before, after, [self._line("answer", f"accepted {exchange_order_id}".strip())])
+        text = f"accepted {exchange_order_id}".strip()
+        if after == before:  # the stream was faster: the answer still belongs to the story
+            self.note(client_order_id, "answer", text)
+        self._store(before, after, [self._line("answer", text)])
         return after
 
     def note(self, client_order_id: str, step: str, text: str) -> None:
