@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -55,6 +56,14 @@ def store(tmp_path: Path) -> Iterator[CandleStore]:
     opened = CandleStore(tmp_path / "cache")
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def memory_disk() -> Iterator[Path]:
+    """A folder where syncing costs nothing, for what does not depend on the real disk."""
+    shared_memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared_memory if shared_memory.is_dir() else None) as name:
+        yield Path(name)
 
 
 class ExchangeHistory:

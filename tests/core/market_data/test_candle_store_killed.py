@@ -1,12 +1,13 @@
-"""kill -9 and many processes at once: nothing acknowledged is lost, nothing is there twice."""
+"""kill -9 and many processes at once: nothing acknowledged is lost, nothing is there twice.
+
+A kill loses nothing that was handed to the system, so a disk of memory will do.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -44,14 +45,6 @@ for number in range(first, step * count, step):
 store.close()
 print(merged)
 """
-
-
-@pytest.fixture
-def memory_disk() -> Iterator[Path]:
-    """A kill loses nothing that was handed to the system, so a disk of memory serves; it is fast."""
-    shared_memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=shared_memory if shared_memory.is_dir() else None) as name:
-        yield Path(name)
 
 
 def test_three_hundred_kills_lose_no_acknowledged_candle(memory_disk: Path) -> None:
