@@ -23,10 +23,13 @@ IP_BAN_S = 600.0  # docs/v5/rate-limit.mdx: "terminate all HTTP sessions and wai
 DEFAULT_RETRY_S = 1.0  # limits per UID are counted by the second
 LONGEST_RETRY_S = 60.0  # a reset further off than this is a wrong clock, not a limit
 
-DUPLICATE_ID = frozenset({110072, 170141})  # derivatives; spot
+# derivatives; spot; the order id itself; and what older versions of the interface said
+DUPLICATE_ID = frozenset({110072, 170141, 110030, 140030, 12141, 30001})
 UNKNOWN_OUTCOME = {
     429: "the trading service is overloaded",
+    5004: "Bybit's server timed out",
     10000: "Bybit's server timed out",
+    10014: "Bybit has had this request before",  # and does not say what became of it
     10016: "Bybit reported an internal error",
     10019: "Bybit's trade service is restarting",
     10429: "the trading service is overloaded",
@@ -39,9 +42,10 @@ UNKNOWN_OUTCOME = {
     170212: "Bybit is still processing the request",
     170234: "Bybit reported a system error",
     170310: "changing the order timed out at Bybit",
+    340099: "Bybit reported a server error",
     3400214: "Bybit reported a server error",
 }
-RATE_LIMITED = frozenset({10006, 10018})  # per UID and endpoint; per IP
+RATE_LIMITED = frozenset({10006, 10018, 30035, 170222})  # per UID, per IP; cancels; spot
 ADDRESS_REFUSED = frozenset({"10018", "HTTP 403"})  # nothing at all may leave this machine
 NOT_MODIFIED = frozenset(
     {
