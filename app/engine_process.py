@@ -72,6 +72,11 @@ class EngineProcess:
                 creationflags=flags,
             )
 
+    def terminate(self) -> None:
+        """Ask the process that was started to end, where the link cannot carry the wish."""
+        if self._child is not None and self.is_running:
+            self._child.terminate()
+
     def last_words(self) -> str:
         """The sentence it ended with, without the program's name."""
         lines = _text_of(self._errors).strip().splitlines()

@@ -160,7 +160,7 @@ class _Screen:
         if self._options.for_seconds is not None and not self._over.is_set():
             problem = await self._end_timed_run()
         elif self._stop_engine:
-            await self._bridge.stop_engine()
+            await self._tell_engine_to_end()
         for task in (ending, *others):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -172,8 +172,13 @@ class _Screen:
         return self._exit_code(problem)
 
     def _on_closing(self, stop_engine: bool) -> None:
-        self._stop_engine = stop_engine
+        self._stop_engine = stop_engine or self._is_engine_unmet
         self._over.set()
+
+    @property
+    def _is_engine_unmet(self) -> bool:
+        """We have started it and it has not answered yet: nobody would know that it runs."""
+        return self._engine.is_running and self._bridge.link.engine_pid is None
 
     def _on_chart(self, is_live: bool) -> None:
         if self._chart_s is None:
@@ -259,18 +264,25 @@ class _Screen:
                 await take(self._window, self._options.screenshots)
             except OSError as fault:
                 problem = f"screenshots: {fault}"
-        if self._window.is_engine_ours:
+        if self._window.is_engine_ours or self._is_engine_unmet:
             problem = problem or await self._end_engine()
         if self._options.report is not None:
             self._add_to_report(self._options.report)
         return problem
 
     async def _end_engine(self) -> str:
-        stopped = await self._bridge.stop_engine()
-        if not stopped.ok:
-            return stopped.text
-        if not await self._engine.wait_for_end(_ENGINE_END_S):
+        problem = await self._tell_engine_to_end()
+        if not problem and not await self._engine.wait_for_end(_ENGINE_END_S):
             return f"the engine did not end within {_ENGINE_END_S:.0f} s"
+        return problem
+
+    async def _tell_engine_to_end(self) -> str:
+        stopped = await self._bridge.stop_engine()
+        if stopped.ok:
+            return ""
+        if not self._engine.is_running:
+            return stopped.text
+        self._engine.terminate()
         return ""
 
     def _add_to_report(self, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -79,3 +80,20 @@ def test_a_headless_engine_survives_its_visitor(tmp_path: Path) -> None:
     finally:
         engine.terminate()
         engine.wait(30)
+
+
+@pytest.mark.end_to_end
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_an_engine_that_had_no_time_to_answer_is_not_left_behind(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "--demo", "--data-dir", str(tmp_path), "--for", "0.1"],
+        cwd=ROOT,
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0
+    pid_of_engine = re.search(r"pid=(\d+)", (tmp_path / "screen.ini").read_text(encoding="utf-8"))
+    assert pid_of_engine is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid_of_engine[1]), 0)
