@@ -71,12 +71,9 @@ class RiskManager:
         self._on_kill = on_kill
         self._market_price = market_price
         self._store = RiskStateStore(database)
-        stored = self._store.load()
-        self._state = stored or RiskState(
+        self._state = self._store.load() or RiskState(
             halted_since_ms=clock.time_ms(), code="state_lost", reason=_STATE_LOST
         )
-        if stored is None:
-            self._store.save(self._state)
         self._has_killed = False  # in this run of the program
         self._liquidate_next_s = clock.monotonic_s()
         self._still_open: list[str] = []
@@ -132,7 +129,6 @@ class RiskManager:
             is_liquidating=False,
             answers=[],
         )
-        self._has_killed = False
         self._liquidate_next_s = self._clock.monotonic_s()
         self._still_open = []
 

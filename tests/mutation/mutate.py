@@ -216,9 +216,12 @@ def run_one(mutant: Mutant, folder: Path) -> int:
         suppress_health_check=list(HealthCheck),
     )
     settings.load_profile("mutation")
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-o", "timeout=30", "-k", DESELECTED]
-    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # hypothesis is imported
-    return int(pytest.main([*options, f"--basetemp={folder / 'tmp'}", *tests_of(mutant.path)]))
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # no Qt for these rooms: half the time
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "pytest_timeout", "-o", "timeout=60"]
+    options += ["-c", str(Path(__file__).with_name("pytest.ini"))]
+    options += [f"--rootdir={ROOT}", f"--confcutdir={ROOT}"]
+    options += ["-k", DESELECTED, f"--basetemp={folder / 'tmp'}"]
+    return int(pytest.main([*options, *tests_of(mutant.path)]))
 
 
 def fork(mutant: Mutant, folder: Path) -> int:
@@ -283,6 +286,7 @@ def main() -> None:
     if options.sample:
         mutants = random.Random(options.seed).sample(mutants, min(options.sample, len(mutants)))
     import hypothesis.stateful  # noqa: F401 (imported here once, for all forks)
+    import msgspec  # noqa: F401
     import pytest  # noqa: F401
 
     memory = Path("/dev/shm")  # no disk: thousands of ledgers are synced

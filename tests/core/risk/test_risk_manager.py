@@ -492,6 +492,26 @@ def test_a_second_liquidation_begins_at_once(account: Account) -> None:
     assert len(account.liquidations) == 2
 
 
+def test_a_liquidation_right_after_the_last_one_does_not_wait(account: Account) -> None:
+    account.limits = RiskLimits(max_daily_loss=D(1))
+    account.restart()
+    drawn_down(account)
+    account.risk.resume()
+    account.book(cash="-1300")
+    account.risk.evaluate()
+    assert len(account.liquidations) == 2
+
+
+def test_what_was_open_at_a_liquidation_is_not_told_of_the_next_kill(account: Account) -> None:
+    account.limits = RiskLimits(max_daily_loss=D(1))
+    account.on_liquidate = lambda _: ["BTCUSDT"]
+    account.restart()
+    drawn_down(account)
+    account.risk.resume()
+    account.risk.trip("first")
+    assert account.risk.snapshot().reason == "first"
+
+
 # nobody is above the rules
 
 
