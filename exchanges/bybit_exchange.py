@@ -227,6 +227,26 @@ class BybitExchange:
             orderLinkId=None if exchange_order_id else client_order_id,
         )
 
+    async def amend_order(
+        self,
+        symbol: str,
+        client_order_id: str,
+        exchange_order_id: str,
+        *,
+        quantity: Decimal | None = None,
+        price: Decimal | None = None,
+    ) -> None:
+        await self._rest.write(
+            ORDER,
+            self._rest.http.amend_order,
+            category=CATEGORY,
+            symbol=symbol,
+            orderId=exchange_order_id or None,
+            orderLinkId=None if exchange_order_id else client_order_id,
+            qty=None if quantity is None else f"{quantity:f}",
+            price=None if price is None else f"{price:f}",
+        )
+
     async def fetch_order(self, symbol: str, client_order_id: str) -> Order | None:
         for endpoint in (self._rest.http.get_open_orders, self._rest.http.get_order_history):
             result = await self._rest.read(

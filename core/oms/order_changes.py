@@ -136,6 +136,8 @@ class OrderChanges:
             quantity=order.quantity if quantity is None else quantity,
             price=order.price if price is None else price,
         )
+        if wanted == order:
+            return order
         self._being_amended.add(client_order_id)
         try:
             self._registry.note(client_order_id, "amend", f"asked for {_terms(wanted)}")

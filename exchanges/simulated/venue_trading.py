@@ -94,6 +94,25 @@ class VenueTrading:
             )
         )
 
+    async def amend_order(
+        self,
+        symbol: str,
+        client_order_id: str,
+        exchange_order_id: str,
+        *,
+        quantity: Decimal | None = None,
+        price: Decimal | None = None,
+    ) -> None:
+        await self._instruct(
+            lambda account: account.amend_order(
+                symbol,
+                order_id=exchange_order_id,
+                client_order_id="" if exchange_order_id else client_order_id,
+                quantity=quantity,
+                price=price,
+            )
+        )
+
     async def fetch_order(self, symbol: str, client_order_id: str) -> Order | None:
         found = await self._ask(
             lambda account: account.order(client_order_id=client_order_id, symbol=symbol)

@@ -125,6 +125,19 @@ def resting_entry(world, number: int) -> OrderRequest:
     )
 
 
+async def test_a_working_order_is_changed_in_its_place(world):
+    await world.start([], autostart=False)
+    request = resting_entry(world, 5)
+    world.desk.bus.publish(request)
+    await world.settled()
+    assert await world.desk.gate.amend(request.client_order_id, price=Decimal(22)) is None
+    await world.settled()
+    [resting] = world.account.open_orders()
+    assert (resting.price, resting.client_order_id) == (22, request.client_order_id)
+    assert world.desk.oms.order(request.client_order_id).price == 22
+    await world.audit()
+
+
 async def test_the_kill_switchs_cancels_are_made_good_after_a_crash(world):
     await world.start([], autostart=False)
     world.desk.bus.publish(resting_entry(world, 1))

@@ -99,6 +99,13 @@ async def test_what_cannot_be_changed_says_why(world):
         await world.oms.amend(request.client_order_id, quantity=Decimal(12))
 
 
+async def test_terms_that_it_has_already_cost_no_request(world):
+    request = await working(world)
+    world.exchange.amend_script.append(RequestRejected("not modified"))
+    await world.oms.amend(request.client_order_id, quantity=Decimal(10))
+    assert len(world.exchange.amend_script) == 1
+
+
 class WithoutAmend:
     """A port whose exchange can only cancel."""
 
