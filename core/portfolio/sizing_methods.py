@@ -36,6 +36,8 @@ def make_sizing(table: Mapping[str, object]) -> SizingMethod:
         return msgspec.convert(parameters, kind)
     except msgspec.ValidationError as fault:
         raise ValueError(f"{name}: {fault}") from None
+    except ArithmeticError:  # a Decimal that is no number cannot be compared
+        raise ValueError(f"{name}: nan is no number") from None
 
 
 def _suggest(word: str, known: list[str]) -> str:

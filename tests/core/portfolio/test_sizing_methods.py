@@ -226,6 +226,8 @@ def test_a_table_of_the_configuration_keeps_the_digits_as_written() -> None:
         ({"ratio": "-0.1"}, "at most 1 of equity, not -0.1"),
         ({"ratio": 1.01}, "at most 1 of equity, not 1.01"),
         ({"ratio": "much"}, "fixed_percent: "),
+        ({"ratio": float("nan")}, "fixed_percent: nan is no number"),
+        ({"ratio": float("inf")}, "at most 1 of equity, not Infinity"),
         ({"method": "kelly", "max_ratio": 2}, "kelly: max_ratio is more than 0"),
         ({"method": "kelly", "multiplier": 0}, "multiplier is more than 0 and at most 1, not 0"),
         ({"method": "kelly", "multiplier": "1.1"}, "multiplier is more than 0"),
