@@ -152,11 +152,12 @@ class CandleStore:
     ) -> None:
         """Remember that the exchange, asked at market time `checked_ms`, has no bars there.
         Raises StoreFault."""
-        self._hot.mark_empty(_stem(key), ranges, checked_ms)
+        step_ms = key.timeframe.duration_ms
+        self._hot.mark_empty(_stem(key), ranges, step_ms=step_ms, checked_ms=checked_ms)
 
     def unmark_empty(self, key: SeriesKey, ranges: Iterable[Range]) -> None:
         """These bars exist after all. Raises StoreFault."""
-        self._hot.unmark_empty(_stem(key), ranges)
+        self._hot.unmark_empty(_stem(key), ranges, step_ms=key.timeframe.duration_ms)
 
     def empty_bars(
         self, key: SeriesKey, first_ms: int = -MAX_MS, last_ms: int = MAX_MS

@@ -188,18 +188,21 @@ class HotFile:
 
     # --- bars that are not there -------------------------------------------------------------
 
-    def mark_empty(self, stem: str, ranges: Iterable[Range], checked_ms: int) -> None:
+    def mark_empty(
+        self, stem: str, ranges: Iterable[Range], *, step_ms: int, checked_ms: int
+    ) -> None:
+        """`step_ms` is the length of a bar."""
         records = [(stem, first_ms, last_ms, checked_ms) for first_ms, last_ms in ranges]
         with self._writing() as writer:
             for record in records:
-                _cut_out(writer, *record[:3])
+                _cut_out(writer, *record[:3], step_ms)
             writer.executemany("INSERT OR REPLACE INTO empty_bars VALUES (?,?,?,?)", records)
 
-    def unmark_empty(self, stem: str, ranges: Iterable[Range]) -> None:
+    def unmark_empty(self, stem: str, ranges: Iterable[Range], *, step_ms: int) -> None:
         """These bars exist after all."""
         with self._writing() as writer:
             for first_ms, last_ms in ranges:
-                _cut_out(writer, stem, first_ms, last_ms)
+                _cut_out(writer, stem, first_ms, last_ms, step_ms)
 
     def empty_bars(self, stem: str, first_ms: int, last_ms: int) -> list[EmptyBars]:
         """Those that reach into `first_ms`..`last_ms`, oldest first."""
@@ -257,11 +260,10 @@ def _crc32(stem: str, row: HotRow) -> int:
     return zlib.crc32(f"{stem} {row}".encode())
 
 
-def _cut_out(writer: sqlite3.Connection, stem: str, first_ms: int, last_ms: int) -> None:
-    """Remove `first_ms`..`last_ms` from the empty bars, leaving what lies outside of it.
-
-    Ranges never overlap, so the one before and those that begin inside are all there is.
-    """
+def _cut_out(
+    writer: sqlite3.Connection, stem: str, first_ms: int, last_ms: int, step_ms: int
+) -> None:
+    """Remove `first_ms`..`last_ms` from the empty bars, leaving what lies outside of it."""
     touched = writer.execute(
         "SELECT first_ms, last_ms, checked_ms FROM empty_bars"
         " WHERE series = ? AND first_ms <= ? AND last_ms >= ?",
@@ -269,7 +271,7 @@ def _cut_out(writer: sqlite3.Connection, stem: str, first_ms: int, last_ms: int)
     ).fetchall()
     for start_ms, end_ms, checked_ms in touched:
         writer.execute("DELETE FROM empty_bars WHERE series = ? AND first_ms = ?", (stem, start_ms))
-        rest = [(start_ms, first_ms - 1), (last_ms + 1, end_ms)]
+        rest = [(start_ms, first_ms - step_ms), (last_ms + step_ms, end_ms)]
         writer.executemany(
             "INSERT INTO empty_bars VALUES (?,?,?,?)",
             [(stem, a, b, checked_ms) for a, b in rest if a <= b],
