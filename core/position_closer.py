@@ -36,6 +36,7 @@ class _Wish(msgspec.Struct):
     client_order_id: str = ""
     asked_s: float = 0.0
     due_s: float = 0.0
+    ended_s: float | None = None  # when its exit was seen to have ended
 
 
 class PositionCloser:
@@ -80,12 +81,14 @@ class PositionCloser:
         if now_s < wish.due_s or self._is_under_way(symbol, wish, now_s):
             return
         last = self._oms.order(wish.client_order_id) if wish.client_order_id else None
-        if last is not None and last.status.is_terminal and now_s - wish.asked_s < SETTLE_S:
-            return
+        if last is not None and last.status.is_terminal:
+            wish.ended_s = now_s if wish.ended_s is None else wish.ended_s
+            if now_s - wish.ended_s < SETTLE_S:
+                return
         if last is not None and last.filled_quantity > 0:
             wish.tries = 0  # it is getting smaller
         wish.tries += 1
-        wish.asked_s = now_s
+        wish.asked_s, wish.ended_s = now_s, None
         wish.due_s = now_s + min(2.0 ** (wish.tries - 1), LONGEST_WAIT_S)
         if wish.tries >= ALARM_TRIES:
             why = last.reason if last is not None else ""

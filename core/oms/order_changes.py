@@ -171,7 +171,8 @@ class OrderChanges:
         price: Decimal | None,
     ) -> None:
         client_order_id = order.client_order_id
-        for attempt in range(MAX_TRIES):
+        tries = 0
+        while True:
             try:
                 await port.amend_order(
                     order.symbol,
@@ -181,7 +182,8 @@ class OrderChanges:
                     price=price,
                 )
             except RateLimited as no:
-                if attempt == MAX_TRIES - 1:
+                tries += 1
+                if tries == MAX_TRIES:
                     raise
                 await self._sleep(no.retry_after_s)
             except RequestRejected as no:

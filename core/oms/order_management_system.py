@@ -27,7 +27,7 @@ from core.models.orders import Denial, Order, OrderPurpose, OrderRequest, OrderS
 from core.oms.intent_journal import IntentJournal
 from core.oms.order_changes import OrderChanges
 from core.oms.order_registry import OrderRegistry
-from core.oms.order_state import may_be_absent, needs_answer
+from core.oms.order_state import may_be_absent, needs_answer, request_text
 from core.oms.outcomes import WhatFollows, what_follows
 from core.oms.state_manager import StateManager
 from core.snapshots import TrailLine
@@ -131,7 +131,7 @@ class OrderManagementSystem:
             raise ValueError(
                 f"order {known.client_order_id} was submitted before: it is {known.status.value}"
             )
-        line = TrailLine(self._clock.time_ms(), "request", _wire(request))
+        line = TrailLine(self._clock.time_ms(), "request", request_text(request))
         self._registry.conclude(request.client_order_id, OrderStatus.SENT, trail=[*checks, line])
         self._in_flight.add(request.client_order_id)
         self._supervisor.spawn(f"order {request.client_order_id}", self._send(request))
@@ -339,7 +339,8 @@ class OrderManagementSystem:
         """A limiter's no is definite, so the same intent may go out again after its wait;
         everything else is sent once."""
         client_order_id = request.client_order_id
-        for attempt in range(1, MAX_TRIES + 1):
+        tries = 0
+        while True:
             if self._may_send is not None:
                 await self._may_send()
             if self._changes.is_withdrawn(client_order_id):
@@ -350,7 +351,8 @@ class OrderManagementSystem:
             held_back = await self._send_once(request)
             if held_back is None:
                 return
-            if attempt == MAX_TRIES or held_back.retry_after_s > MAX_HELD_BACK_S:
+            tries += 1
+            if tries == MAX_TRIES or held_back.retry_after_s > MAX_HELD_BACK_S:
                 self._reject(client_order_id, held_back)
                 return
             await self._sleep(held_back.retry_after_s)
@@ -380,7 +382,7 @@ class OrderManagementSystem:
                 self._registry.acknowledge(client_order_id, "")
             case WhatFollows.ASK if isinstance(fault, ExchangeError):
                 self._mark_unknown(client_order_id, fault.text)
-            case WhatFollows.ASK:
+            case _:
                 self._mark_unknown(client_order_id, f"{type(fault).__name__}: {fault}")
                 self._supervisor.report(f"order {client_order_id}", fault)
         return None
@@ -491,18 +493,3 @@ class OrderManagementSystem:
     def _backoff_s(self, attempt: int) -> float:
         """Full jitter: clients that lost one exchange together do not come back together."""
         return self._rng.uniform(0, min(_BACKOFF_CAP_S, _BACKOFF_BASE_S * 2 ** min(attempt, 10)))
-
-
-def _wire(request: OrderRequest) -> str:
-    """The request in one line, as it leaves."""
-    at = "" if request.price is None else f" at {request.price}"
-    stops = "".join(
-        f", {name} {price}"
-        for name, price in (("stop", request.stop_loss), ("take profit", request.take_profit))
-        if price is not None
-    )
-    reduce_only = ", reduce-only" if request.reduce_only else ""
-    return (
-        f"{request.order_type.value} {request.side.value} {request.quantity} {request.symbol}{at} "
-        f"{request.time_in_force.value}{reduce_only}{stops} as {request.client_order_id}"
-    )

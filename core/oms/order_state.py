@@ -60,6 +60,21 @@ def order_from_request(request: OrderRequest) -> Order:
     )
 
 
+def request_text(request: OrderRequest) -> str:
+    """The request in one line, as it leaves: for the trail."""
+    at = "" if request.price is None else f" at {request.price}"
+    stops = "".join(
+        f", {name} {price}"
+        for name, price in (("stop", request.stop_loss), ("take profit", request.take_profit))
+        if price is not None
+    )
+    reduce_only = ", reduce-only" if request.reduce_only else ""
+    return (
+        f"{request.order_type.value} {request.side.value} {request.quantity} {request.symbol}{at} "
+        f"{request.time_in_force.value}{reduce_only}{stops} as {request.client_order_id}"
+    )
+
+
 def needs_answer(order: Order) -> bool:
     """True while the exchange has not told what became of a request that may have left."""
     if order.status in (OrderStatus.SENT, OrderStatus.UNKNOWN):

@@ -112,11 +112,13 @@ async def test_an_entry_written_as_intent_does_not_leave_a_full_disk(world):
 
 
 async def test_a_working_order_is_followed_in_memory(world):
-    request = world.request(quantity="10", order_type=OrderType.LIMIT)
-    world.oms.submit(request)
+    other, request = (world.request(order_type=OrderType.LIMIT) for _ in range(2))
+    for wish in (other, request):
+        world.oms.submit(wish)
     await world.idle()
     world.deliver()
     fill_disk(world)
+    world.oms._registry.note(other.client_order_id, "cancel", "thought about it")
     await world.oms.cancel("demo", request.symbol, request.client_order_id, "")
     deliver(world)
     assert world.oms.order(request.client_order_id).status is OrderStatus.CANCELLED

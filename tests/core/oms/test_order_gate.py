@@ -398,3 +398,21 @@ async def test_an_exit_may_be_changed_at_will(world, gate):
     world.deliver()
     assert await gate.gate.amend(leave.client_order_id, quantity=Decimal(10)) is None
     assert world.exchange.order(leave.client_order_id).quantity == 10
+
+
+async def test_an_end_that_never_reached_the_ledger_is_made_good_at_start(world):
+    """The rejection was journalled, and here the process died."""
+    gate = Gate(world)
+    world.bus.unsubscribe(Order, gate.gate._on_order)
+    world.exchange.script.append(RequestRejected("no"))
+    await ask(world, quantity="10")
+    assert gate.held()[0] >= 1000
+    await world.restart()
+    assert Gate(world).held() == (0, 0)
+
+
+async def test_a_fill_without_an_order_of_ours_settles_nothing(world, gate):
+    by_hand = world.exchange.place_by_hand("BTCUSDT", Side.BUY, Decimal(1))
+    world.exchange.fill(by_hand, Decimal(1))
+    world.deliver()
+    assert world.oms.journal.fills_not_in_capital("demo") == []

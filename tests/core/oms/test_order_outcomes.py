@@ -3,6 +3,7 @@
 import asyncio
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from core.events import Error, Fill, Order, Reject
@@ -395,3 +396,62 @@ async def test_a_position_needs_a_stop_that_rests(world):
     world.exchange.end(stop, OrderStatus.CANCELLED)
     world.deliver()
     assert not world.oms.is_protected("demo", "BTCUSDT")
+
+
+async def test_an_entry_that_never_filled_does_not_explain_the_position(world):
+    filled = world.request()
+    world.oms.submit(filled)
+    await world.idle()
+    world.deliver()
+    world.clock.advance_ms(1)
+    world.oms.submit(world.request(order_type=OrderType.LIMIT))
+    await world.idle()
+    world.deliver()
+    assert world.oms.entry_request("demo", "BTCUSDT") == filled
+    assert world.oms.entry_request("demo", "ETHUSDT") is None
+
+
+async def test_an_order_on_its_way_is_not_asked_for_by_the_reconciliation(world):
+    world.exchange.script.append("slow")
+    world.oms.submit(world.request())
+    await world.oms.resolve_unknown("demo")
+    assert world.exchange.asked == []
+
+
+async def test_a_time_out_that_the_stream_has_overtaken_is_no_news(world):
+    request = world.request(order_type=OrderType.LIMIT)
+    place = world.exchange.place_order
+
+    async def accept_tell_and_time_out(wish):
+        await place(wish)
+        world.deliver()
+        raise OutcomeUnknown("timed out")
+
+    world.exchange.place_order = accept_tell_and_time_out
+    world.oms.submit(request)
+    await world.idle()
+    assert world.oms.order(request.client_order_id).status is OrderStatus.ACKNOWLEDGED
+    assert world.alarms() == []
+
+
+async def test_a_request_waits_until_it_may_leave(world):
+    waited = []
+
+    async def may_send():
+        waited.append(len(world.exchange.books.requests))
+
+    world.oms._may_send = may_send
+    world.oms.submit(world.request())
+    await world.idle()
+    assert waited == [0]
+
+
+async def test_the_purpose_of_a_fill_that_is_not_booked_is_its_orders(world):
+    world.exchange.fills_at_once = False
+    request = world.request()
+    world.oms.submit(request)
+    await world.idle()
+    fill = world.exchange.fill(world.exchange.order(request.client_order_id), Decimal(1))
+    assert world.oms.purpose_of(fill) is OrderPurpose.ENTRY
+    nobodys = msgspec.structs.replace(fill, client_order_id="", exchange_order_id="")
+    assert world.oms.purpose_of(nobodys) is OrderPurpose.EXTERNAL

@@ -185,3 +185,42 @@ async def test_an_exit_of_the_bot_is_not_doubled(world):
     assert closing.closer.close(SYMBOL, "by hand")
     await closing.seconds(5)
     assert len(closing.asked) == 1
+
+
+async def test_a_position_that_lags_behind_its_exit_is_not_closed_twice(world):
+    closing = Closing(world)
+    await held(world)
+    world.exchange.fills_at_once = False
+    closing.closer.close(SYMBOL, "by hand")
+    await closing.seconds(4)
+    world.exchange.fill(world.exchange.order(closing.asked[0].client_order_id), Decimal(2))
+    world.deliver()  # the order's end; the position's own message is late
+    closing.closer.look()
+    world.clock.advance_ms(900)
+    closing.closer.look()
+    world.show_positions()
+    await closing.seconds(5)
+    assert len(closing.asked) == 1
+
+
+async def test_a_position_that_ends_while_way_is_made_needs_no_exit(world):
+    closing = Closing(world)
+    await held(world)
+    stop = world.exchange.place_by_hand(
+        SYMBOL, Side.SELL, Decimal(2), reduce_only=True, purpose=OrderPurpose.TAKE_PROFIT
+    )
+    world.deliver()
+    world.exchange.script.append(RequestRejected("held by a take profit"))
+    cancel = world.exchange.cancel_order
+
+    async def too_late(*terms):
+        world.exchange.fill(stop, Decimal(2))
+        world.deliver()
+        world.show_positions()
+        await cancel(*terms)
+
+    world.exchange.cancel_order = too_late
+    closing.closer.close(SYMBOL, "by hand")
+    await closing.seconds(6)
+    assert len(closing.asked) == 1
+    assert world.exchange.position(SYMBOL).is_flat

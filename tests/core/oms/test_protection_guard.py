@@ -316,3 +316,39 @@ async def test_the_guard_looks_by_itself(world):
     assert guarded.proof.is_protected
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_position_that_has_ended_is_no_longer_counted(world):
+    guarded = Guarded(world)
+    await bought(world, stop="")
+    guarded.guard.look()
+    assert guarded.proof.text == "No stop rests at the exchange."
+    world.oms.submit(world.request(Side.SELL, purpose=OrderPurpose.EXIT))
+    await world.idle(20)
+    world.deliver()
+    world.show_positions()
+    await guarded.seconds(1)
+    assert guarded.guard.snapshot() == []
+    await bought(world)
+    await guarded.seconds(1)
+    assert guarded.proof.unprotected_s == 0
+
+
+async def test_left_over_stops_of_two_symbols_are_each_cancelled(world):
+    guarded = Guarded(world)
+    orders = [left_over(world), left_over(world, symbol="ETHUSDT")]
+    world.deliver()
+    await guarded.seconds(5)
+    for order in orders:
+        assert world.exchange._order("", order.exchange_order_id).status.is_terminal
+
+
+async def test_left_over_stops_that_go_by_themselves_are_forgotten(world):
+    guarded = Guarded(world)
+    order = left_over(world)
+    world.deliver()
+    await guarded.seconds(1)
+    world.exchange.end(order, world.exchange._order("", order.exchange_order_id).status.CANCELLED)
+    world.deliver()
+    await guarded.seconds(6)
+    assert guarded.guard._flat_since_s == {}

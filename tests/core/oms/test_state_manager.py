@@ -118,3 +118,34 @@ def test_a_stop_named_by_the_position_protects_and_flat_needs_none(state):
     state.on_position(changed(LONG, stop_loss=Decimal(90)))
     assert state.is_protected("demo", "BTCUSDT")
     assert state.is_protected("demo", "ETHUSDT")
+
+
+def test_a_symbol_that_was_never_held_has_neither_stop_nor_end(state):
+    state.flatten("demo", "ETHUSDT")
+    assert state.position("demo", "ETHUSDT") is None
+    assert state.protection("demo", "ETHUSDT").stop_price is None
+
+
+def test_resting_orders_tell_stop_and_take_profit_apart(state):
+    state.on_position(LONG)
+    state.on_order(STOP)
+    state.on_order(
+        changed(STOP, exchange_order_id="e2", trigger_price=Decimal(120),
+                purpose=OrderPurpose.TAKE_PROFIT)
+    )  # fmt: skip
+    found = state.protection("demo", "BTCUSDT")
+    assert (found.stop_price, found.stop_quantity, found.take_profit_price) == (95, 2, 120)
+
+
+def test_a_resting_limit_order_takes_a_profit_and_stops_nothing(state):
+    state.on_position(LONG)
+    limit = changed(
+        STOP, order_type=OrderType.LIMIT, price=Decimal(110), trigger_price=None,
+        purpose=OrderPurpose.EXIT,
+    )  # fmt: skip
+    state.on_order(limit)
+    found = state.protection("demo", "BTCUSDT")
+    assert (found.stop_price, found.take_profit_price) == (None, 110)
+    market = changed(limit, exchange_order_id="e3", order_type=OrderType.MARKET, price=None)
+    state.on_order(market)
+    assert not state.is_protected("demo", "BTCUSDT")
