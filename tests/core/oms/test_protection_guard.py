@@ -268,15 +268,14 @@ async def test_less_than_a_lot_needs_no_stop(world):
 # --- what outlives a position ---------------------------------------------------------------
 
 
-def left_over(world, **more):
+def left_over(world, symbol=SYMBOL):
     return world.exchange.place_by_hand(
-        SYMBOL,
+        symbol,
         Side.SELL,
         Decimal(1),
         trigger_price=Decimal(90),
         reduce_only=True,
         purpose=OrderPurpose.STOP_LOSS,
-        **more,
     )
 
 
