@@ -125,6 +125,25 @@ def resting_entry(world, number: int) -> OrderRequest:
     )
 
 
+async def test_a_long_outage_loses_no_order(world):
+    """Fault A6: no answer is never "not found", though the time in which an order could still
+    arrive runs out many times over."""
+    await world.start([], autostart=False)
+    wanted = [resting_entry(world, number) for number in range(6)]
+    for request in wanted:
+        world.desk.bus.publish(request)
+    await asyncio.sleep(0.01)
+    world.exchange.is_reachable = False  # with every answer on its way back
+    await asyncio.sleep(300)
+    assert len(world.desk.oms.unresolved("demo")) == 6
+    world.exchange.is_reachable = True
+    await world.settled()
+    ours = {order.client_order_id for order in world.desk.oms.working_orders("demo")}
+    assert ours == {order.client_order_id for order in world.account.open_orders()}
+    assert len(world.executions()) == 0
+    await world.audit()
+
+
 async def test_a_working_order_is_changed_in_its_place(world):
     await world.start([], autostart=False)
     request = resting_entry(world, 5)
