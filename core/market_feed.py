@@ -17,6 +17,7 @@ from core.event_bus import EventBus
 from core.events import Error, MarketData, Severity
 from core.exchange_port import ExchangeError, MarketDataPort, StreamKind, StreamState
 from core.market_data.bot_data_manager import AppendOutcome, BotDataManager
+from core.market_data.candle_store import StoreFault
 from core.market_data.shared_data_manager import SharedDataManager
 from core.models.candles import Candle, CandleUpdate, Ticker, Timeframe
 from core.supervision import Supervisor
@@ -100,7 +101,10 @@ class MarketFeed:
         """Merge new candles into their Parquet files, for ever, beside the loop."""
         while True:
             await asyncio.sleep(SAVE_INTERVAL_S)
-            await asyncio.to_thread(self.data.batch_save_parquet)
+            try:
+                await asyncio.to_thread(self.data.batch_save_parquet)
+            except StoreFault as fault:  # the hot rows stay where they are, durable
+                self._report(f"candle files could not be written yet: {fault}", Severity.WARNING)
 
     def message_age_ms(self) -> int | None:
         """Real time since the last message of the stream."""
@@ -125,7 +129,11 @@ class MarketFeed:
             self.forming[series] = update
             return
         manager = self._managers.get(series)
-        if manager is not None and not self._store(update):
+        try:
+            if manager is not None and not self._store(update):
+                return
+        except StoreFault:
+            self._repair(series)  # it is told once it is durable
             return
         told_ms = self._told_ms.get(series)
         open_ms = update.candle.open_time_ms
@@ -155,7 +163,7 @@ class MarketFeed:
         self.latencies_ms.append(latency_ms)
 
     def _store(self, update: CandleUpdate) -> bool:
-        """False for a bar that is not believed."""
+        """False for a bar that is not believed. Raises StoreFault."""
         outcomes = self.data.append_candle_batch({update.symbol: update.candle}, update.timeframe)
         outcome = outcomes[update.symbol]
         if outcome is AppendOutcome.REFUSED:
@@ -200,11 +208,12 @@ class MarketFeed:
                 try:
                     bars = await self._untold(series)
                     break
-                except ExchangeError as fault:
+                except (ExchangeError, StoreFault) as fault:
                     if delay_s == RETRY_FIRST_S:
+                        done = "fetched" if isinstance(fault, ExchangeError) else "stored"
                         self._report(
-                            f"{series[0]} {series[1]}: missing candles could not be fetched yet: "
-                            f"{fault.text}",
+                            f"{series[0]} {series[1]}: missing candles could not be {done} yet: "
+                            f"{fault}",
                             Severity.WARNING,
                         )
                 await asyncio.sleep(delay_s)
@@ -214,7 +223,8 @@ class MarketFeed:
         self._tell(series, bars, 0.0)
 
     async def _untold(self, series: _Series) -> list[Candle]:
-        """Every closed bar after the last one told, oldest first. Raises ExchangeError."""
+        """Every closed bar after the last one told, oldest first. Raises ExchangeError,
+        StoreFault."""
         symbol, timeframe = series
         manager = self._managers.get(series)
         if manager is None:

@@ -11,7 +11,7 @@ import msgspec
 
 from app.chaos.world import ACCOUNT, World
 from core.models.fills import FillKind
-from core.models.orders import Order, OrderPurpose, OrderStatus
+from core.models.orders import Order, OrderStatus
 from core.oms.client_order_id import is_ours
 from core.snapshots import BotState, EngineSnapshot, EngineState, FeedItem, FillRecord, OrderRecord
 from exchanges.simulated.faulty_port import Sent
@@ -23,7 +23,7 @@ _CAP_SLACK = Decimal("1.02")  # sizes are made at the signal's price, fills at a
 STOP_SHOWN_S = 6.0  # nothing else goes wrong: 1 s to notice, 3 s to act, and the way there
 STOP_HIDDEN_S = 75.0  # messages were lost: the next reconciliation finds it
 EXIT_SENT_S = 12.0
-_FINAL_WITHOUT_ORDER = (OrderStatus.DENIED,)
+_UNANSWERED = (OrderStatus.INTENT, OrderStatus.SENT, OrderStatus.UNKNOWN)
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -50,6 +50,7 @@ class Checker:
         self._denied: set[str] = set()
         self._seen_fills: set[str] = set()
         self._killed_s: float | None = None
+        self._may_be_in_error = False
         self._checked_sent = 0
         self._naked_since_s: dict[str, float] = {}
         self._was_calm: dict[str, bool] = {}
@@ -77,6 +78,10 @@ class Checker:
     def expect_exit(self, symbol: str) -> None:
         """The engine has said that it closes the symbol."""
         self._exits_due.setdefault(symbol, self._now_s())
+
+    def expect_errors(self) -> None:
+        """The trader was told that something could not be done: a bot may stay in error."""
+        self._may_be_in_error = True
 
     def engine_died(self) -> None:
         """What the dead one had promised aloud only is forgotten; a new screen sees it all anew."""
@@ -240,54 +245,78 @@ class Checker:
 
     def differences(self, snapshot: EngineSnapshot) -> dict[str, str]:
         """What is not right yet, kind -> sentence; nothing when all is well."""
-        found: dict[str, str] = {}
         if snapshot.state is not EngineState.RUNNING:
             return {"unresolved": f"the engine is {snapshot.state}: {snapshot.state_text}"}
-        account, world = snapshot.accounts[0], self._world
-        open_orders = {o.order_id: o for o in world.account.open_orders()}
-        shown = {o.exchange_order_id for o in snapshot.working_orders}
-        pending = [
-            o
-            for o in snapshot.working_orders
-            if o.status in (OrderStatus.INTENT, OrderStatus.SENT, OrderStatus.UNKNOWN)
-            or not o.exchange_order_id
-        ]
-        if pending:
-            found["unresolved"] = f"{pending[0].client_order_id} is {pending[0].status}"
-        held = {p.symbol: p.signed_quantity for p in world.account.positions()}
-        seen = {row.position.symbol: row.position.signed_quantity for row in snapshot.positions}
-        if held != seen:
-            found["orphan"] = f"the venue holds {held}, the engine shows {seen}"
-        if open_orders.keys() != shown - {""}:
-            missing, gone = open_orders.keys() - shown, shown - {""} - open_orders.keys()
-            names = sorted(f"{open_orders[i].create_type} {open_orders[i].symbol}" for i in missing)
-            found["orphan_order"] = f"not shown: {names}; shown, but gone: {len(gone)}"
-        owners = {bot.symbol for bot in snapshot.bots}
-        for row in snapshot.positions:
-            symbol = row.position.symbol
-            if not row.bot_id and symbol in owners:
-                found["orphan"] = f"{symbol} has no owner"
-            if symbol not in self._foreign and not self._is_covered(symbol, row.position.quantity):
-                found["unprotected"] = f"{symbol} has no stop"
-        wallet = world.account.wallet()
-        if snapshot.capital is None or snapshot.capital.total != wallet.wallet_balance:
-            total = snapshot.capital.total if snapshot.capital else None
-            found["ledger"] = f"our total is {total}, the wallet holds {wallet.wallet_balance}"
-        elif account.ledger_error not in (None, 0):
-            found["ledger"] = f"the engine shows a ledger error of {account.ledger_error}"
-        elif {s.symbol for s in snapshot.capital.slices if s.state == "locked"} != held.keys():
-            found["ledger"] = "capital is locked for other symbols than are held"
-        elif snapshot.capital.reserved != 0 and not any(
-            o.purpose is OrderPurpose.ENTRY for o in snapshot.working_orders
-        ):
-            found["ledger"] = f"{snapshot.capital.reserved} stay reserved for no order"
-        if snapshot.connections[0].private != "connected":
-            found["unresolved"] = "the orders stream is not connected"
-        if any(bot.state in (BotState.STARTING, BotState.ERROR) for bot in snapshot.bots):
-            found["unresolved"] = "a bot has not come up"
+        found = {
+            "unresolved": self._unresolved(snapshot),
+            "orphan": self._orphan_position(snapshot),
+            "orphan_order": self._orphan_order(snapshot),
+            "unprotected": self._unprotected(snapshot),
+            "ledger": self._ledger(snapshot),
+        }
         if snapshot.data.gaps_open:
             found["candles"] = f"{snapshot.data.gaps_open} bars are missing"
-        return found
+        return {kind: text for kind, text in found.items() if text}
+
+    def _unresolved(self, snapshot: EngineSnapshot) -> str:
+        for order in snapshot.working_orders:
+            if order.status in _UNANSWERED or not order.exchange_order_id:
+                return f"{order.client_order_id} is {order.status}"
+        if snapshot.connections[0].private != "connected":
+            return "the orders stream is not connected"
+        for bot in snapshot.bots:
+            is_down = bot.state is BotState.ERROR and not self._may_be_in_error
+            if is_down or bot.state is BotState.STARTING:
+                return f"{bot.bot_id} is {bot.state}: {bot.state_text}"
+        return ""
+
+    def _orphan_position(self, snapshot: EngineSnapshot) -> str:
+        held = {p.symbol: p.signed_quantity for p in self._world.account.positions()}
+        seen = {row.position.symbol: row.position.signed_quantity for row in snapshot.positions}
+        if held != seen:
+            return f"the venue holds {_words(held)}, the engine shows {_words(seen)}"
+        owners = {bot.symbol for bot in snapshot.bots}
+        lost = [
+            row.position.symbol
+            for row in snapshot.positions
+            if not row.bot_id and row.position.symbol in owners
+        ]
+        return f"{lost[0]} has no owner" if lost else ""
+
+    def _orphan_order(self, snapshot: EngineSnapshot) -> str:
+        working = {o.order_id: o for o in self._world.account.open_orders()}
+        shown = {o.exchange_order_id for o in snapshot.working_orders} - {""}
+        if working.keys() == shown:
+            return ""
+        missing = sorted(
+            f"{working[order_id].create_type} {working[order_id].symbol}"
+            for order_id in working.keys() - shown
+        )
+        return f"not shown: {missing}; shown, but gone: {len(shown - working.keys())}"
+
+    def _unprotected(self, snapshot: EngineSnapshot) -> str:
+        for row in snapshot.positions:
+            symbol = row.position.symbol
+            if symbol not in self._foreign and not self._is_covered(symbol, row.position.quantity):
+                return f"{symbol} has no stop"
+        return ""
+
+    def _ledger(self, snapshot: EngineSnapshot) -> str:
+        wallet, capital = self._world.account.wallet(), snapshot.capital
+        if capital is None or capital.total != wallet.wallet_balance:
+            total = capital.total if capital else None
+            return f"our total is {total}, the wallet holds {wallet.wallet_balance}"
+        error = snapshot.accounts[0].ledger_error
+        if error not in (None, 0):
+            return f"the engine shows a ledger error of {error}"
+        held = {p.symbol for p in self._world.account.positions()}
+        locked = {part.symbol for part in capital.slices if part.state == "locked"}
+        if locked != held:
+            return f"capital is locked for {sorted(locked)}, held are {sorted(held)}"
+        has_entry = any(not order.reduce_only for order in self._world.account.open_orders())
+        if capital.reserved and not has_entry:
+            return f"{capital.reserved} stay reserved for no order"
+        return ""
 
     def fail(self, kind: str, text: str) -> None:
         """Something that others have found."""
@@ -299,3 +328,7 @@ class Checker:
 
     def _now_s(self) -> float:
         return self._world.clock.now_s()
+
+
+def _words(positions: dict[str, Decimal]) -> str:
+    return ", ".join(f"{quantity:+f} {symbol}" for symbol, quantity in positions.items()) or "nil"

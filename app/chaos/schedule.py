@@ -16,7 +16,7 @@ import msgspec
 from exchanges.simulated.faults import Fault, FaultKind
 from exchanges.simulated.venue_profile import ClientIds, VenueProfile
 
-RATE = 30.0  # market seconds per virtual second
+RATE = 60.0  # market seconds per virtual second
 _MONDAY_MS = 1_767_571_200_000
 _HOUR_MS = 3_600_000
 
@@ -61,6 +61,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     symbols: tuple[str, ...]
     balance: Decimal
     start_ms: int
+    orders_per_minute: int  # of the risk manager: mostly out of the way
     fault_s: float
     faults: tuple[Fault, ...]
     actions: tuple[Action, ...]
@@ -70,50 +71,50 @@ class _Shape(NamedTuple):
     """How a kind of fault comes: chance at each opportunity, length in s, value; (low, high)."""
 
     chance: tuple[float, float] = (0.3, 1.0)
-    length_s: tuple[float, float] = (15.0, 60.0)
+    length_s: tuple[float, float] = (10.0, 45.0)
     value: tuple[float, float] = (0.0, 0.0)
     is_of_symbol: bool = False
 
 
 _ONCE = (0.5, 0.5)  # a moment: its start is what counts
 _OFTEN = (0.2, 0.9)
-_REQUEST = _Shape(_OFTEN, (20, 90))
-_MESSAGES = _Shape((0.1, 1.0), (10, 60))
+_REQUEST = _Shape(_OFTEN, (15, 60))
+_MESSAGES = _Shape((0.1, 1.0), (8, 45))
 SHAPES = {
     FaultKind.LOST_REQUEST: _REQUEST,
     FaultKind.LOST_ACK: _REQUEST,
-    FaultKind.LATE_ADMIT: _Shape(_OFTEN, (20, 90), (0.5, 12.0)),
-    FaultKind.SLOW_ACK: _Shape(_OFTEN, (20, 90), (0.5, 8.0)),
+    FaultKind.LATE_ADMIT: _Shape(_OFTEN, (15, 60), (0.5, 12.0)),
+    FaultKind.SLOW_ACK: _Shape(_OFTEN, (15, 60), (0.5, 8.0)),
     FaultKind.DUPLICATE_ACK: _REQUEST,
     FaultKind.AMBIGUOUS_DONE: _REQUEST,
     FaultKind.AMBIGUOUS_NOT_DONE: _REQUEST,
     FaultKind.REJECT: _REQUEST,
     FaultKind.NO_FUNDS: _REQUEST,
-    FaultKind.RATE_LIMIT: _Shape(_OFTEN, (20, 60), (0.2, 4.0)),
+    FaultKind.RATE_LIMIT: _Shape(_OFTEN, (15, 45), (0.2, 4.0)),
     FaultKind.BAN: _Shape((1, 1), (10, 40)),
-    FaultKind.STOP_REJECTED: _Shape((0.5, 1), (20, 60)),
-    FaultKind.READ_ERROR: _Shape(_OFTEN, (10, 60)),
-    FaultKind.EMPTY_READ: _Shape(_OFTEN, (10, 60)),
-    FaultKind.PARTIAL_READ: _Shape(_OFTEN, (10, 60)),
-    FaultKind.STALE_READ: _Shape(_OFTEN, (10, 60)),
-    FaultKind.INDEX_LAG: _Shape((1, 1), (20, 90), (0.5, 8.0)),
+    FaultKind.STOP_REJECTED: _Shape((0.5, 1), (15, 45)),
+    FaultKind.READ_ERROR: _Shape(_OFTEN, (8, 45)),
+    FaultKind.EMPTY_READ: _Shape(_OFTEN, (8, 45)),
+    FaultKind.PARTIAL_READ: _Shape(_OFTEN, (8, 45)),
+    FaultKind.STALE_READ: _Shape(_OFTEN, (8, 45)),
+    FaultKind.INDEX_LAG: _Shape((1, 1), (15, 60), (0.5, 8.0)),
     FaultKind.ORDER_DROP: _MESSAGES,
     FaultKind.FILL_DROP: _MESSAGES,
     FaultKind.POSITION_DROP: _MESSAGES,
     FaultKind.BALANCE_DROP: _MESSAGES,
-    FaultKind.PRIVATE_DUPLICATE: _Shape(_OFTEN, (20, 90), (0.1, 20.0)),
-    FaultKind.PRIVATE_LATE: _Shape(_OFTEN, (20, 90), (0.1, 10.0)),
+    FaultKind.PRIVATE_DUPLICATE: _Shape(_OFTEN, (15, 60), (0.1, 20.0)),
+    FaultKind.PRIVATE_LATE: _Shape(_OFTEN, (15, 60), (0.1, 10.0)),
     FaultKind.TICKER_DROP: _MESSAGES,
     FaultKind.CANDLE_DROP: _MESSAGES,
-    FaultKind.PUBLIC_DUPLICATE: _Shape(_OFTEN, (20, 60), (0.1, 10.0)),
-    FaultKind.PUBLIC_LATE: _Shape(_OFTEN, (20, 60), (0.1, 10.0)),
-    FaultKind.PRIVATE_STALL: _Shape((1, 1), (10, 60)),
-    FaultKind.PUBLIC_STALL: _Shape((1, 1), (10, 60)),
-    FaultKind.PRIVATE_OUTAGE: _Shape((1, 1), (3, 60)),
-    FaultKind.PUBLIC_OUTAGE: _Shape((1, 1), (3, 60)),
-    FaultKind.NETWORK_OUTAGE: _Shape((1, 1), (3, 60)),
-    FaultKind.MAINTENANCE: _Shape((1, 1), (5, 60)),
-    FaultKind.THIN_BOOK: _Shape((1, 1), (10, 60), is_of_symbol=True),
+    FaultKind.PUBLIC_DUPLICATE: _Shape(_OFTEN, (15, 45), (0.1, 10.0)),
+    FaultKind.PUBLIC_LATE: _Shape(_OFTEN, (15, 45), (0.1, 10.0)),
+    FaultKind.PRIVATE_STALL: _Shape((1, 1), (8, 45)),
+    FaultKind.PUBLIC_STALL: _Shape((1, 1), (8, 45)),
+    FaultKind.PRIVATE_OUTAGE: _Shape((1, 1), (2, 45)),
+    FaultKind.PUBLIC_OUTAGE: _Shape((1, 1), (2, 45)),
+    FaultKind.NETWORK_OUTAGE: _Shape((1, 1), (2, 45)),
+    FaultKind.MAINTENANCE: _Shape((1, 1), (4, 45)),
+    FaultKind.THIN_BOOK: _Shape((1, 1), (8, 45), is_of_symbol=True),
     FaultKind.EMPTY_BOOK: _Shape((1, 1), (10, 40), is_of_symbol=True),
     FaultKind.PRICE_JUMP: _Shape((1, 1), _ONCE, (0.93, 1.07), is_of_symbol=True),
     FaultKind.EXTERNAL_ORDER: _Shape((1, 1), _ONCE, is_of_symbol=True),
@@ -123,13 +124,13 @@ SHAPES = {
     FaultKind.CANCELLED_BY_VENUE: _Shape((1, 1), _ONCE, is_of_symbol=True),
     FaultKind.DELISTING: _Shape((1, 1), _ONCE, is_of_symbol=True),
     FaultKind.CLOCK_STEP: _Shape((1, 1), _ONCE, (-3600.0, 3600.0)),
-    FaultKind.CLOCK_DRIFT: _Shape((1, 1), (10, 60), (-0.05, 0.05)),
+    FaultKind.CLOCK_DRIFT: _Shape((1, 1), (8, 45), (-0.05, 0.05)),
     FaultKind.SLEEP: _Shape((1, 1), _ONCE, (5.0, 60.0)),
     FaultKind.DISK_JOURNAL: _Shape((0.2, 1.0), (5, 40)),
     FaultKind.DISK_CANDLES: _Shape((0.2, 1.0), (5, 40)),
     FaultKind.CRASH: _Shape((1, 1), _ONCE, (0.5, 15.0)),
-    FaultKind.CRASH_BEFORE_REQUEST: _Shape((0.3, 1.0), (20, 90)),
-    FaultKind.CRASH_AFTER_REQUEST: _Shape((0.3, 1.0), (20, 90)),
+    FaultKind.CRASH_BEFORE_REQUEST: _Shape((0.3, 1.0), (15, 60)),
+    FaultKind.CRASH_AFTER_REQUEST: _Shape((0.3, 1.0), (15, 60)),
 }
 # rarer: what ends the run for a symbol, or makes everything else invisible
 _RARE = frozenset({FaultKind.DELISTING, FaultKind.BAN, FaultKind.CLOCK_STEP, FaultKind.EMPTY_BOOK})
@@ -146,6 +147,7 @@ _ACTION_WEIGHTS = {
     ActionKind.LIMIT_ORDER: 4,
     ActionKind.CANCEL: 3,
 }
+_STOPPING = (ActionKind.PAUSE, ActionKind.STOP, ActionKind.STOP_AND_CLOSE, ActionKind.KILL)
 _SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT")
 
 
@@ -153,7 +155,7 @@ def make_schedule(seed: int) -> Schedule:
     """The schedule of that seed."""
     dice = random.Random(seed)
     symbols = _SYMBOLS[: dice.randint(2, 4)]
-    fault_s = float(dice.randint(60, 150))
+    fault_s = float(dice.randint(40, 90))
     # half of the runs meet funding, which the venue books every eight hours of market time
     to_funding_ms = int(dice.uniform(0, 2 * fault_s) * RATE * 1000)
     start_ms = _MONDAY_MS + dice.randint(1, 20) * 8 * _HOUR_MS - to_funding_ms
@@ -161,16 +163,12 @@ def make_schedule(seed: int) -> Schedule:
         seed=seed,
         profile=dice.choice(PROFILES),
         symbols=symbols,
-        balance=Decimal(dice.choice((150, 2_000, 10_000, 10_000, 25_000))),
+        balance=Decimal(dice.choice((150, 2_000, 2_000, 10_000, 10_000, 10_000, 25_000, 25_000))),
         start_ms=start_ms,
+        orders_per_minute=dice.choice((10, 60, 60, 60)),
         fault_s=fault_s,
         faults=tuple(_fault(dice, fault_s, symbols) for _ in range(dice.randint(1, 7))),
-        actions=tuple(
-            sorted(
-                (_action(dice, fault_s, symbols) for _ in range(dice.randint(0, 6))),
-                key=lambda action: action.at_s,
-            )
-        ),
+        actions=_actions(dice, fault_s, symbols),
     )
 
 
@@ -187,6 +185,21 @@ def _fault(dice: random.Random, fault_s: float, symbols: tuple[str, ...]) -> Fau
         symbol=dice.choice(symbols) if shape.is_of_symbol else "",
         value=round(dice.uniform(*shape.value), 3),
     )
+
+
+def _actions(dice: random.Random, fault_s: float, symbols: tuple[str, ...]) -> tuple[Action, ...]:
+    """What the trader does; what stops a bot is mostly followed by starting it again."""
+    actions = [_action(dice, fault_s, symbols) for _ in range(dice.randint(0, 6))]
+    for action in list(actions):
+        if action.kind not in _STOPPING or dice.random() < 0.3:
+            continue
+        at_s = round(action.at_s + dice.uniform(2, 15), 2)
+        stopped = [action.symbol]
+        if action.kind is ActionKind.KILL:
+            actions.append(Action(at_s=at_s, kind=ActionKind.RESUME, symbol=action.symbol))
+            stopped = list(symbols)
+        actions += [Action(at_s=at_s + 1, kind=ActionKind.START, symbol=name) for name in stopped]
+    return tuple(sorted((a for a in actions if a.at_s < fault_s), key=lambda a: a.at_s))
 
 
 def _action(dice: random.Random, fault_s: float, symbols: tuple[str, ...]) -> Action:

@@ -49,7 +49,7 @@ OUTAGES = {
     FaultKind.NETWORK_OUTAGE: tuple(StreamKind),
     FaultKind.MAINTENANCE: tuple(StreamKind),
 }
-LONGEST_S = 1200.0  # no run is longer; the market is prepared for so long
+LONGEST_S = 600.0  # no run is longer; the market is prepared for so long
 
 
 class RunClock:
@@ -220,7 +220,7 @@ class World:
             supervisor=supervisor,
             database=self._open("account.sqlite", FaultKind.DISK_JOURNAL),
             rng=random.Random(self._dice.random()),
-            risk_limits=RiskLimits(),
+            risk_limits=RiskLimits(max_orders_per_minute=self.schedule.orders_per_minute),
             sizing=FixedPercent(ratio=Decimal("0.15")),
             leverage=Decimal(1),
             owner_of=lambda name, symbol: engine.owner_of(name, symbol),  # noqa: PLW0108
