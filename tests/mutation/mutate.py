@@ -37,6 +37,8 @@ DEFAULT_ROOMS = ("core/capital", "core/risk")
 LAST = ("stateful", "properties", "race", "equity_and_days")
 DESELECTED = "not a_race_ends_with"
 
+DECLARATIONS = ("annotation", "returns", "decorator_list")  # the type checker's business
+
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -71,9 +73,9 @@ class Mutant(NamedTuple):
 def mutants_of(path: Path) -> Iterator[Mutant]:
     """Each with exactly one change. The tree is changed in place, copied, and changed back."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for parent in list(ast.walk(tree)):
+    for parent in list(_walk(tree)):
         for field, value in list(ast.iter_fields(parent)):
-            if field in ("annotation", "returns", "decorator_list"):
+            if field in DECLARATIONS:
                 continue
             children = value if isinstance(value, list) else [value]
             for index, child in enumerate(children):
@@ -90,6 +92,15 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
                         value[index] = child
                     else:
                         setattr(parent, field, child)
+
+
+def _walk(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    for field, value in ast.iter_fields(node):
+        if field not in DECLARATIONS:
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST):
+                    yield from _walk(child)
 
 
 def _is_left_alone(node: ast.AST) -> bool:
@@ -136,6 +147,8 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:  # noqa: PLR0912 (
                 f"not: {ast.unparse(node.test)}",
                 _with(node, test=ast.UnaryOp(ast.Not(), node.test)),
             )
+        case ast.Return(value=ast.Constant(value="")):
+            yield "return a text, not none", ast.Return(ast.Constant("planted"))
         case ast.Return(value=ast.expr() as value) if not _is_none(value):
             yield f"return None, not {ast.unparse(value)}", ast.Return(ast.Constant(None))
         case ast.Expr(value=ast.Call()):

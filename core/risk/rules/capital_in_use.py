@@ -3,6 +3,8 @@ only its bar among the others."""
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from core.display import display_number
 from core.risk.rule import RiskFacts, Rule
 from core.snapshots import RiskLimit
@@ -13,7 +15,7 @@ class CapitalInUseRule(Rule):
 
     def bar(self, facts: RiskFacts) -> RiskLimit:
         total = facts.capital.total
-        used = facts.capital.committed / total if total > 0 else facts.capital.committed * 0
+        used = facts.capital.committed / total if total > 0 else Decimal(0)
         return RiskLimit(
             self.name,
             display_number(used * 100),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from core.display import display_number
 from core.models.orders import Denial, OrderRequest
 from core.risk.rule import RiskFacts, Rule, percent
@@ -28,7 +30,7 @@ class LargestPositionRule(Rule):
 
     def bar(self, facts: RiskFacts) -> RiskLimit:
         equity = facts.capital.equity
-        share = facts.capital.largest_symbol / equity if equity > 0 else facts.capital.equity * 0
+        share = facts.capital.largest_symbol / equity if equity > 0 else Decimal(0)
         return RiskLimit(
             self.name,
             display_number(share * 100),

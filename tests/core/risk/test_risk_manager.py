@@ -272,6 +272,11 @@ def test_only_the_last_twenty_are_averaged_and_survive_a_restart(account: Accoun
     assert account.code("100.01") == "order_size"
 
 
+def test_a_denial_that_hints_at_no_fault_is_not_announced(account: Account) -> None:
+    assert account.code("2001") == "largest_position"
+    assert account.alerts == []
+
+
 # order rate
 
 

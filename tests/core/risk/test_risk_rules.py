@@ -11,6 +11,7 @@ from core.capital.report import CapitalFigures
 from core.models.orders import OrderPurpose, OrderRequest, OrderType, Side
 from core.risk.rule import MarketPrice, RiskFacts, RiskLimits, Rule, SymbolLimits, percent
 from core.risk.rules import RULES
+from core.risk.rules.capital_in_use import CapitalInUseRule
 from core.risk.rules.gross_exposure import GrossExposureRule
 from core.risk.rules.largest_position import LargestPositionRule
 from core.risk.rules.open_symbols import OpenSymbolsRule
@@ -95,6 +96,56 @@ def test_a_rule_asks_nothing_unless_it_says_so() -> None:
 )
 def test_a_ratio_above_a_limit_never_reads_as_if_it_were_at_it(ratio: str, words: str) -> None:
     assert percent(D(ratio)) == words
+
+
+def test_the_limits_are_the_specifications_unless_the_trader_says_otherwise() -> None:
+    assert RiskLimits() == RiskLimits(
+        max_daily_loss=D("0.03"),
+        max_position_share=D("0.20"),
+        max_gross_share=D("0.80"),
+        max_symbols=50,
+        max_order_multiple=D(10),
+        order_average_of=20,
+        order_average_from=5,
+        max_orders_per_minute=10,
+        cool_down_s=60.0,
+        max_drawdown=D("0.15"),
+        max_price_age_s=15.0,
+        max_price_through=D("0.05"),
+        max_price_away=D("0.50"),
+        symbols={},
+    )
+
+
+@pytest.mark.parametrize("rule", [CapitalInUseRule(), LargestPositionRule()])
+@pytest.mark.parametrize("amount", ["0", "-1"])
+def test_a_part_of_nothing_is_shown_as_nothing(rule: Rule, amount: str) -> None:
+    empty = facts(
+        {"total": D(amount), "equity": D(amount), "committed": D(5), "largest_symbol": D(5)}
+    )
+    bar = rule.bar(empty)
+    assert bar is not None
+    assert bar.used == 0.0
+
+
+def test_bars_of_a_small_account_are_exact_too() -> None:
+    small = facts({"total": D("0.5"), "equity": D("0.5"), "committed": D("0.1")})
+    bar = CapitalInUseRule().bar(small)
+    assert (bar.used, bar.limit) == (20.0, 80.0)
+    small = facts({"equity": D("0.5"), "largest_symbol": D("0.1")})
+    bar = LargestPositionRule().bar(small)
+    assert bar is not None
+    assert (bar.used, bar.limit) == (20.0, 20.0)
+
+
+def test_shares_of_a_small_equity_are_named() -> None:
+    seen = facts({"equity": D("0.5")}, held_by_symbol=D("0.1"), held_in_all=D("0.4"))
+    assert text_of(LargestPositionRule(), order("0.1"), seen) == (
+        "BTCUSDT would hold 40 % of the equity, above 20 %"
+    )
+    assert text_of(GrossExposureRule(), order("0.1"), seen) == (
+        "positions and orders would hold 100 % of the equity, above 80 %"
+    )
 
 
 # symbol limits
