@@ -42,6 +42,8 @@ from core.storage.durable import write_atomic
 
 log = logging.getLogger(__name__)
 SNAPSHOT_INTERVAL_S = 0.1
+GREETING_MOST_BYTES = 4_096  # before the token is shown, a stranger costs no more memory
+COMMAND_MOST_BYTES = 1_000_000
 SLOW_READER_BYTES = 1_000_000  # above it, a snapshot is skipped
 DEAF_READER_S = 15.0  # skipped for so long, the screen is let go; a living one attaches anew
 DEAD_READER_BYTES = 64_000_000  # above it, at once
@@ -115,9 +117,9 @@ class LinkServer:
         self._screens.add(screen)
         try:
             async with asyncio.timeout(TOKEN_TIMEOUT_S):
-                self._attach(screen, decode_request(await read_frame(reader)))
+                self._attach(screen, decode_request(await read_frame(reader, GREETING_MOST_BYTES)))
             while screen.is_attached:
-                request = decode_request(await read_frame(reader))
+                request = decode_request(await read_frame(reader, COMMAND_MOST_BYTES))
                 if isinstance(request.command, Attach):
                     self._attach(screen, request)
                 else:

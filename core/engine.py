@@ -122,22 +122,23 @@ class Engine:
             self.supervisor.keep_running(f"{feed.port.exchange}: data monitor", feed.monitor)
             self.supervisor.keep_running(f"{feed.port.exchange}: candle files", feed.save_regularly)
         for spec in specs:
+            self._add_bot(spec)  # refused before it is kept: a mistake in a file stays in the file
             self.registry.add(spec)
         for spec, was_running in self.registry.load():
             if spec.account not in self.desks:
                 continue  # its account is no longer configured; the bot is kept for its return
-            if not self._bring_back(spec, must_exist=spec in specs):
+            if spec.bot_id not in self.bots and not self._bring_back(spec):
                 continue
-            is_live = self.desks[spec.account].mode is AccountMode.LIVE
-            if was_running and is_live:
+            if self.desks[spec.account].mode is not AccountMode.LIVE:
+                if was_running or autostart or spec.autostart:
+                    self.supervisor.spawn(spec.bot_id, self._bring_up(self.bots[spec.bot_id]))
+            elif was_running or autostart or spec.autostart:
                 self._notice(
                     "warning",
-                    "Not restarted",
-                    "It trades real money: start it again.",
+                    "Not started",
+                    "It trades real money: a person starts it.",
                     bot_id=spec.bot_id,
                 )
-            elif was_running or autostart or (spec.autostart and not is_live):
-                self.supervisor.spawn(spec.bot_id, self._bring_up(self.bots[spec.bot_id]))
         self.state, self.state_text = EngineState.RUNNING, "Running."
 
     async def stop(self) -> None:
@@ -321,14 +322,12 @@ class Engine:
 
     # Bots.
 
-    def _bring_back(self, spec: BotSpec, *, must_exist: bool) -> bool:
-        """A bot of the configuration that cannot exist is an error of the trader's, told at
-        once; one from our own list (a delisted symbol, say) must not keep the others down."""
+    def _bring_back(self, spec: BotSpec) -> bool:
+        """One bot of our own list that cannot exist any more (a delisted symbol, say) must not
+        keep the others down."""
         try:
             self._add_bot(spec)
         except Refused as refusal:
-            if must_exist:
-                raise
             self._notice("danger", "Bot not loaded", str(refusal), bot_id=spec.bot_id)
             return False
         return True

@@ -49,9 +49,9 @@ def decode_server_message(body: bytes) -> ServerMessage:
     return _server_message_decoder.decode(body)
 
 
-async def read_frame(reader: asyncio.StreamReader) -> bytes:
+async def read_frame(reader: asyncio.StreamReader, max_bytes: int = MAX_FRAME_BYTES) -> bytes:
     """Body of the next frame. Raises IncompleteReadError at the end, LinkError when too long."""
     (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-    if length > MAX_FRAME_BYTES:
-        raise LinkError(f"frame of {length} bytes is above {MAX_FRAME_BYTES}")
+    if length > max_bytes:
+        raise LinkError(f"frame of {length} bytes is above {max_bytes}")
     return await reader.readexactly(length)

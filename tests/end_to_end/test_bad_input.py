@@ -91,7 +91,6 @@ def test_a_bad_configuration_names_its_fault(home: Home, name: str) -> None:
     check(home, finished, EXIT_USAGE, CONFIGS[name].told)
 
 
-@pytest.mark.xfail(strict=True, reason="core/engine.py writes a bot down before it is sound")
 def test_a_symbol_that_was_wrong_once_is_forgotten_when_it_is_right(home: Home) -> None:
     config = home.folder / "bots.toml"
     config.write_text(CONFIGS["unknown symbol"].config)

@@ -64,16 +64,7 @@ def state_of(snapshot: EngineSnapshot, bot_id: str = BOT) -> BotState:
     return next(bot.state for bot in snapshot.bots if bot.bot_id == bot_id)
 
 
-@pytest.mark.parametrize(
-    "word",
-    [
-        "",
-        pytest.param(
-            "--autostart",
-            marks=pytest.mark.xfail(strict=True, reason="core/engine.py starts live bots by it"),
-        ),
-    ],
-)
+@pytest.mark.parametrize("word", ["", "--autostart"])
 def test_no_word_starts_a_live_bot(home: Home, start: tuple[str, ...], word: str) -> None:
     home.start_engine(*start, *filter(None, [word]))
     with home.attach() as screen:
