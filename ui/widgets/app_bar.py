@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from itertools import pairwise
 
+from PyQt6 import sip
 from PyQt6.QtCore import QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QMouseEvent, QPainter, QPaintEvent, QWheelEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QSizePolicy, QWidget
@@ -133,8 +134,9 @@ class KillButton(ActionButton):
         try:
             return await self._bridge.kill_switch()
         finally:
-            theme.set_property(self, "kind", "danger")
-            self.show_icon("power", "danger")
+            if not sip.isdeleted(self):  # the window may close before the answer is there
+                theme.set_property(self, "kind", "danger")
+                self.show_icon("power", "danger")
 
 
 class _PlateStrip(QScrollArea):

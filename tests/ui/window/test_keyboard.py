@@ -90,6 +90,7 @@ async def test_the_kill_shortcut_stops_at_its_second_press(
     key(window, Qt.Key.Key_K, both)
     await until(lambda: sent(link_server, KillSwitch))
     assert len(sent(link_server, KillSwitch)) == 1
+    await until(lambda: not window.app_bar.kill.is_busy)
 
 
 async def test_space_pauses_and_starts_the_bot_in_front(
