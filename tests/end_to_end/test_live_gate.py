@@ -96,7 +96,7 @@ def test_a_live_bot_starts_only_when_a_person_confirms(
         screen.until(is_ready)
         assert state_of(screen.next_snapshot()) is BotState.STOPPED
         told = [repr(item.record) for item in screen.attached.backlog + screen.feed]
-        assert any("It trades real money: start it again." in text for text in told)
+        assert any("It trades real money: a person starts it." in text for text in told)
     assert engine.terminate() == 0, engine.err
     assert abroad.demo().pid, "the exchange is not the engine's to end"
     written = [file for file in home.data_dir.rglob("*") if file.is_file()]
