@@ -216,9 +216,10 @@ def test_open_losses_tighten_what_all_may_hold() -> None:
     seen = facts({"equity": D(6_000)}, held_in_all=D(4_700))
     assert text_of(GrossExposureRule(), order("100"), seen) == ""
     assert text_of(GrossExposureRule(), order("100.01"), seen) != ""
-    assert text_of(GrossExposureRule(), order("1"), facts({"equity": D(0)})) == (
-        "positions and orders would hold all of the equity, above 80 %"
-    )
+    for nothing in ("0", "-1"):
+        assert text_of(GrossExposureRule(), order("1"), facts({"equity": D(nothing)})) == (
+            "positions and orders would hold all of the equity, above 80 %"
+        )
 
 
 @pytest.mark.parametrize(
@@ -295,6 +296,14 @@ def test_the_price_a_market_order_was_sized_by_is_the_markets(
     request = order(side=side, reference_price=D(price))
     seen = facts(price=MarketPrice(D(100), 0.0))
     assert bool(text_of(PriceDistanceRule(), request, seen)) is is_denied
+
+
+def test_without_a_limit_price_the_reference_is_what_counts() -> None:
+    seen = facts(price=MarketPrice(D(100), 0.0))
+    no_price = order(order_type=OrderType.LIMIT, price=None, reference_price=D(106))
+    assert text_of(PriceDistanceRule(), no_price, seen).startswith("the reference price 106 is")
+    stop = order(order_type=OrderType.STOP_MARKET, price=D(300), reference_price=D(100))
+    assert text_of(PriceDistanceRule(), stop, seen) == ""
 
 
 def test_a_slipped_digit_is_named_with_the_markets_price() -> None:
