@@ -8,8 +8,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+# A slow machine is no fault of the code: examples are bounded in number, not in time.
+hypothesis.settings.register_profile("twinstar", deadline=None)
+hypothesis.settings.load_profile("twinstar")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
