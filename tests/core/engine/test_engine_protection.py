@@ -170,6 +170,25 @@ async def test_the_kill_switchs_cancels_are_made_good_after_a_crash(world):
     await world.audit()
 
 
+async def test_on_a_full_disk_positions_are_left_and_none_is_entered(world, fail_on_unexpected_log):
+    """Fault D6, the whole engine: every write of the account's books is refused."""
+    symbol = await trading(world)
+    entries = len(world.entries())
+    world.desk._database.execute("PRAGMA query_only = ON")
+    world.desk.bus.publish(resting_entry(world, 1))
+    assert world.engine.close_position("demo", symbol) == f"Closing {symbol}."
+    await world.until(lambda: symbol not in world.held(), within_h=0.2)
+    await asyncio.sleep(60)
+    assert len(world.entries()) == entries
+    assert "Not reconciled" in world.desk.state_text
+    world.desk._database.execute("PRAGMA query_only = OFF")
+    await asyncio.sleep(60)
+    assert world.desk.is_ready
+    await world.audit()
+    assert any("could not be written" in text for text in world.notices())
+    fail_on_unexpected_log.clear()
+
+
 # --- time that was lost ---------------------------------------------------------------------
 
 
