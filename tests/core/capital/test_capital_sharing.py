@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -165,4 +166,45 @@ def test_a_file_that_is_locked_for_too_long_denies_and_heals(
     assert len(fail_on_unexpected_log) == 1  # told once
     fail_on_unexpected_log.clear()
     other.close()
+    database.close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_in_the_middle_of_anything_the_ledger_adds_up(tmp_path: Path, seed: int) -> None:
+    """Fault row R3: four processes spend one ledger and are killed wherever they are."""
+    path = tmp_path / "capital.sqlite"
+    database = open_database(path)
+    SharedCapitalManager("bybit", D(1_000), database=database, clock=ManualClock())
+    count = "SELECT count(*) FROM capital_lines"
+    command = [sys.executable, str(RACE), "--file", str(path), "--operations", "1000000"]
+    children = [
+        subprocess.Popen([*command, "--worker", str(seed * 10 + n)], stdout=subprocess.DEVNULL)
+        for n in range(4)
+    ]
+    deadline_s = time.monotonic() + 60
+    try:
+        for child in children:
+            enough = database.execute(count).fetchone()[0] + 40 + seed
+            while database.execute(count).fetchone()[0] < enough:
+                assert time.monotonic() < deadline_s, "the workers do not get on"
+                time.sleep(0.001)
+            child.kill()
+            child.wait()
+        database.close()
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+    database = open_database(path)
+    capital = SharedCapitalManager("bybit", D(0), database=database, clock=ManualClock())
+    snapshot = capital.snapshot()
+    assert capital.is_sound, capital.fault
+    assert snapshot.total == snapshot.initial == 1_000
+    assert snapshot.reserved <= 800
+    kept = sum((line.amount for line in snapshot.slices), D(0))
+    assert kept == snapshot.reserved
+    booked = {"reserved": D(0), "given_back": D(0), "deposit": D(0)}
+    for kind, amount in database.execute("SELECT kind, amount FROM capital_lines"):
+        booked[kind] += D(amount)
+    assert booked["reserved"] - booked["given_back"] == snapshot.reserved
     database.close()
