@@ -297,6 +297,8 @@ class BotDataManager:
                     self._store.append([(self.key, candle)])
                 else:
                     self._unsaved.append(candle)
+                    if len(self._unsaved) == MAX_ENTRY_MEMORY:  # as many as memory holds
+                        self._flush()
                 self.remember(candle)
             return outcome
 
@@ -473,7 +475,6 @@ class BotDataManager:
     def _read_stored(
         self, start_ms: int | None, last: int | None
     ) -> tuple[Columns, list[EmptyBars]]:
-        self.make_durable()
         columns = self._store.read_columns(self.key, start_ms=start_ms, last=last)
         return columns, self._empty_from(columns.open_time_ms)
 

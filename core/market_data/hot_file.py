@@ -253,7 +253,8 @@ def store_faults(action: str) -> Iterator[None]:
     except (sqlite3.Error, OSError) as fault:
         if isinstance(fault, StoreFault):
             raise
-        raise StoreFault(f"The candle store cannot {action}: {fault}.") from fault
+        reason = str(fault).rstrip(".")
+        raise StoreFault(f"The candle store cannot {action}: {reason}.") from fault
 
 
 def _crc32(stem: str, row: HotRow) -> int:

@@ -90,21 +90,29 @@ def missing_ranges(
 ) -> list[Range]:
     """Bars of the grid `first_ms`..`last_ms` that are neither present nor known to be empty.
 
-    `present_ms` is sorted. Ranges come oldest first and never touch each other.
+    `present_ms` is sorted, and `empty` lies on the grid. Ranges come oldest first and never touch
+    each other. The cost depends on what is there, not on how long the range is.
     """
     if last_ms < first_ms:
         return []
-    is_missing = np.ones((last_ms - first_ms) // step_ms + 1, dtype=bool)
     inside = present_ms[(present_ms >= first_ms) & (present_ms <= last_ms)]
-    is_missing[(inside - first_ms) // step_ms] = False
-    for start_ms, end_ms in empty:
-        start = max(0, -((first_ms - start_ms) // step_ms))
-        is_missing[start : max(0, (end_ms - first_ms) // step_ms + 1)] = False
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], is_missing, [False]))))
-    return [
-        (first_ms + int(start) * step_ms, first_ms + (int(stop) - 1) * step_ms)
-        for start, stop in zip(edges[::2], edges[1::2], strict=True)
-    ]
+    edges = np.concatenate(([first_ms - step_ms], inside, [last_ms + step_ms]))
+    before = np.flatnonzero(np.diff(edges) > step_ms)
+    starts, ends = (edges[before] + step_ms).tolist(), (edges[before + 1] - step_ms).tolist()
+    known = sorted(empty)
+    at = 0
+    missing: list[Range] = []
+    for start_ms, end_ms in zip(starts, ends, strict=True):
+        while at < len(known) and known[at][0] <= end_ms and start_ms <= end_ms:
+            empty_start_ms, empty_end_ms = known[at]
+            if empty_start_ms > start_ms:
+                missing.append((start_ms, empty_start_ms - step_ms))
+            start_ms = max(start_ms, empty_end_ms + step_ms)  # noqa: PLW2901 (what is left)
+            if empty_end_ms <= end_ms:  # else it reaches into the next gap
+                at += 1
+        if start_ms <= end_ms:
+            missing.append((start_ms, end_ms))
+    return missing
 
 
 def coalesced(gaps: Iterable[Range], step_ms: int, most_bars: int) -> list[Range]:

@@ -183,7 +183,8 @@ class SeriesMemory:
             stored, empty = self._read_stored(next_ms, rows)
             with self._lock:
                 if self.version == version and self._higher.get(timeframe) is bars:
-                    bars.add(stored, ranges_of(empty))
+                    # Memory may hold candles that are not saved yet.
+                    bars.add(stored.updated_by(self._ring.view()), ranges_of(empty))
                     return
 
 

@@ -69,3 +69,10 @@ def test_missing_is_what_is_neither_present_nor_empty(
     known = present | {n for start, size in empty for n in range(start, start + size + 1)}
     assert found == [n for n in range(first, last + 1) if n not in known]
     assert all(b + step < a for (_, b), (a, _) in pairwise(ranges))
+
+
+def test_a_gap_of_thirty_thousand_years_costs_nothing() -> None:
+    present = np.array([0, 60_000], dtype=np.int64)
+    assert missing_ranges(present, [(120_000, 120_000)], 0, 6 * 10**14, 60_000) == [
+        (180_000, 6 * 10**14)
+    ]

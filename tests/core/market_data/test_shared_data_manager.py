@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -142,3 +144,93 @@ def test_close_saves_everything(tmp_path: Path, clock: ManualClock, bar: MakeBar
     shared.get_manager("BTCUSDT").append_candle(bar(0), save=False)
     shared.close()
     assert (tmp_path / "bybit_btcusdt_15m.parquet").exists()
+
+
+async def test_batches_handed_to_the_writer_take_effect_in_their_order(
+    shared: SharedDataManager, bar: MakeBar
+) -> None:
+    answers = await asyncio.gather(
+        *(shared.append_candles({"BTCUSDT": bar(n), "ETHUSDT": bar(n)}) for n in range(30))
+    )
+    assert all(set(answer.values()) == {AppendOutcome.NEW} for answer in answers)
+    assert shared.get_manager("ETHUSDT").rows_in_memory == 30
+
+
+def test_small_changes_can_wait_for_their_merge(shared: SharedDataManager, bar: MakeBar) -> None:
+    for number in range(5):
+        shared.append_candle_batch({"BTCUSDT": bar(number)})
+    shared.append_candle_batch({"ETHUSDT": bar(0)})
+    assert shared.batch_save_parquet(min_rows=5) == 1
+    key = shared.get_manager("ETHUSDT").key
+    assert not shared.store.path_of(key).exists()
+    assert shared.store.read(key) == [bar(0)]
+    assert shared.batch_save_parquet() == 1
+
+
+async def test_a_store_that_cannot_be_read_fails_only_what_was_asked(
+    tmp_path: Path, clock: ManualClock, history: MakeHistory, fail_on_unexpected_log: Logs
+) -> None:
+    shared = SharedDataManager("bybit", cache_dir=tmp_path, clock=clock)
+    shared.store.close()
+    loaded = await shared.load_historical_batch(["BTCUSDT"], history([]).fetch)
+    assert loaded == {"BTCUSDT": False}
+    assert (
+        "history not loaded: The candle store cannot" in fail_on_unexpected_log.pop().getMessage()
+    )
+
+
+def test_frames_share_the_rings_memory(shared: SharedDataManager, bar: MakeBar) -> None:
+    """120 KB a symbol, its three frames held (base 15m, pattern 1h, both full)."""
+    managers = [shared.get_manager(f"S{n}USDT") for n in range(20)]
+    for manager in managers:
+        shared.store.append((manager.key, bar(n)) for n in range(2_100))
+        manager.load_stored()
+    gc.collect()
+    tracemalloc.start()
+    for manager in managers:
+        manager.load_stored()
+        held = (manager.df_entry_full, manager.df_entry_resampled, manager.df_pattern_full)
+        assert [len(frame) for frame in held] == [1_000, 1_000, 500]
+    frames = [(m.df_entry_full, m.df_entry_resampled, m.df_pattern_full) for m in managers]
+    gc.collect()
+    used_kb = tracemalloc.get_traced_memory()[0] / len(frames) / 1e3
+    tracemalloc.stop()
+    assert used_kb < 120
+    reported_kb = managers[0].memory_bytes / 1e3
+    assert abs(used_kb - reported_kb) < 0.25 * used_kb, "what the panel shows is true"
+
+
+def test_threads_may_do_everything_at_once(shared: SharedDataManager, bar: MakeBar) -> None:
+    symbols = [f"S{n}USDT" for n in range(12)]
+    faults: list[BaseException] = []
+
+    def run(act: Callable[[int], object]) -> None:
+        try:
+            for number in range(60):
+                act(number)
+        except BaseException as fault:
+            faults.append(fault)
+
+    def append(number: int) -> None:
+        shared.append_candle_batch(dict.fromkeys(symbols, bar(number)))
+
+    def read(number: int) -> None:
+        manager = shared.get_manager(symbols[number % 12])
+        assert len(manager.df_entry_full) <= 60
+        assert manager.df_pattern_full is not None
+        assert shared.get_stats()["total_memory_candles"] is not None
+        shared.snapshot()
+
+    def tidy(number: int) -> None:
+        shared.cleanup_old_symbols(max_symbols=number % 12)
+        assert shared.get_memory_usage()["symbols"] <= 12
+
+    threads = [threading.Thread(target=run, args=(act,)) for act in (append, read, tidy, read)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults
+    for symbol in symbols:
+        key = shared.get_manager(symbol).key
+        assert shared.store.read(key) == [bar(n) for n in range(60)]
