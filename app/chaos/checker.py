@@ -13,7 +13,15 @@ from app.chaos.world import ACCOUNT, World
 from core.models.fills import FillKind
 from core.models.orders import Order, OrderStatus
 from core.oms.client_order_id import is_ours
-from core.snapshots import BotState, EngineSnapshot, EngineState, FeedItem, FillRecord, OrderRecord
+from core.snapshots import (
+    BotState,
+    EngineSnapshot,
+    EngineState,
+    FeedItem,
+    FillRecord,
+    Notice,
+    OrderRecord,
+)
 from exchanges.simulated.faulty_port import Sent
 from exchanges.simulated.values import CreateType, Executed, OrderChanged, VenueEvent, VenueOrder
 
@@ -23,6 +31,7 @@ _CAP_SLACK = Decimal("1.02")  # sizes are made at the signal's price, fills at a
 STOP_SHOWN_S = 6.0  # nothing else goes wrong: 1 s to notice, 3 s to act, and the way there
 STOP_HIDDEN_S = 75.0  # messages were lost: the next reconciliation finds it
 EXIT_SENT_S = 12.0
+BLIND_S = 0.5  # what was decided before may still be on its way out
 _UNANSWERED = (OrderStatus.INTENT, OrderStatus.SENT, OrderStatus.UNKNOWN)
 
 
@@ -57,13 +66,23 @@ class Checker:
         self._looked_s = 0.0
         self._calm_s: dict[str, float] = {}
         self._exits_due: dict[str, float] = {}
+        self._closing: set[str] = set()  # until they have been seen flat
+        self._traded_by_hand: set[str] = set()
+        self._told_external: set[str] = set()
+        self._jumped_s = -1.0
+        self._sent_ids: set[str] = set()
         world.venue.on_event.append(self._on_event)
 
     # ---- what happens
 
     def mark_foreign(self, symbol: str) -> None:
-        """Somebody else trades the symbol from now on: its sizes are not ours alone."""
+        """Somebody else trades the symbol from now on: its sizes are not ours alone, and the
+        trader has to be told."""
         self._foreign.add(symbol)
+
+    def mark_jump(self) -> None:
+        """The machine slept, or its clock was set: nothing leaves before the books are read."""
+        self._jumped_s = self._now_s()
 
     def expect_no_entries(self) -> None:
         """The engine has acknowledged the kill switch."""
@@ -78,6 +97,7 @@ class Checker:
     def expect_exit(self, symbol: str) -> None:
         """The engine has said that it closes the symbol."""
         self._exits_due.setdefault(symbol, self._now_s())
+        self._closing.add(symbol)
 
     def expect_errors(self) -> None:
         """The trader was told that something could not be done: a bot may stay in error."""
@@ -86,6 +106,7 @@ class Checker:
     def engine_died(self) -> None:
         """What the dead one had promised aloud only is forgotten; a new screen sees it all anew."""
         self._exits_due.clear()
+        self._closing.clear()
         self._seen_fills.clear()
 
     def on_record(self, item: FeedItem) -> None:
@@ -97,6 +118,8 @@ class Checker:
             if record.fill.trade_id in self._seen_fills:
                 self._fail("fill_twice", f"{record.fill.trade_id} was told twice")
             self._seen_fills.add(record.fill.trade_id)
+        elif isinstance(record, Notice) and record.title == "External":
+            self._told_external.add(record.symbol)
 
     def _on_order_record(self, order: Order) -> None:
         if order.status is not OrderStatus.DENIED:
@@ -117,6 +140,8 @@ class Checker:
     def _on_venue_order(self, order: VenueOrder) -> None:
         client_id = order.client_order_id
         if not client_id:
+            if order.create_type is CreateType.USER:
+                self._traded_by_hand.add(order.symbol)
             return
         known = self._orders_of_id.setdefault(client_id, order.order_id)
         if known != order.order_id:
@@ -136,6 +161,7 @@ class Checker:
             self._fail("turned", f"{symbol} was turned over in one order, {client_id}")
         if after == 0:
             opened_by.clear()
+            self._closing.discard(symbol)
 
     # ---- looks
 
@@ -164,10 +190,13 @@ class Checker:
             request = entry.request
             if request.client_order_id in self._denied:
                 self._fail("denied_sent", f"{request.client_order_id} was denied, and sent")
+            if entry.is_early:
+                self._fail("too_early", f"{request.client_order_id} was sent before its wait")
             if not request.reduce_only:
                 self._check_entry(entry)
             elif request.symbol in self._exits_due:
                 del self._exits_due[request.symbol]
+            self._sent_ids.add(request.client_order_id)
         self._checked_sent = len(sent)
 
     def _check_entry(self, entry: Sent) -> None:
@@ -176,6 +205,11 @@ class Checker:
             self._fail("after_kill", f"{request.client_order_id} left after the kill switch")
         if request.stop_loss is None:
             self._fail("no_stop", f"{request.client_order_id} left without a stop")
+        if request.client_order_id not in self._sent_ids:
+            if entry.blind_s > BLIND_S:
+                self._fail("blind", f"{request.client_order_id} left without the orders stream")
+            if entry.read_s < self._jumped_s < entry.at_s - BLIND_S:
+                self._fail("stale", f"{request.client_order_id} left before the books were read")
         wallet = self._world.account.wallet()
         held = sum(
             (p.entry_notional for p in self._world.account.positions()),
@@ -249,6 +283,9 @@ class Checker:
             return {"unresolved": f"the engine is {snapshot.state}: {snapshot.state_text}"}
         found = {
             "unresolved": self._unresolved(snapshot),
+            "not_closed": ", ".join(sorted(self._closing - self._foreign)),
+            "external_unseen": ", ".join(sorted(self._traded_by_hand - self._told_external)),
+            "after_kill": self._left_working(),
             "orphan": self._orphan_position(snapshot),
             "orphan_order": self._orphan_order(snapshot),
             "unprotected": self._unprotected(snapshot),
@@ -269,6 +306,17 @@ class Checker:
             if is_down or bot.state is BotState.STARTING:
                 return f"{bot.bot_id} is {bot.state}: {bot.state_text}"
         return ""
+
+    def _left_working(self) -> str:
+        """After the kill switch no entry of ours works at the venue."""
+        if self._killed_s is None:
+            return ""
+        left = [
+            order.client_order_id
+            for order in self._world.account.open_orders()
+            if order.client_order_id and not order.reduce_only
+        ]
+        return f"{left[0]} still works after the kill switch" if left else ""
 
     def _orphan_position(self, snapshot: EngineSnapshot) -> str:
         held = {p.symbol: p.signed_quantity for p in self._world.account.positions()}

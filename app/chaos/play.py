@@ -284,7 +284,7 @@ class _Player:
             FaultKind.STOP_REMOVED: self._remove_stop,
             FaultKind.CANCELLED_BY_VENUE: self._cancel_by_venue,
             FaultKind.DELISTING: self._delist,
-            FaultKind.CLOCK_STEP: lambda f: world.clock.step(f.value),
+            FaultKind.CLOCK_STEP: self._step_clock,
             FaultKind.SLEEP: self._sleep,
             FaultKind.CRASH: self._crash_soon,
         }
@@ -373,6 +373,12 @@ class _Player:
 
     def _sleep(self, fault: Fault) -> None:
         self._world.clock.sleep(fault.value)
+        self._checker.mark_jump()
+
+    def _step_clock(self, fault: Fault) -> None:
+        self._world.clock.step(fault.value)
+        if abs(fault.value) > 2:
+            self._checker.mark_jump()
 
     def _at_venue(self, happen: Callable[[], Any]) -> None:
         try:

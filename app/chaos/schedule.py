@@ -62,6 +62,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     balance: Decimal
     start_ms: int
     orders_per_minute: int  # of the risk manager: mostly out of the way
+    size_ratio: Decimal  # of equity, each position
     fault_s: float
     faults: tuple[Fault, ...]
     actions: tuple[Action, ...]
@@ -154,7 +155,7 @@ _SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT")
 def make_schedule(seed: int) -> Schedule:
     """The schedule of that seed."""
     dice = random.Random(seed)
-    symbols = _SYMBOLS[: dice.randint(2, 4)]
+    symbols = _SYMBOLS[: dice.choice((2, 2, 3, 3, 4, 5))]
     fault_s = float(dice.randint(40, 90))
     # half of the runs meet funding, which the venue books every eight hours of market time
     to_funding_ms = int(dice.uniform(0, 2 * fault_s) * RATE * 1000)
@@ -166,6 +167,7 @@ def make_schedule(seed: int) -> Schedule:
         balance=Decimal(dice.choice((150, 2_000, 2_000, 10_000, 10_000, 10_000, 25_000, 25_000))),
         start_ms=start_ms,
         orders_per_minute=dice.choice((10, 60, 60, 60)),
+        size_ratio=dice.choice((Decimal("0.10"), Decimal("0.19"))),
         fault_s=fault_s,
         faults=tuple(_fault(dice, fault_s, symbols) for _ in range(dice.randint(1, 7))),
         actions=_actions(dice, fault_s, symbols),

@@ -221,7 +221,7 @@ class World:
             database=self._open("account.sqlite", FaultKind.DISK_JOURNAL),
             rng=random.Random(self._dice.random()),
             risk_limits=RiskLimits(max_orders_per_minute=self.schedule.orders_per_minute),
-            sizing=FixedPercent(ratio=Decimal("0.15")),
+            sizing=FixedPercent(ratio=self.schedule.size_ratio),
             leverage=Decimal(1),
             owner_of=lambda name, symbol: engine.owner_of(name, symbol),  # noqa: PLW0108
             on_external=lambda *told: engine.pause_external(*told),  # noqa: PLW0108

@@ -43,10 +43,16 @@ Item = TypeVar("Item", Order, Fill, Position)
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """A request for an order that left the engine, at that second of the run."""
+    """A request for an order that left the engine, at that second of the run.
+
+    `blind_s`: how long the orders stream was lost by then; `read_s`: when positions were last
+    answered; `is_early`: a limiter had told it to wait longer."""
 
     at_s: float
     request: OrderRequest
+    blind_s: float
+    read_s: float
+    is_early: bool
 
 
 class FaultyExchange(SimulatedExchange):
@@ -83,6 +89,9 @@ class FaultyExchange(SimulatedExchange):
         self._on_wire = on_wire
         self._base_latency_s = latency_s
         self._timeout_s = timeout_s
+        self._lost_s: dict[StreamKind, float] = {}
+        self._wait_until_s: dict[str, float] = {}
+        self._read_s = -1.0
         self._doing = "", "", ""  # what the next instruction is, on which symbol, named how
         self._former: dict[str, Any] = {}
         self._loop = asyncio.get_running_loop()
@@ -98,6 +107,14 @@ class FaultyExchange(SimulatedExchange):
         """True from `lose_stream` to `restore_stream`."""
         return kind in self._lost
 
+    def lose_stream(self, kind: StreamKind, detail: str) -> None:
+        self._lost_s.setdefault(kind, self._now_s())
+        super().lose_stream(kind, detail)
+
+    def restore_stream(self, kind: StreamKind) -> None:
+        self._lost_s.pop(kind, None)
+        super().restore_stream(kind)
+
     # ---- streams
 
     async def start_market_data(self, listener: ExchangeListener) -> None:
@@ -111,7 +128,11 @@ class FaultyExchange(SimulatedExchange):
     async def place_order(self, request: OrderRequest) -> str:
         if self.plan.strikes(FaultKind.CRASH_BEFORE_REQUEST, request.symbol):
             await self._crash()
-        self.sent.append(Sent(self._now_s(), request))
+        now_s = self._now_s()
+        lost_s = self._lost_s.get(StreamKind.PRIVATE, now_s)
+        wait_until_s = self._wait_until_s.get(request.client_order_id, 0.0)
+        sent = Sent(now_s, request, now_s - lost_s, self._read_s, now_s < wait_until_s)
+        self.sent.append(sent)
         self._doing = "place", request.symbol, request.client_order_id
         return await super().place_order(request)
 
@@ -136,6 +157,8 @@ class FaultyExchange(SimulatedExchange):
         try:
             answer = await self._carried(what, symbol, action)
         except ExchangeError as fault:
+            if isinstance(fault, RateLimited):
+                self._wait_until_s[name] = self._now_s() + fault.retry_after_s
             self._on_wire(f"{what} {symbol} {name}: {type(fault).__name__} {fault.code}")
             raise
         self._on_wire(f"{what} {symbol} {name}: done")
@@ -254,7 +277,9 @@ class FaultyExchange(SimulatedExchange):
         return self._distorted("orders", await super().fetch_open_orders())
 
     async def fetch_positions(self) -> list[Position]:
-        return self._distorted("positions", await super().fetch_positions())
+        positions = await super().fetch_positions()
+        self._read_s = self._now_s()
+        return self._distorted("positions", positions)
 
     async def fetch_fills(self, start_ms: int) -> list[Fill]:
         return self._distorted("fills", await super().fetch_fills(start_ms))
