@@ -310,10 +310,11 @@ class _Screen:
         write_atomic(path, msgspec.json.format(msgspec.json.encode(report)))
 
     def _exit_code(self, problem: str) -> int:
-        engine_code = self._engine.exit_code
-        if not self._bridge.is_attached and engine_code and self._options.for_seconds is not None:
+        never_met = self._bridge.link.engine_pid is None
+        refusal = self._engine.exit_code
+        if never_met and refusal and self._options.for_seconds is not None:
             print(f"TwinStar Quantum: {self._engine.last_words()}", file=sys.stderr)
-            return engine_code
+            return refusal
         if problem or self._guard.unhandled_exceptions or self._guard.qt_warnings:
             return EXIT_FAULT
         return EXIT_OK

@@ -150,7 +150,6 @@ def test_an_engine_started_without_a_screen_outlives_its_visitors(home: Home) ->
     assert engine.terminate() == 0, engine.err
 
 
-@pytest.mark.xfail(strict=True, reason="app/screen_main.py ends only an engine that it reached")
 def test_a_run_too_short_to_reach_its_engine_leaves_none_behind(home: Home) -> None:
     home.run("screen", *FAST, "--for", "0.3")
     wait_until(lambda: not any_of(home), "nothing runs", 15)
@@ -179,7 +178,6 @@ def test_a_screen_outlives_its_engine(left_alone: Running) -> None:
     assert left_alone.process.returncode != 0
 
 
-@pytest.mark.xfail(strict=True, reason="app/screen_main.py: two sentences, and the engine's -9")
 def test_a_screen_whose_engine_was_killed_ends_with_one_sentence(left_alone: Running) -> None:
     assert left_alone.err.count("\n") == 1
     assert left_alone.process.returncode == EXIT_FAULT
