@@ -116,7 +116,6 @@ class PerformanceTracker:
         """Start from figures that another program has kept."""
         start = equity - result_today
         day = TradingDay(self.state.day.start_ms, start, equity, result_today)
-        self.equity = equity
         self._past_days = past_days
         self._replace(peak=peak, max_drawdown=max_drawdown, day=day, day_base=start)
 

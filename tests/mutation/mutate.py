@@ -204,10 +204,9 @@ def module_name(path: Path) -> str:
 
 
 def tests_of(path: Path) -> list[str]:
-    """The tests of the mutant's room, the quick ones first; capital's mutants meet risk's too."""
+    """The tests of the mutant's own room, the quick ones first."""
     room = path.relative_to(ROOT).parts[1]
-    folders = ["risk"] if room == "risk" else [room, "risk"]
-    files = [f for name in folders for f in sorted((ROOT / "tests/core" / name).glob("test_*.py"))]
+    files = sorted((ROOT / "tests/core" / room).glob("test_*.py"))
     files.sort(key=lambda f: any(word in f.name for word in LAST))
     return [str(file) for file in files]
 

@@ -251,6 +251,13 @@ def test_todays_result_counts_against_todays_limit(open_capital: Make) -> None:
     assert capital.snapshot().best_day == 40
 
 
+def test_all_days_of_the_file_are_shown_before_today(open_capital: Make) -> None:
+    capital = open_capital("1000")
+    days = {"2023-11-12": "1", "2023-11-13": "2", "2023-11-14": "3", "2023-11-16": "9"}
+    capital.import_json(exported(daily_pnl=days))
+    assert [result for _, result in capital.snapshot().daily_results] == [1.0, 2.0, 3.0, 0.0]
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

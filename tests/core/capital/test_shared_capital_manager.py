@@ -405,8 +405,13 @@ def test_fills_older_than_the_found_position_move_cash_only(
     capital.synchronise(balance("10000", 2_000), [position("10", "100", 2_000)])
     capital.on_fill(fill(time_ms=2_000, fee="1"), OrderPurpose.ENTRY)
     assert parts(capital) == (8999, 0, 1000)
+    assert [(line.kind, line.amount) for line in capital.snapshot().ledger[:2]] == [
+        ("fee", 1),
+        ("locked", 0),
+    ]
     capital.on_fill(fill("", time_ms=2_000, side=Side.SELL, quantity="1"), OrderPurpose.EXIT)
     assert parts(capital) == (8999, 0, 1000)
+    assert capital.snapshot().ledger[0].amount == 0
     capital.on_fill(fill("", time_ms=2_001, side=Side.SELL, quantity="5"), OrderPurpose.EXIT)
     assert parts(capital) == (9499, 0, 500)
 
@@ -447,6 +452,12 @@ def test_a_ledger_of_another_exchange_is_refused(open_capital: Make, tmp_path: P
     with pytest.raises(ValueError, match="belongs to bybit USDT, not okx USDT"):
         SharedCapitalManager("okx", D(1), database=database, clock=ManualClock())
     database.close()
+
+
+def test_a_ledger_may_begin_with_nothing(open_capital: Make) -> None:
+    capital = open_capital("0")
+    assert capital.snapshot().total == capital.figures().daily_loss_ratio == 0
+    assert capital.get_allocation_ratio() == capital.get_stats().roi == 0
 
 
 def test_a_negative_first_capital_is_refused(open_capital: Make) -> None:
