@@ -25,6 +25,7 @@ from core.market_data.columns import Columns, IntArray
 from core.market_data.exchange_days import day_offset_ms
 from core.market_data.higher_bars import base_bars_at_most
 from core.market_data.hot_file import EmptyBars
+from core.market_data.indicator_cache import IndicatorCache
 from core.market_data.integrity import (
     BadCandle,
     Range,
@@ -38,7 +39,6 @@ from core.market_data.paging import FetchCandles as FetchCandles  # noqa: PLC041
 from core.market_data.resampling import check_resampling, next_bar_open_ms, resample
 from core.market_data.series_memory import (
     MAX_ENTRY_MEMORY,
-    IndicatorCache,
     SeriesMemory,
     ranges_of,
 )
@@ -83,7 +83,6 @@ class BotDataManager:
             raise ValueError("month bars cannot be a base: they have no fixed length")
         self.key = key
         self.writing = threading.RLock()
-        self.indicator_cache = IndicatorCache(lambda: self.version)
         self._stored = SeriesInfo(0, None, None, 0)
         self._added = 0  # candles since the store was last looked at
         self.backfills = 0
@@ -101,6 +100,7 @@ class BotDataManager:
         self._memory = SeriesMemory(
             key.timeframe, day_offset_ms=self._day_offset_ms, read_stored=self._read_stored
         )
+        self.indicator_cache = IndicatorCache(self._memory)
         self._unsaved: list[Candle] = []
         self._filling = asyncio.Lock()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from typing import TypeVar, cast
 
 import pandas as pd
 
@@ -20,28 +19,8 @@ from core.models.candles import Candle, Timeframe
 
 MAX_ENTRY_MEMORY = 1000
 _FRAME_BYTES = 5_000  # of a frame's own, beside its index: its rows are the ring's memory
-T = TypeVar("T")
-
 # (open time of the first row, or None; newest rows wanted, or None) -> rows, known empty bars
 ReadStored = Callable[[int | None, int | None], tuple[Columns, list[EmptyBars]]]
-
-
-class IndicatorCache:
-    """Results that hold until the candles change; nothing is computed twice for one candle."""
-
-    def __init__(self, version: Callable[[], int]) -> None:
-        self._version = version
-        self._results: dict[str, tuple[int, object]] = {}
-
-    def get(self, name: str, compute: Callable[[], T]) -> T:
-        """The result of `compute` on the present candles; `name` says which (incl. parameters)."""
-        version = self._version()  # before: a candle that comes meanwhile makes the result old
-        known = self._results.get(name)
-        if known is not None and known[0] == version:
-            return cast("T", known[1])
-        result = compute()
-        self._results[name] = (version, result)
-        return result
 
 
 class SeriesMemory:
@@ -51,6 +30,7 @@ class SeriesMemory:
         self, timeframe: Timeframe, *, day_offset_ms: int, read_stored: ReadStored
     ) -> None:
         self.version = 0
+        self.rewrites = 0  # changes of the past, after which what was kept up begins anew
         self._timeframe = timeframe
         self._day_offset_ms = day_offset_ms
         self._read_stored = read_stored
@@ -72,6 +52,7 @@ class SeriesMemory:
             self._empty = empty
             self._higher.clear()
             self.version += 1
+            self.rewrites += 1
 
     def put(self, candle: Candle) -> None:
         """The next candle, or another one of the past."""
@@ -103,6 +84,7 @@ class SeriesMemory:
 
     def _changed_from(self, open_time_ms: int) -> None:
         self.version += 1
+        self.rewrites += 1
         for bars in self._higher.values():
             bars.changed_from(open_time_ms)
 
@@ -116,6 +98,15 @@ class SeriesMemory:
     def open_times_ms(self) -> IntArray:
         with self._lock:
             return self._ring.open_times_ms
+
+    def rows_after(self, open_time_ms: int, rewrites: int) -> tuple[int, Columns]:
+        """The present `rewrites`, and the candles newer than that if it was the present one
+        then; all of them if not."""
+        with self._lock:
+            columns = self._ring.view()
+            if rewrites == self.rewrites:
+                columns = columns.select(columns.open_time_ms > open_time_ms)
+            return self.rewrites, columns
 
     @property
     def empty(self) -> list[EmptyBars]:

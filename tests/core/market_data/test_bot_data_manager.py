@@ -6,11 +6,14 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import talib
 
 from core.clock import ManualClock
 from core.exchange_port import Unavailable
+from core.indicators import Macd
 from core.market_data.bot_data_manager import AppendOutcome, BotDataManager
 from core.market_data.candle_store import CandleStore, StoreFault
 from core.market_data.columns import columns_from_candles
@@ -421,6 +424,29 @@ def test_nothing_is_computed_twice_for_one_candle(manager: BotDataManager, bar: 
     assert manager.indicator_cache.get("rsi", compute) == 1
     manager.append_candle(bar(1))
     assert manager.indicator_cache.get("rsi", compute) == 2
+
+
+def test_an_indicator_kept_up_equals_one_computed_at_once(
+    manager: BotDataManager, bar: MakeBar, clock: ManualClock
+) -> None:
+    clock.advance_ms(2_000 * STEP_MS)
+    made: list[Macd] = []
+
+    def make() -> Macd:
+        made.append(Macd())
+        return made[-1]
+
+    for number in range(1_300):
+        manager.append_candle(bar(number))
+        if number % 3 == 0:
+            values = manager.indicator_cache.keep_up("macd", make)
+    at_once = talib.MACD(np.array([float(bar(n).close) for n in range(1_300)]), 12, 26, 9)
+    assert values == pytest.approx([float(column[-1]) for column in at_once], abs=1e-9)
+    assert len(made) == 1
+    manager.append_candle(bar(1_299, close=bar(1_299).high))  # a correction
+    corrected = manager.indicator_cache.keep_up("macd", make)
+    assert corrected[0] > values[0]
+    assert len(made) == 2
 
 
 def test_callers_changes_to_a_frame_stay_theirs(manager: BotDataManager, bar: MakeBar) -> None:
