@@ -199,6 +199,9 @@ class OrderGate:
         held = self._why_held()
         if held:
             return Denial("not_ready", f"no entry leaves now: {held}")
+        if not self._oms.is_position_clear(request.account, request.symbol):
+            text = f"the exchange's word on {request.symbol} does not fit the fills yet"
+            return Denial("position_unclear", text)
         if request.stop_loss is None:
             return Denial("no_stop", "an entry needs a stop loss to rest at the exchange (rule 5)")
         return None

@@ -268,6 +268,8 @@ class ProtectionGuard:
             if order.purpose in (OrderPurpose.STOP_LOSS, OrderPurpose.TAKE_PROFIT)
             and order.symbol not in held
             and order.symbol not in entering
+            # a lost message of a position must not cost it its stop
+            and self._oms.is_position_clear(self._account, order.symbol)
         ]
         symbols = {order.symbol for order in left_over}
         for symbol in self._flat_since_s.keys() - symbols:

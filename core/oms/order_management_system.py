@@ -257,6 +257,13 @@ class OrderManagementSystem:
         funding, which has no order)."""
         return self._registry.purpose_of(fill)
 
+    def is_position_clear(self, account: str, symbol: str) -> bool:
+        """True when the exchange's word on the position is what the booked fills make. Else a
+        message is late or lost, and nobody knows for sure what is held."""
+        position = self._state.position(account, symbol)
+        shown = Decimal(0) if position is None else position.signed_quantity
+        return shown == self.journal.net_quantity(account, symbol)
+
     def is_protected(self, account: str, symbol: str) -> bool:
         """True when a stop rests at the exchange for the whole position, or there is none."""
         return self._state.is_protected(account, symbol)
