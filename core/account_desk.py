@@ -130,18 +130,19 @@ class AccountDesk:
 
     async def start(self) -> None:
         """Connect, read the exchange's truth, reconcile. Waits while the exchange cannot be
-        reached. Raises RequestRejected when the exchange refuses us (a wrong key, say)."""
+        reached. Raises RequestRejected when the exchange refuses us (a wrong key, say),
+        sqlite3.Error when the books cannot be opened."""
         delay_s = RETRY_FIRST_S
         while True:
             try:
                 await self._connect()
                 await self.reconcile()
                 break
-            except RequestRejected:
-                raise
-            except ExchangeError as fault:
-                self.state_text = f"Waiting for {self.port.exchange}: {fault.text}"
-                self._report(self.state_text, Severity.WARNING)
+            except (ExchangeError, sqlite3.Error) as fault:
+                is_final = isinstance(fault, RequestRejected)
+                if is_final or (isinstance(fault, sqlite3.Error) and not self.is_built):
+                    raise
+                self._not_ready(f"Waiting for {self.port.exchange}: {fault}")
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, RETRY_MOST_S)
         self._supervisor.keep_running(f"{self.name}: reconciliation", self._reconcile_regularly)
@@ -151,6 +152,7 @@ class AccountDesk:
     async def _connect(self) -> None:
         """Each step once, however often the exchange has to be waited for."""
         self.state_text = f"Connecting to {self.port.exchange}."
+        await self._set_clock()
         if not self.instruments:
             self.instruments = {i.symbol: i for i in await self.port.fetch_instruments()}
         if self._feed.port is self.port and not self._market_data_started:
@@ -161,6 +163,12 @@ class AccountDesk:
         if not self.is_built:
             self._build(await self.port.fetch_balance())
         await self.port.start_trading(self)
+
+    async def _set_clock(self) -> None:
+        """By the exchange's, which no signed request may be far from."""
+        if self._correct_clock is not None:
+            self._correct_clock(await self.port.fetch_clock_offset_ms())
+            self._in_step.rebase()
 
     async def _busiest_symbols(self) -> list[str]:
         """What the watchlist shows: the symbols with the largest turnover."""
@@ -240,7 +248,6 @@ class AccountDesk:
         )
         self.bus.subscribe(MarketData, self._on_market_data, part=f"{self.name}: valuation")
         self.bus.subscribe(Fill, self._on_booked_fill, part=f"{self.name}: trades")
-        self.gate.settle()
         self.past_fills = [(fill, self.trades.on_fill(fill)) for fill in self.oms.fills()]
         self.is_built = True
 
@@ -248,9 +255,7 @@ class AccountDesk:
         """Bring our books and the exchange's together; entries stay blocked until done."""
         async with self._reconciling:
             self._in_step.look()
-            if self._correct_clock is not None:
-                self._correct_clock(await self.port.fetch_clock_offset_ms())
-                self._in_step.rebase()
+            await self._set_clock()
             self.gate.settle()
             report = await self._reconciler.reconcile(self.name)
             for symbol in report.external:  # the words have been told once

@@ -72,6 +72,7 @@ class OrderGate:
         self._oms = oms
         self._clock = clock
         self._why_held = why_held
+        self._is_behind = False  # the disk has refused something since the last `settle`
         self._signals: dict[tuple[str, str, str], Signal] = {}  # newest of each bot's symbol
         bus.subscribe(Signal, self._on_signal, part=_PART)
         bus.subscribe(OrderRequest, self._on_request, part=_PART)
@@ -80,12 +81,14 @@ class OrderGate:
 
     def settle(self) -> None:
         """Give the capital ledger what it has not had yet; once at start, before the first
-        reconcile, and harmless at any time. Intents that never left end as denied."""
+        reconcile, and harmless at any time. Intents that never left end as denied. Raises
+        sqlite3.Error while the disk refuses."""
         self._oms.deny_left_over()
         for fill in self._oms.fills_not_in_capital():
-            self._on_fill(fill)
+            self._book(fill)
         for order in self._oms.unsettled_orders():
-            self._on_order(order)
+            self._settle(order)
+        self._is_behind = False
 
     async def amend(
         self,
@@ -157,13 +160,19 @@ class OrderGate:
             if denial is None:
                 self._oms.submit(request, checks)
                 return
-            self._capital.give_back(request.client_order_id)
+            self._give_back(request)
             self._oms.deny(request, denial, checks)
         except sqlite3.Error as fault:
-            self._capital.give_back(request.client_order_id)
+            self._give_back(request)
             log.error("order %s could not be journalled: %s", request.client_order_id, fault)
             self._tell(request, _unwritten(fault))
             self._oms.deny(request, Denial("journal", _unwritten(fault)), checks)
+
+    def _give_back(self, request: OrderRequest) -> None:
+        try:
+            self._capital.give_back(request.client_order_id)
+        except sqlite3.Error as fault:  # it ends as denied, and `settle` gives it back
+            self._tell_behind(fault)
 
     def _check(self, request: OrderRequest, checks: list[TrailLine]) -> Denial | None:
         try:
@@ -250,13 +259,25 @@ class OrderGate:
     # --- the way back -----------------------------------------------------------------------
 
     def _on_fill(self, fill: Fill) -> None:
+        try:
+            self._book(fill)
+        except sqlite3.Error as fault:
+            self._tell_behind(fault)
+
+    def _on_order(self, order: Order) -> None:
+        try:
+            self._settle(order)
+        except sqlite3.Error as fault:
+            self._tell_behind(fault)
+
+    def _book(self, fill: Fill) -> None:
         self._capital.on_fill(fill, self._oms.purpose_of(fill))
         self._oms.journal.mark_in_capital(fill)
         order = self._oms.order(fill.client_order_id)
         if order is not None:
-            self._on_order(order)
+            self._settle(order)
 
-    def _on_order(self, order: Order) -> None:
+    def _settle(self, order: Order) -> None:
         """An end gives back what is left of the reservation, but not before every fill of it is
         booked: a message "filled" may overtake its own fills."""
         if not order.status.is_terminal or self._oms.order(order.client_order_id) is None:
@@ -264,6 +285,13 @@ class OrderGate:
         if self._oms.is_fully_booked(order):
             self._capital.on_order(order)
             self._oms.journal.mark_settled(order.client_order_id)
+
+    def _tell_behind(self, fault: sqlite3.Error) -> None:
+        """The mark is missing, so the next reconciliation makes it good; told once until then."""
+        if not self._is_behind:
+            self._is_behind = True
+            text = f"the capital ledger is behind, its disk refuses ({fault}); made good later"
+            self._bus.publish(Error(_PART, text, self._clock.time_ms(), Severity.DANGER))
 
 
 def _unwritten(fault: sqlite3.Error) -> str:

@@ -21,6 +21,7 @@ from core.exchange_port import (
     ExchangeError,
     RateLimited,
     TradingPort,
+    Unavailable,
 )
 from core.models.fills import Fill
 from core.models.orders import Denial, Order, OrderPurpose, OrderRequest, OrderStatus
@@ -81,6 +82,8 @@ class OrderManagementSystem:
             on_external=on_external,
             on_late=self._on_late,
         )
+        for order in self._registry.working():
+            state.on_order(order)  # what a former run left working is told by no event
         self._bus = bus
         self._clock = clock
         self._ports = ports
@@ -221,6 +224,10 @@ class OrderManagementSystem:
     def on_order(self, order: Order) -> None:
         """From the private stream or REST, in any order, any number of times."""
         self._registry.hear(order)
+
+    def on_listed(self, order: Order) -> None:
+        """From the exchange's list of open orders, asked for just now."""
+        self._registry.hear_listed(order)
 
     def on_fill(self, fill: Fill) -> None:
         """From the private stream or REST; each trade id is booked and published once."""
@@ -464,13 +471,17 @@ class OrderManagementSystem:
         return self._registry.order(client_order_id)
 
     async def _collect_fills(self, order: Order) -> None:
-        """Book what the exchange lists for one order. Raises Unavailable."""
+        """Book what the exchange lists for one order. Raises Unavailable, also while the disk is
+        full."""
         overlap_ms = int(_FILL_OVERLAP_MS * max(1.0, self._clock.rate))
         for fill in await self._ports[order.account].fetch_fills(order.created_ms - overlap_ms):
             if fill.client_order_id == order.client_order_id or (
                 order.exchange_order_id and fill.exchange_order_id == order.exchange_order_id
             ):
-                self._registry.book(fill)
+                try:
+                    self._registry.book(fill)
+                except sqlite3.Error as fault:
+                    raise Unavailable(f"a fill could not be written yet: {fault}") from fault
 
     def _on_late(self, order: Order) -> None:
         """Everybody was told that it was not placed: what is left of it must not be filled."""

@@ -39,6 +39,7 @@ _EXCHANGE_MADE = {
     "stop_loss": OrderPurpose.STOP_LOSS,
     "take_profit": OrderPurpose.TAKE_PROFIT,
 }
+_LEFT_OUT = "no longer among the exchange's open orders"
 _ENDED_KEPT = 1000  # ended foreign orders remembered, so that a late word cannot revive one
 
 
@@ -172,6 +173,15 @@ class OrderRegistry:
         after = apply_fills(after, self._journal.totals_of(known.client_order_id))
         self._store(known, after, [self._line("exchange", _progress(after))])
 
+    def hear_listed(self, word: Order) -> None:
+        """The exchange's list of open orders has it now: one answer that had left it out was no
+        proof of its end. A late word of the stream does not count as that."""
+        key = (word.account, word.exchange_order_id)
+        ended = self._foreign.get(key)
+        if ended is not None and ended.reason == _LEFT_OUT:
+            del self._foreign[key]
+        self.hear(word)
+
     def book(self, fill: Fill) -> None:
         """Book one fill, unless its trade id was booked before."""
         self.save_unsaved()
@@ -225,7 +235,7 @@ class OrderRegistry:
                     order,
                     status=OrderStatus.CANCELLED,
                     updated_ms=as_of_ms,
-                    reason="no longer among the exchange's open orders",
+                    reason=_LEFT_OUT,
                 )
                 self._foreign[(owner, exchange_order_id)] = ended
                 self._bus.publish(ended)

@@ -135,7 +135,7 @@ class Reconciler:
         for fill in fills:
             self._oms.on_fill(fill)
         for order in open_orders:
-            self._oms.on_order(order)
+            self._oms.on_listed(order)
         open_ids = {order.exchange_order_id for order in open_orders}
         await self._oms.refresh_missing(account, open_ids, as_of_ms)
         await self._oms.resolve_unknown(account)

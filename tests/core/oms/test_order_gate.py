@@ -9,7 +9,7 @@ import pytest
 from core.capital.shared_capital_manager import SharedCapitalManager
 from core.events import Error, Heartbeat, Order, Reject, Signal
 from core.exchange_port import RequestRejected
-from core.models.orders import OrderPurpose, OrderStatus, OrderType, Side
+from core.models.orders import Denial, OrderPurpose, OrderStatus, OrderType, Side
 from core.order_gate import OrderGate
 from core.risk.risk_manager import RiskLimits, RiskManager
 
@@ -416,3 +416,25 @@ async def test_a_fill_without_an_order_of_ours_settles_nothing(world, gate):
     world.exchange.fill(by_hand, Decimal(1))
     world.deliver()
     assert world.oms.journal.fills_not_in_capital("demo") == []
+
+
+class CapitalOnAFullDisk(CapitalThatDies):
+    def give_back(self, client_order_id):
+        raise sqlite3.OperationalError("disk full")
+
+    def on_order(self, order):
+        raise sqlite3.OperationalError("disk full")
+
+
+async def test_what_the_ledger_could_not_take_is_told_once_and_made_good(world):
+    gate = Gate(world)
+    capital = gate.capital
+    gate.risk.check = lambda _request: Denial("no", "no")
+    gate.gate._capital = CapitalOnAFullDisk(capital)
+    for _ in range(2):
+        await ask(world, quantity="10")
+    assert len([e for e in world.of(Error) if "ledger is behind" in e.text]) == 1
+    assert gate.held()[0] >= 2000
+    gate.gate._capital = capital
+    gate.gate.settle()
+    assert gate.held() == (0, 0)

@@ -464,3 +464,32 @@ async def test_a_finding_that_explains_itself_and_comes_back_is_news_again(world
         world.oms.journal.set_net_quantity("demo", "BTCUSDT", Decimal(2))
         await world.reconciler.reconcile("demo")
     assert len(world.external) == 2
+
+
+async def test_what_a_former_run_left_working_is_shown_at_once(world):
+    request = world.request(order_type=OrderType.LIMIT)
+    world.oms.submit(request)
+    await world.idle()
+    world.deliver()
+    await world.restart()
+    assert [o.client_order_id for o in world.state.open_orders("demo")] == [request.client_order_id]
+
+
+async def test_an_order_that_one_answer_left_out_is_shown_again_by_the_next(world):
+    """A page of the list was missing: absence is no proof."""
+    await world.reconciler.reconcile("demo")
+    by_hand = world.exchange.place_by_hand("BTCUSDT", Side.BUY, Decimal(1))
+    world.deliver()
+    world.clock.advance_ms(1_000)
+    answer = world.exchange.fetch_open_orders
+
+    async def nothing():
+        return []
+
+    world.exchange.fetch_open_orders = nothing
+    await world.reconciler.reconcile("demo")
+    assert world.state.open_orders("demo") == []
+    world.exchange.fetch_open_orders = answer
+    await world.reconciler.reconcile("demo")
+    [shown] = world.state.open_orders("demo")
+    assert shown.exchange_order_id == by_hand.exchange_order_id
