@@ -47,7 +47,7 @@ from core.stand_down import StandDown
 from core.storage.reserved_file import reserved_beside
 from core.supervision import Supervisor
 from core.trade_log import RoundTrip, TradeLog
-from core.valuation import price_of, valued
+from core.valuation import valued
 
 RECONCILE_INTERVAL_S = 45.0
 WATCH_INTERVAL_S = 1.0
@@ -241,7 +241,7 @@ class AccountDesk:
             clock=self._clock,
             lot_of=parts.lot_of,
         )
-        self._closer = PositionCloser(parts, price_of=self._price_of)
+        self._closer = PositionCloser(parts, ticker_of=self._feed.tickers.get)
         self._stand_down = StandDown(parts, risk=self.risk, close=self._closer.close)
         self.guard = ProtectionGuard(
             parts, close=self._closer.close, refresh=self._reconcile_or_report
@@ -395,9 +395,6 @@ class AccountDesk:
     def _kill(self, reason: str) -> None:
         self._on_kill(self.name, reason)
         self._stand_down.begin()
-
-    def _price_of(self, position: Position) -> Decimal:
-        return price_of(position, self._feed.tickers.get(position.symbol))
 
     def _report(self, text: str, severity: Severity) -> None:
         self.bus.publish(Error(self.name, text, self._clock.time_ms(), severity))

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from decimal import Decimal
 
 import msgspec
 
 from core.exchange_port import ExchangeError
+from core.models.candles import Ticker
 from core.models.orders import Order, OrderPurpose, OrderRequest, OrderStatus, OrderType
 from core.models.positions import Position
 from core.oms.client_order_id import make_client_order_id, nonce_for
 from core.oms.order_management_system import NEVER_ARRIVED
 from core.oms.order_state import needs_answer
 from core.order_parts import OrderParts
+from core.valuation import price_of
 
 SETTLE_S = 1.0  # the position's own message may come after the exit's end
 # A signed request is admitted for 5 s: an exit that is unknown longer cannot arrive any more, and
@@ -42,13 +43,13 @@ class _Wish(msgspec.Struct):
 class PositionCloser:
     """For one account. `look` has to be called about once a second."""
 
-    def __init__(self, parts: OrderParts, *, price_of: Callable[[Position], Decimal]) -> None:
+    def __init__(self, parts: OrderParts, *, ticker_of: Callable[[str], Ticker | None]) -> None:
         self._parts = parts
         self._account = parts.account
         self._clock = parts.clock
         self._oms = parts.oms
         self._state = parts.state
-        self._price_of = price_of
+        self._ticker_of = ticker_of
         self._wishes: dict[str, _Wish] = {}
         self._sequence = itertools.count(1)
 
@@ -157,7 +158,7 @@ class PositionCloser:
                 side=position.side.opposite,
                 order_type=OrderType.MARKET,
                 quantity=min(position.quantity, largest),
-                reference_price=self._price_of(position),
+                reference_price=price_of(position, self._ticker_of(symbol)),
                 purpose=OrderPurpose.EXIT,
                 created_ms=now_ms,
                 reduce_only=True,

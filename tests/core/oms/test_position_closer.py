@@ -19,7 +19,7 @@ class Closing:
         self.world = world
         world.bus.subscribe(OrderRequest, self.submit, part="test gate")
         self.asked: list[OrderRequest] = []
-        self.closer = PositionCloser(world.parts(), price_of=lambda position: position.entry_price)
+        self.closer = PositionCloser(world.parts(), ticker_of=lambda _symbol: None)
 
     def submit(self, request: OrderRequest) -> None:
         self.asked.append(request)
