@@ -11,7 +11,7 @@ import msgspec
 
 from app.chaos.world import ACCOUNT, World
 from core.models.fills import FillKind
-from core.models.orders import Order, OrderStatus
+from core.models.orders import Order, OrderStatus, OrderType
 from core.oms.client_order_id import is_ours
 from core.snapshots import (
     BotState,
@@ -140,7 +140,8 @@ class Checker:
     def _on_venue_order(self, order: VenueOrder) -> None:
         client_id = order.client_order_id
         if not client_id:
-            if order.create_type is CreateType.USER:
+            is_resting = order.is_open and order.order_type is OrderType.LIMIT
+            if order.create_type is CreateType.USER and (is_resting or order.filled_quantity):
                 self._traded_by_hand.add(order.symbol)
             return
         known = self._orders_of_id.setdefault(client_id, order.order_id)

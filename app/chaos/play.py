@@ -93,6 +93,7 @@ class _Player:
         self._looks = 0
         self._calm_from_s = 0.0
         self._saw_whole_series = False
+        self._is_healed = False
         self._down_s = DOWN_S
         self._manual = itertools.count(1)
         self._log = _LogWatch()
@@ -141,6 +142,7 @@ class _Player:
     async def _heal(self) -> float | None:
         """Seconds until all was right and stayed so; None when it never was."""
         world = self._world
+        self._is_healed = True
         world.plan.heal()
         world.clock.drift(0.0)
         world.market.thin.clear()
@@ -180,6 +182,9 @@ class _Player:
             pass
         else:
             await self._crash()
+        if world.is_up and world.start_fault() is not None and not self._is_healed:
+            self._note(f"the engine did not start: {world.start_fault()}")
+            await self._crash()  # its process has ended; somebody starts it again
         world.venue.advance()
         self._checker.look()
         self._looks += 1
@@ -402,7 +407,8 @@ class _Player:
             case ActionKind.STOP_AND_CLOSE:
                 self._spawn_action(lambda: self._stop_and_close(bot_id, symbol))
             case ActionKind.CLOSE:
-                if self._act(lambda: engine.close_position(ACCOUNT, symbol)):
+                is_held = any(p.symbol == symbol for p in world.account.positions())
+                if self._act(lambda: engine.close_position(ACCOUNT, symbol)) and is_held:
                     self._checker.expect_exit(symbol)
             case ActionKind.KILL:
                 if self._act(engine.kill):

@@ -265,11 +265,15 @@ class OrderManagementSystem:
         return self._registry.purpose_of(fill)
 
     def is_position_clear(self, account: str, symbol: str) -> bool:
-        """True when the exchange's word on the position is what the booked fills make. Else a
-        message is late or lost, and nobody knows for sure what is held."""
+        """True when the exchange's word on the position is what the booked fills make, and no
+        fill of an ended order is missing. Else a message is late or lost, and nobody knows for
+        sure what is held."""
         position = self._state.position(account, symbol)
         shown = Decimal(0) if position is None else position.signed_quantity
-        return shown == self.journal.net_quantity(account, symbol)
+        return shown == self.journal.net_quantity(account, symbol) and all(
+            order.symbol != symbol or self.is_fully_booked(order)
+            for order in self.journal.unsettled(account)
+        )
 
     def is_protected(self, account: str, symbol: str) -> bool:
         """True when a stop rests at the exchange for the whole position, or there is none."""

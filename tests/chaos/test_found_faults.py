@@ -27,6 +27,9 @@ FOUND = {
         fault(FaultKind.PRIVATE_STALL, 16.4, 38.09),
         actions=(Action(at_s=36.2, kind=ActionKind.LIMIT_ORDER, symbol="BTCUSDT", value=1.0),),
     ),
+    "a second entry while the fill of the first is still on its way": only(
+        1901, fault(FaultKind.PRIVATE_LATE, 3.34, 45.39, chance=0.72, value=5.605)
+    ),
     "an engine whose clock is wrong at its start never comes up": only(
         63,
         fault(FaultKind.CLOCK_STEP, 12.0, 12.5, value=1800.0),
