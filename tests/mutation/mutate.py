@@ -309,7 +309,9 @@ def main() -> None:
     import pytest  # noqa: F401
 
     memory = Path("/dev/shm")  # no disk: thousands of ledgers are synced
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="mutants-", dir=memory if memory.is_dir() else None
+    ) as folder:
         require_a_clean_start(files, Path(folder))
         survivors = run_all(mutants, options.jobs, Path(folder))
     killed = len(mutants) - len(survivors)

@@ -263,7 +263,9 @@ def test_funding_moves_cash_and_locks_nothing(
     capital.on_fill(fill("", fee="1.5", kind=FillKind.FUNDING), OrderPurpose.EXTERNAL)
     capital.on_fill(fill("", fee="-0.5", kind=FillKind.FUNDING), OrderPurpose.EXTERNAL)
     assert parts(capital) == (9999, 0, 0)
-    assert [line.text for line in capital.snapshot().ledger[:2]] == [
+    capital.on_fill(fill("", fee="0", kind=FillKind.FUNDING), OrderPurpose.EXTERNAL)
+    assert [line.text for line in capital.snapshot().ledger[:3]] == [
+        "BTCUSDT, received",
         "BTCUSDT, received",
         "BTCUSDT, paid",
     ]
@@ -323,6 +325,18 @@ def test_the_day_rolls_at_midnight_of_the_traders_zone(
     snapshot = capital.snapshot()
     assert [result for _, result in snapshot.daily_results] == [25.0, -10.0]
     assert (snapshot.best_day, snapshot.worst_day) == (25, -10)
+
+
+def test_a_week_is_told_unless_asked_otherwise(
+    capital: SharedCapitalManager, clock: ManualClock
+) -> None:
+    for _ in range(40):
+        clock.advance_ms(24 * HOUR_MS)
+        capital.on_mark_price("BTCUSDT", D(1))
+    assert len(capital.get_daily_pnl()) == 7
+    assert len(capital.get_daily_pnl(35)) == 35
+    assert list(capital.get_daily_pnl(2)) == ["2023-12-24", "2023-12-25"]
+    assert len(capital.snapshot().daily_results) == 30
 
 
 def test_daily_loss_is_a_part_of_the_days_first_equity(
