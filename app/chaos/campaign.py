@@ -13,6 +13,8 @@ from app.chaos.planted_bugs import planted
 from app.chaos.play import Outcome, play
 from app.chaos.schedule import Schedule, make_schedule
 
+# spawned: a forked child would share what the parent has opened
+_CONTEXT = multiprocessing.get_context("spawn")
 _CHUNK = 8  # seeds that a process takes at a time
 
 
@@ -27,10 +29,30 @@ def play_many(seeds: Iterable[int], *, jobs: int, bug: str = "") -> Iterator[Out
     if jobs == 1:
         yield from map(partial(play_seed, bug=bug), seeds)
         return
-    # spawned: a forked child would share what the parent has opened
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=_CONTEXT) as pool:
         yield from pool.map(partial(play_seed, bug=bug), seeds, chunksize=_CHUNK)
+
+
+def hunt(bug: str, *, first_seed: int, seeds: int) -> Outcome | None:
+    """The first schedule that fails with the planted bug and passes without; None: the bug is
+    invisible in all of them."""
+    for seed in range(first_seed, first_seed + seeds):
+        outcome = play_seed(seed, bug)
+        if outcome.failures and not play_seed(seed).failures:
+            return outcome
+    return None
+
+
+def hunt_all(
+    bugs: Iterable[str], *, first_seed: int, seeds: int, jobs: int
+) -> Iterator[Outcome | None]:
+    """`hunt` for each bug, in their order."""
+    one = partial(hunt, first_seed=first_seed, seeds=seeds)
+    if jobs == 1:
+        yield from map(one, bugs)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=_CONTEXT) as pool:
+        yield from pool.map(one, bugs)
 
 
 def shrink(

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 
-from app.chaos.campaign import play_many, shrink
+from app.chaos.campaign import hunt_all, play_many, shrink
 from app.chaos.play import Outcome, play
-from app.chaos.planted_bugs import BUGS
+from app.chaos.planted_bugs import BUGS, IDENTITY
 from app.chaos.schedule import Schedule, make_schedule
 from app.options import StartError
 
@@ -152,20 +152,20 @@ def describe(schedule: Schedule) -> str:
 def _hunt(first_seed: int, seeds: int, jobs: int) -> int:
     """Each planted bug alone, until a schedule fails that passes without it."""
     lost = []
-    for name, (sentence, _) in BUGS.items():
-        found = _first_failure(name, first_seed, seeds, jobs)
-        if found is None:
+    outcomes = hunt_all(BUGS, first_seed=first_seed, seeds=seeds, jobs=jobs)
+    for (name, bug), outcome in zip(BUGS.items(), outcomes, strict=True):
+        if outcome is None:
             lost.append(name)
-            print(f"NOT FOUND  {name}: {sentence}", flush=True)
+            print(f"NOT FOUND           {name}: {bug.sentence}", flush=True)
         else:
-            kinds = ", ".join(failure.kind for failure in found.failures)
-            print(f"found by seed {found.seed:5} ({kinds})  {name}: {sentence}", flush=True)
-    print(json.dumps({"planted": len(BUGS), "found": len(BUGS) - len(lost), "not_found": lost}))
+            kinds = ", ".join(failure.kind for failure in outcome.failures)
+            print(f"found by seed {outcome.seed:5} {name}: {bug.sentence} -> {kinds}", flush=True)
+    lost_identity = [name for name in lost if BUGS[name].family == IDENTITY]
+    figures = {
+        "planted": len(BUGS),
+        "found": len(BUGS) - len(lost),
+        "not_found": lost,
+        "not_found_of_duplicates_and_orphans": lost_identity,
+    }
+    print(json.dumps(figures))
     return 1 if lost else 0
-
-
-def _first_failure(bug: str, first_seed: int, seeds: int, jobs: int) -> Outcome | None:
-    for outcome in play_many(range(first_seed, first_seed + seeds), jobs=jobs, bug=bug):
-        if outcome.failures and not play(make_schedule(outcome.seed)).failures:
-            return outcome
-    return None
