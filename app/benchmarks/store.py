@@ -140,7 +140,7 @@ class _Bench:
         for name, symbol in (("append_1_35k", "BTCUSDT"), ("append_1_350k", "LONGUSDT")):
             self.data.get_manager(symbol).load_stored()
             found = interleaved(
-                15,
+                25,
                 {
                     "ours": lambda symbol=symbol: self.append_ours([symbol]),  # type: ignore[misc]
                     "design": lambda symbol=symbol: self.append_design([symbol]),  # type: ignore[misc]
@@ -217,7 +217,7 @@ class _Bench:
 
         async def both() -> dict[str, list[float]]:
             times: dict[str, list[float]] = {"ours": [], "design": []}
-            for _ in range(8):
+            for _ in range(16):
                 started = time.perf_counter()
                 data = start()
                 loaded = await data.load_historical_batch(symbols, _never_asked)

@@ -30,7 +30,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.market_data import cold_file
-from core.market_data.columns import Columns
+from core.market_data.columns import EMPTY, Columns
 from core.market_data.hot_file import MAX_MS, ColdNote, EmptyBars, HotFile, HotRow, store_faults
 from core.market_data.hot_file import StoreFault as StoreFault  # noqa: PLC0414 (the store's own error)
 from core.market_data.integrity import Range
@@ -335,9 +335,13 @@ def _candle(row: HotRow) -> Candle:
 
 
 def _united(hot: list[HotRow], cold: pa.Table | None, last: int | None) -> Columns:
-    columns = Columns(
-        np.array([row[0] for row in hot], dtype=np.int64),
-        *(np.array([float(row[place]) for row in hot]) for place in range(1, 6)),
+    columns = (
+        EMPTY
+        if not hot
+        else Columns(
+            np.array([row[0] for row in hot], dtype=np.int64),
+            *(np.array([float(row[place]) for row in hot]) for place in range(1, 6)),
+        )
     )
     if cold is not None:
         columns = cold_file.columns_from_table(cold).updated_by(columns)

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 # A checkpoint copies the log into the database file and syncs it: milliseconds. Merges do it;
 # an append does only if nothing was merged for very long (pages of 4 KiB: 64 MiB).
 _CHECKPOINT_PAGES = 16_384
+_LOG_BYTES_KEPT = 4 << 20  # after a download of millions of candles the log shrinks again
 _ROWS_PER_DELETE = 2_000  # so that an append waits for milliseconds only
 MAX_MS = (1 << 63) - 1
 _SCHEMA = """
@@ -300,6 +301,7 @@ def _open(path: Path) -> sqlite3.Connection:
     connection = open_database(path)
     try:
         connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit={_LOG_BYTES_KEPT}")
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)

@@ -215,7 +215,8 @@ def test_refused_write_is_a_store_fault_and_harms_nothing(
     _append(store, key, [bar(0)])
     full = sqlite3.connect(tmp_path / "hot.sqlite")
     full.execute(
-        "CREATE TRIGGER full BEFORE INSERT ON hot_candle BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+        "CREATE TRIGGER full BEFORE INSERT ON hot_candle"
+        " BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
     )
     full.close()
     with pytest.raises(StoreFault, match=r"^The candle store cannot write: disk is full\.$"):
