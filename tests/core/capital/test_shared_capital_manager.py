@@ -590,7 +590,9 @@ def test_the_symbol_that_holds_most_includes_its_orders(
     assert capital.figures().largest_symbol == 0
     capital.on_fill(fill(quantity="3"), OrderPurpose.ENTRY)
     capital.reserve(entry("order-2", quantity="2"))
+    capital.reserve(entry("order-3", symbol="ETHUSDT", quantity="4"))
     assert capital.figures().largest_symbol == 500
+    assert capital.figures().symbols == {"BTCUSDT", "ETHUSDT"}
     assert capital.committed_to("BTCUSDT", except_order="order-2") == 300
 
 
