@@ -90,6 +90,11 @@ class ChaosMarket:
             Side.BUY if self._is_buy[symbol][index] else Side.SELL,
         )
 
+    def price(self, symbol: str, now_ms: int) -> Decimal:
+        """Of the newest trade."""
+        tick = self.instruments[symbol].tick_size
+        return int(self._prices[symbol][self._index(now_ms)]) * tick
+
     def candles(
         self,
         symbol: str,

@@ -54,9 +54,11 @@ class Checker:
         self._is_calm = is_calm
         self._orders_of_id: dict[str, str] = {}  # client id -> exchange id
         self._opened_by: dict[str, set[str]] = {}  # symbol -> entries of the open position
+        self._by_hand: set[str] = set()  # the trader's own orders are in the open position
         self._net: dict[str, Decimal] = {}
         self._foreign: set[str] = set()  # symbols that somebody touched by hand
         self._denied: set[str] = set()
+        self._rejected: set[str] = set()
         self._seen_fills: set[str] = set()
         self._killed_s: float | None = None
         self._may_be_in_error = False
@@ -122,6 +124,10 @@ class Checker:
             self._told_external.add(record.symbol)
 
     def _on_order_record(self, order: Order) -> None:
+        if order.status is OrderStatus.REJECTED:
+            self._rejected.add(order.client_order_id)
+            if order.client_order_id in self._orders_of_id:
+                self._fail("false_no", f"{order.client_order_id} is rejected, the venue has it")
         if order.status is not OrderStatus.DENIED:
             return
         self._denied.add(order.client_order_id)
@@ -147,6 +153,8 @@ class Checker:
         known = self._orders_of_id.setdefault(client_id, order.order_id)
         if known != order.order_id:
             self._fail("duplicate", f"{client_id} stands for {known} and {order.order_id}")
+        if client_id in self._rejected:
+            self._fail("false_no", f"{client_id} was rejected, and the venue took it")
         if client_id in self._denied:
             self._fail("denied_sent", f"{client_id} was denied, and the venue has it")
 
@@ -158,10 +166,13 @@ class Checker:
             opened_by.add(client_id)
             if len(opened_by) > 1 and symbol not in self._foreign:
                 self._fail("duplicate", f"{symbol} was entered twice: {sorted(opened_by)}")
-        if before * after < 0 and symbol not in self._foreign:
+        if client_id.startswith(MANUAL) and abs(after) > abs(before):
+            self._by_hand.add(symbol)
+        if before * after < 0 and symbol not in self._foreign | self._by_hand:
             self._fail("turned", f"{symbol} was turned over in one order, {client_id}")
         if after == 0:
             opened_by.clear()
+            self._by_hand.discard(symbol)
             self._closing.discard(symbol)
 
     # ---- looks
@@ -292,7 +303,7 @@ class Checker:
             "unprotected": self._unprotected(snapshot),
             "ledger": self._ledger(snapshot),
         }
-        if snapshot.data.gaps_open:
+        if snapshot.data.gaps_open and not self._may_be_in_error:
             found["candles"] = f"{snapshot.data.gaps_open} bars are missing"
         return {kind: text for kind, text in found.items() if text}
 

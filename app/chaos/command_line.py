@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from app.chaos.campaign import hunt_all, play_many, shrink
-from app.chaos.play import Outcome, play
 from app.chaos.planted_bugs import BUGS, IDENTITY
+from app.chaos.play import Outcome, play
 from app.chaos.schedule import Schedule, make_schedule
 from app.options import StartError
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -187,10 +187,8 @@ def _first_fill_of_an_order_only(original: Any) -> Any:
 
 def _cancelled_when_asked(original: Any) -> Any:
     async def cancel(self: Any, account: str, symbol: str, name: str, exchange_id: str) -> None:
-        try:
+        with suppress(ExchangeError):
             await original(self, account, symbol, name, exchange_id)
-        except ExchangeError:
-            pass
         known = self._registry.order(name) if name else None
         if known is not None and not known.status.is_terminal and known.exchange_order_id:
             ended = msgspec.structs.replace(known, status=OrderStatus.CANCELLED)
@@ -254,18 +252,8 @@ def _ignores_the_wait(original: Any) -> Any:
     return init
 
 
-def _oldest_fills_forgotten(_: Any) -> Any:
-    def watermark(self: Any, account: str, now_ms: int) -> tuple[int, int]:
-        return now_ms, now_ms
-
-    return watermark
-
-
-def _bars_across_holes(_: Any) -> Any:
-    def repair(self: Any, series: Any) -> None:
-        return None
-
-    return repair
+def _only_from_now_on(_: Any) -> Any:
+    return lambda _self, _account, now_ms: (now_ms, now_ms)
 
 
 def _six_times_the_size(original: Any) -> Any:
@@ -368,7 +356,7 @@ BUGS = {
     ),
     "old_fills_not_asked_for": Bug(
         "only fills since just now are asked for",
-        _instead(IntentJournal, "watermark", _oldest_fills_forgotten),
+        _instead(IntentJournal, "watermark", _only_from_now_on),
     ),
     "fill_booked_twice": Bug(
         "a fill that comes twice is booked twice",
@@ -462,7 +450,7 @@ BUGS = {
     ),
     "holes_stay": Bug(
         "a bar that was missed is never fetched",
-        _instead(MarketFeed, "_repair", _bars_across_holes),
+        _instead(MarketFeed, "_repair", _returns(None)),
     ),
     "ledger_never_settled": Bug(
         "what a full disk or a crash kept from the ledger stays missing",

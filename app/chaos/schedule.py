@@ -44,7 +44,8 @@ class ActionKind(enum.StrEnum):
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
-    """The trader's hand at `at_s`; `symbol` names the bot too. `value`: the side of an order."""
+    """The trader's hand at `at_s`; `symbol` names the bot too. `value`: of an order, its side,
+    and how far from the price it is, in parts of 0.2 %."""
 
     at_s: float
     kind: ActionKind
@@ -120,9 +121,9 @@ SHAPES = {
     FaultKind.PRICE_JUMP: _Shape((1, 1), _ONCE, (0.93, 1.07), is_of_symbol=True),
     FaultKind.EXTERNAL_ORDER: _Shape((1, 1), _ONCE, is_of_symbol=True),
     FaultKind.EXTERNAL_POSITION: _Shape((1, 1), _ONCE, is_of_symbol=True),
-    FaultKind.EXTERNAL_CLOSE: _Shape((1, 1), _ONCE, is_of_symbol=True),
-    FaultKind.STOP_REMOVED: _Shape((1, 1), _ONCE, is_of_symbol=True),
-    FaultKind.CANCELLED_BY_VENUE: _Shape((1, 1), _ONCE, is_of_symbol=True),
+    FaultKind.EXTERNAL_CLOSE: _Shape((1, 1), (5, 30)),
+    FaultKind.STOP_REMOVED: _Shape((1, 1), (5, 30)),
+    FaultKind.CANCELLED_BY_VENUE: _Shape((1, 1), (5, 30)),
     FaultKind.DELISTING: _Shape((1, 1), _ONCE, is_of_symbol=True),
     FaultKind.CLOCK_STEP: _Shape((1, 1), _ONCE, (-3600.0, 3600.0)),
     FaultKind.CLOCK_DRIFT: _Shape((1, 1), (8, 45), (-0.05, 0.05)),
@@ -148,6 +149,16 @@ _ACTION_WEIGHTS = {
     ActionKind.LIMIT_ORDER: 4,
     ActionKind.CANCEL: 3,
 }
+_FAR = 8.0
+_ANSWERS = frozenset(
+    {
+        FaultKind.EMPTY_READ,
+        FaultKind.PARTIAL_READ,
+        FaultKind.STALE_READ,
+        FaultKind.INDEX_LAG,
+        FaultKind.FILL_DROP,
+    }
+)
 _STOPPING = (ActionKind.PAUSE, ActionKind.STOP, ActionKind.STOP_AND_CLOSE, ActionKind.KILL)
 _SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT")
 
@@ -160,6 +171,10 @@ def make_schedule(seed: int) -> Schedule:
     # half of the runs meet funding, which the venue books every eight hours of market time
     to_funding_ms = int(dice.uniform(0, 2 * fault_s) * RATE * 1000)
     start_ms = _MONDAY_MS + dice.randint(1, 20) * 8 * _HOUR_MS - to_funding_ms
+    faults = [_fault(dice, fault_s, symbols) for _ in range(dice.randint(1, 7))]
+    faults += _reconnects(dice, faults)
+    actions = _actions(dice, fault_s, symbols, faults)
+    faults += _crashes_after_kill(dice, fault_s, actions)
     return Schedule(
         seed=seed,
         profile=dice.choice(PROFILES),
@@ -169,9 +184,38 @@ def make_schedule(seed: int) -> Schedule:
         orders_per_minute=dice.choice((10, 60, 60, 60)),
         size_ratio=dice.choice((Decimal("0.10"), Decimal("0.19"))),
         fault_s=fault_s,
-        faults=tuple(_fault(dice, fault_s, symbols) for _ in range(dice.randint(1, 7))),
-        actions=_actions(dice, fault_s, symbols),
+        faults=tuple(faults),
+        actions=actions,
     )
+
+
+def _reconnects(dice: random.Random, faults: list[Fault]) -> list[Fault]:
+    """Wrong answers do harm when somebody asks: a short outage makes the engine ask."""
+    return [
+        Fault(
+            kind=FaultKind.PRIVATE_OUTAGE,
+            start_s=round(dice.uniform(fault.start_s, fault.end_s - 1), 2),
+            end_s=round(fault.end_s - 0.5, 2),
+        )
+        for fault in faults
+        if fault.kind in _ANSWERS and fault.end_s - fault.start_s > 2 and dice.random() < 0.5
+    ]
+
+
+def _crashes_after_kill(
+    dice: random.Random, fault_s: float, actions: tuple[Action, ...]
+) -> list[Fault]:
+    """A kill switch has to survive what comes next."""
+    times_s = [
+        round(action.at_s + dice.uniform(0.1, 5), 2)
+        for action in actions
+        if action.kind is ActionKind.KILL and dice.random() < 0.4
+    ]
+    return [
+        Fault(kind=FaultKind.CRASH, start_s=at_s, end_s=at_s + 0.5, value=1.0)
+        for at_s in times_s
+        if at_s < fault_s
+    ]
 
 
 def _fault(dice: random.Random, fault_s: float, symbols: tuple[str, ...]) -> Fault:
@@ -189,27 +233,46 @@ def _fault(dice: random.Random, fault_s: float, symbols: tuple[str, ...]) -> Fau
     )
 
 
-def _actions(dice: random.Random, fault_s: float, symbols: tuple[str, ...]) -> tuple[Action, ...]:
-    """What the trader does; what stops a bot is mostly followed by starting it again."""
-    actions = [_action(dice, fault_s, symbols) for _ in range(dice.randint(0, 6))]
-    for action in list(actions):
-        if action.kind not in _STOPPING or dice.random() < 0.3:
-            continue
-        at_s = round(action.at_s + dice.uniform(2, 15), 2)
-        stopped = [action.symbol]
+def _actions(
+    dice: random.Random, fault_s: float, symbols: tuple[str, ...], faults: list[Fault]
+) -> tuple[Action, ...]:
+    """What the trader does, mostly while something is wrong; what stops a bot is mostly followed
+    by starting it again, an order by hand by its cancel."""
+    actions: list[Action] = []
+    for _ in range(dice.randint(0, 6)):
+        action = _action(dice, fault_s, symbols, faults)
+        actions.append(action)
+        later_s = round(action.at_s + dice.uniform(2, 15), 2)
+        symbol = action.symbol
+        if action.kind is ActionKind.LIMIT_ORDER and dice.random() < 0.5:
+            actions.append(Action(at_s=later_s, kind=ActionKind.CANCEL, symbol=symbol))
         if action.kind is ActionKind.KILL:
-            actions.append(Action(at_s=at_s, kind=ActionKind.RESUME, symbol=action.symbol))
-            stopped = list(symbols)
-        actions += [Action(at_s=at_s + 1, kind=ActionKind.START, symbol=name) for name in stopped]
+            if dice.random() < 0.4:
+                before_s = max(1.0, round(action.at_s - dice.uniform(0.02, 3), 2))
+                kind = ActionKind.LIMIT_ORDER
+                actions.append(Action(at_s=before_s, kind=kind, symbol=symbol, value=_FAR))
+            if dice.random() < 0.6:
+                actions.append(Action(at_s=later_s, kind=ActionKind.RESUME, symbol=symbol))
+        if action.kind in _STOPPING and dice.random() < 0.7:
+            stopped = symbols if action.kind is ActionKind.KILL else (symbol,)
+            actions += [
+                Action(at_s=later_s + 1, kind=ActionKind.START, symbol=name) for name in stopped
+            ]
     return tuple(sorted((a for a in actions if a.at_s < fault_s), key=lambda a: a.at_s))
 
 
-def _action(dice: random.Random, fault_s: float, symbols: tuple[str, ...]) -> Action:
+def _action(
+    dice: random.Random, fault_s: float, symbols: tuple[str, ...], faults: list[Fault]
+) -> Action:
     kinds = list(_ACTION_WEIGHTS)
     [kind] = dice.choices(kinds, [_ACTION_WEIGHTS[kind] for kind in kinds])
+    at_s = dice.uniform(5, fault_s)
+    if dice.random() < 0.6:
+        fault = dice.choice(faults)
+        at_s = max(3.0, dice.uniform(fault.start_s, fault.end_s))
     return Action(
-        at_s=round(dice.uniform(5, fault_s), 2),
+        at_s=round(at_s, 2),
         kind=kind,
         symbol=symbols[-1] if kind is ActionKind.ADD_BOT else dice.choice(symbols),
-        value=dice.choice((-1.0, 1.0)),
+        value=dice.choice((-_FAR, -1.0, 1.0, _FAR)),
     )

@@ -131,7 +131,7 @@ class FaultyExchange(SimulatedExchange):
         now_s = self._now_s()
         lost_s = self._lost_s.get(StreamKind.PRIVATE, now_s)
         wait_until_s = self._wait_until_s.get(request.client_order_id, 0.0)
-        sent = Sent(now_s, request, now_s - lost_s, self._read_s, now_s < wait_until_s)
+        sent = Sent(now_s, request, now_s - lost_s, self._read_s, now_s < wait_until_s - 0.001)
         self.sent.append(sent)
         self._doing = "place", request.symbol, request.client_order_id
         return await super().place_order(request)
@@ -155,20 +155,18 @@ class FaultyExchange(SimulatedExchange):
         if self.is_dead:
             await _for_ever()
         try:
-            answer = await self._carried(what, symbol, action)
+            answer = await self._carried(what, symbol, name, action)
         except ExchangeError as fault:
-            if isinstance(fault, RateLimited):
-                self._wait_until_s[name] = self._now_s() + fault.retry_after_s
             self._on_wire(f"{what} {symbol} {name}: {type(fault).__name__} {fault.code}")
             raise
         self._on_wire(f"{what} {symbol} {name}: done")
         return answer
 
     async def _carried(
-        self, what: str, symbol: str, action: Callable[[Account], Answer]
+        self, what: str, symbol: str, name: str, action: Callable[[Account], Answer]
     ) -> Answer | None:
         """There, done, and back, or what became of it on the way."""
-        await self._stopped_before(what, symbol)
+        await self._stopped_before(what, symbol, name)
         strikes = self.plan.strikes
         if strikes(FaultKind.LOST_REQUEST, symbol):
             await self._gives_up()
@@ -201,7 +199,7 @@ class FaultyExchange(SimulatedExchange):
             raise DuplicateOrder("An order with this client id exists already.", "110072")
         return answer
 
-    async def _stopped_before(self, what: str, symbol: str) -> None:
+    async def _stopped_before(self, what: str, symbol: str, name: str) -> None:
         """Raises where the request never reaches those who would do it."""
         strikes = self.plan.strikes
         if strikes(FaultKind.NETWORK_OUTAGE):
@@ -211,6 +209,7 @@ class FaultyExchange(SimulatedExchange):
         limited = strikes(FaultKind.RATE_LIMIT)
         if limited is not None:
             await asyncio.sleep(self._travel_s())
+            self._wait_until_s[name] = self._now_s() + limited.value
             raise RateLimited("Too many requests.", "10006", limited.value)
         if strikes(FaultKind.MAINTENANCE):
             await asyncio.sleep(self._travel_s())

@@ -1,0 +1,134 @@
+"""A budgeted part of `python run.py chaos`: schedules that pass, runs that repeat, bugs found."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from app.chaos.campaign import hunt, play_seed, shrink
+from app.chaos.command_line import describe
+from app.chaos.planted_bugs import BUGS, planted
+from app.chaos.play import play
+from app.chaos.schedule import SHAPES, Action, ActionKind, make_schedule
+from app.cli import main
+from exchanges.simulated.faults import Fault, FaultKind
+
+ROOT = Path(__file__).resolve().parents[2]
+BLOCK = 20
+
+
+@pytest.mark.parametrize("first_seed", range(0, 120, BLOCK))
+def test_schedules_pass(first_seed):
+    outcomes = [play_seed(seed) for seed in range(first_seed, first_seed + BLOCK)]
+    failed = {o.seed: [(f.kind, f.text) for f in o.failures] for o in outcomes if o.failures}
+    assert failed == {}
+    assert all(outcome.ledger_error == 0 for outcome in outcomes)
+    assert all(outcome.healed_s is not None for outcome in outcomes)
+
+
+def test_the_same_seed_is_the_same_run():
+    first = [play_seed(seed).trace for seed in range(10)]
+    assert [play_seed(seed).trace for seed in range(10)] == first
+    assert len(set(first)) == 10
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "2"])
+def test_a_run_is_the_same_in_another_process(hash_seed):
+    """Also where sets of names have another order."""
+    here = 0
+    for seed in range(20, 26):
+        here ^= int(play_seed(seed).trace, 16)
+    words = [sys.executable, "-m", "app", "chaos", "--seed", "20", "--schedules", "6"]
+    environment = os.environ | {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [*words, "--jobs", "1"], cwd=ROOT, env=environment, capture_output=True, check=True
+    )
+    assert json.loads(done.stdout.splitlines()[-1])["trace"] == f"{here:032x}"
+
+
+@pytest.mark.parametrize(
+    ("bug", "seed", "kind"),
+    [
+        ("resend_same_id", 31, "duplicate"),
+        ("time_out_is_no", 31, "false_no"),
+        ("fees_not_booked", 0, "ledger"),
+        ("entry_without_stop", 0, "no_stop"),
+        ("funding_not_booked", 2, "ledger"),
+    ],
+)
+def test_a_planted_bug_is_found(bug, seed, kind):
+    found = hunt(bug, first_seed=seed, seeds=30)
+    assert found is not None
+    assert kind in {failure.kind for failure in found.failures}
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_planted_bug_goes_as_it_came(bug):
+    """It still fits the program, and leaves no trace in it."""
+    with planted(bug):
+        pass
+    assert BUGS[bug].sentence[0].islower()
+
+
+def test_every_kind_of_fault_has_a_shape_and_happens():
+    assert set(SHAPES) == set(FaultKind)
+    assert len(FaultKind) >= 25
+    planned = {fault.kind for seed in range(1500) for fault in make_schedule(seed).faults}
+    assert planned == set(FaultKind)
+
+
+def test_the_shortest_schedule_keeps_what_the_failure_needs():
+    schedule = make_schedule(7)
+    needed = schedule.faults[0].kind
+
+    def fails(shorter, kind):
+        return kind == "duplicate" and needed in {fault.kind for fault in shorter.faults}
+
+    shortest = shrink(schedule, "duplicate", still_fails=fails)
+    assert [fault.kind for fault in shortest.faults] == [needed]
+    assert shortest.actions == ()
+    assert needed.value in describe(shortest)
+
+
+def test_a_schedule_without_faults_heals_at_once():
+    calm = msgspec.structs.replace(make_schedule(3), faults=(), actions=())
+    outcome = play(calm)
+    assert outcome.failures == []
+    assert outcome.struck == {}
+    assert outcome.healed_s <= 2
+
+
+def test_what_is_planned_happens_and_is_counted():
+    crash = Fault(kind=FaultKind.CRASH, start_s=10.0, end_s=10.5, value=1.0)
+    kill = Action(at_s=15.0, kind=ActionKind.KILL, symbol="BTCUSDT")
+    schedule = msgspec.structs.replace(make_schedule(3), faults=(crash,), actions=(kill,))
+    outcome = play(schedule)
+    assert outcome.struck == {"crash": 1}
+    assert outcome.failures == []
+
+
+def test_the_command_ends_with_one_line_of_figures(capsys):
+    assert main(["chaos", "--seed", "3", "--schedules", "2", "--jobs", "1"]) == 0
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    wanted = "schedules duplicates orphans ledger_error cap_breaches unresolved unprotected_s_max"
+    assert set(wanted.split()) | {"schedules_per_s"} <= figures.keys()
+    assert (figures["schedules"], figures["duplicates"], figures["ledger_error"]) == (2, 0, "0.00")
+
+
+def test_a_failure_is_told_with_the_shortest_schedule(capsys):
+    words = ["chaos", "--seed", "0", "--jobs", "1", "--bug", "fees_not_booked"]
+    assert main(words) == 1
+    out = capsys.readouterr().out
+    assert "seed 0: ledger" in out
+    assert json.loads(out.splitlines()[-1])["failed_seeds"] == [0]
+
+
+def test_an_unknown_bug_is_one_sentence(capsys):
+    assert main(["chaos", "--bug", "nonsense"]) != 0
+    assert "there is no planted bug 'nonsense'" in capsys.readouterr().err
