@@ -97,9 +97,7 @@ class CapitalLedger:
 
     def is_new(self) -> bool:
         """Nothing has been booked since `create`."""
-        return not self._exists("SELECT 1 FROM capital_lines WHERE id > 1") and not self._exists(
-            "SELECT 1 FROM capital_trades"
-        )
+        return not self._exists("SELECT 1 FROM capital_lines WHERE id > 1")
 
     def load(self, cap_ratio: Decimal) -> tuple[CapitalBook, str]:
         """The book added up from its lines, and what does not fit the stored total, or ""."""

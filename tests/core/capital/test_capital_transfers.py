@@ -280,16 +280,18 @@ def test_a_file_that_does_not_fit_changes_nothing(
 
 
 def test_nothing_is_imported_over_a_ledger_that_has_begun(
-    open_capital: Make, fill: MakeFill
+    capital: SharedCapitalManager, fill: MakeFill
 ) -> None:
-    capital = open_capital()
     free_of_charge = fill("", kind=FillKind.FUNDING)
     capital.on_fill(free_of_charge, OrderPurpose.EXTERNAL)  # a trade, though of no money
     with pytest.raises(ValueError, match="has begun already"):
         capital.import_json(exported())
+
+
+def test_an_allocation_begins_a_ledger_too(capital: SharedCapitalManager) -> None:
     capital.allocate_for_position("BTCUSDT", D(1))
     with pytest.raises(ValueError, match="has begun already"):
-        open_capital().import_json(exported())
+        capital.import_json(exported())
 
 
 def test_the_exchange_says_what_is_behind_an_imported_allocation(open_capital: Make) -> None:
