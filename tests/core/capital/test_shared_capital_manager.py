@@ -297,6 +297,16 @@ def test_marks_move_equity_peak_and_drawdown(capital: SharedCapitalManager, fill
     assert snapshot.slices[0].unrealized_pnl == 1250
 
 
+def test_the_price_of_a_closed_position_values_no_later_one(
+    capital: SharedCapitalManager, fill: MakeFill
+) -> None:
+    capital.on_fill(fill(), OrderPurpose.ENTRY)
+    capital.on_mark_price("BTCUSDT", D(150))
+    capital.on_fill(fill("", side=Side.SELL, quantity="10"), OrderPurpose.EXIT)
+    capital.on_fill(fill(), OrderPurpose.ENTRY)
+    assert capital.snapshot().unrealized_pnl == 0
+
+
 def test_peak_marks_and_equity_survive_a_restart(
     open_capital: Make, clock: ManualClock, fill: MakeFill
 ) -> None:
