@@ -23,6 +23,7 @@ from core.models.candles import Candle, CandleUpdate, Ticker, Timeframe
 from core.supervision import Supervisor
 
 log = logging.getLogger(__name__)
+SAVE_FROM_ROWS = 60  # a file is rewritten whole, so not for a single new bar
 SAVE_INTERVAL_S = 60  # hot rows are durable already; this only moves them into Parquet
 MONITOR_INTERVAL_S = 300  # spec T3: a backfill every 300 s, whatever the stream says
 RETRY_FIRST_S, RETRY_MOST_S = 1.0, 60.0
@@ -102,7 +103,7 @@ class MarketFeed:
         while True:
             await asyncio.sleep(SAVE_INTERVAL_S)
             try:
-                await asyncio.to_thread(self.data.batch_save_parquet)
+                await asyncio.to_thread(self.data.batch_save_parquet, min_rows=SAVE_FROM_ROWS)
             except StoreFault as fault:  # the hot rows stay where they are, durable
                 self._report(f"candle files could not be written yet: {fault}", Severity.WARNING)
 
