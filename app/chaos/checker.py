@@ -69,7 +69,7 @@ class Checker:
         self._calm_s: dict[str, float] = {}
         self._exits_due: dict[str, float] = {}
         self._closing: set[str] = set()  # until they have been seen flat
-        self._traded_by_hand: set[str] = set()
+        self._traded_by_hand: dict[str, str] = {}  # exchange id -> symbol
         self._told_external: set[str] = set()
         self._jumped_s = -1.0
         self._sent_ids: set[str] = set()
@@ -146,9 +146,8 @@ class Checker:
     def _on_venue_order(self, order: VenueOrder) -> None:
         client_id = order.client_order_id
         if not client_id:
-            is_resting = order.is_open and order.order_type is OrderType.LIMIT
-            if order.create_type is CreateType.USER and (is_resting or order.filled_quantity):
-                self._traded_by_hand.add(order.symbol)
+            if order.create_type is CreateType.USER:
+                self._on_order_by_hand(order)
             return
         known = self._orders_of_id.setdefault(client_id, order.order_id)
         if known != order.order_id:
@@ -157,6 +156,13 @@ class Checker:
             self._fail("false_no", f"{client_id} was rejected, and the venue took it")
         if client_id in self._denied:
             self._fail("denied_sent", f"{client_id} was denied, and the venue has it")
+
+    def _on_order_by_hand(self, order: VenueOrder) -> None:
+        """What rests, and what traded, has to be told; what came and went unfilled does not."""
+        if order.filled_quantity or (order.is_open and order.order_type is OrderType.LIMIT):
+            self._traded_by_hand[order.order_id] = order.symbol
+        else:
+            self._traded_by_hand.pop(order.order_id, None)
 
     def _on_trade(self, symbol: str, signed: Decimal, client_id: str) -> None:
         before = self._net.get(symbol, Decimal(0))
@@ -296,7 +302,9 @@ class Checker:
         found = {
             "unresolved": self._unresolved(snapshot),
             "not_closed": ", ".join(sorted(self._closing - self._foreign)),
-            "external_unseen": ", ".join(sorted(self._traded_by_hand - self._told_external)),
+            "external_unseen": ", ".join(
+                sorted({*self._traded_by_hand.values()} - self._told_external)
+            ),
             "after_kill": self._left_working(),
             "orphan": self._orphan_position(snapshot),
             "orphan_order": self._orphan_order(snapshot),

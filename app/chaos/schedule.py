@@ -172,6 +172,8 @@ def make_schedule(seed: int) -> Schedule:
     to_funding_ms = int(dice.uniform(0, 2 * fault_s) * RATE * 1000)
     start_ms = _MONDAY_MS + dice.randint(1, 20) * 8 * _HOUR_MS - to_funding_ms
     faults = [_fault(dice, fault_s, symbols) for _ in range(dice.randint(1, 7))]
+    if dice.random() < 0.5:
+        faults = _together(faults, fault_s)
     faults += _reconnects(dice, faults)
     actions = _actions(dice, fault_s, symbols, faults)
     faults += _crashes_after_kill(dice, fault_s, actions)
@@ -187,6 +189,19 @@ def make_schedule(seed: int) -> Schedule:
         faults=tuple(faults),
         actions=actions,
     )
+
+
+def _together(faults: list[Fault], fault_s: float) -> list[Fault]:
+    """The same faults at one time: most harm is done by two of them at once."""
+    start_s = faults[0].start_s
+    return [
+        msgspec.structs.replace(
+            fault,
+            start_s=start_s,
+            end_s=round(min(start_s + fault.end_s - fault.start_s, fault_s), 2),
+        )
+        for fault in faults
+    ]
 
 
 def _reconnects(dice: random.Random, faults: list[Fault]) -> list[Fault]:
@@ -244,8 +259,13 @@ def _actions(
         actions.append(action)
         later_s = round(action.at_s + dice.uniform(2, 15), 2)
         symbol = action.symbol
-        if action.kind is ActionKind.LIMIT_ORDER and dice.random() < 0.5:
-            actions.append(Action(at_s=later_s, kind=ActionKind.CANCEL, symbol=symbol))
+        if action.kind is ActionKind.LIMIT_ORDER and dice.random() < 0.6:
+            # it rests before the trouble begins, and is wanted back in the middle of it
+            trouble = dice.choice(faults)
+            before_s = round(max(4.0, trouble.start_s - dice.uniform(0.1, 2)), 2)
+            actions[-1] = msgspec.structs.replace(action, at_s=before_s)
+            cancel_s = round(before_s + dice.uniform(0.5, 6), 2)
+            actions.append(Action(at_s=cancel_s, kind=ActionKind.CANCEL, symbol=symbol))
         if action.kind is ActionKind.KILL:
             if dice.random() < 0.4:
                 before_s = max(1.0, round(action.at_s - dice.uniform(0.02, 3), 2))
@@ -274,5 +294,5 @@ def _action(
         at_s=round(at_s, 2),
         kind=kind,
         symbol=symbols[-1] if kind is ActionKind.ADD_BOT else dice.choice(symbols),
-        value=dice.choice((-_FAR, -1.0, 1.0, _FAR)),
+        value=dice.choice((-_FAR, -_FAR, -1.0, 1.0, _FAR, _FAR)),
     )

@@ -26,6 +26,7 @@ from core.risk.risk_state import RiskState, RiskStateStore
 from core.risk.rule import MarketPrice, RiskFacts, RiskLimits, Rule, SymbolLimits
 from core.risk.rules import RULES
 from core.snapshots import RiskSnapshot, TradingState
+from core.storage.reserved_file import ReservedFile
 
 __all__ = ["MarketPrice", "ResumeRefused", "RiskLimits", "RiskManager", "SymbolLimits"]
 
@@ -55,13 +56,15 @@ class RiskManager:
         on_liquidate: Callable[[str], Collection[str] | None],
         on_kill: Callable[[str], None],
         market_price: Callable[[str], MarketPrice | None] | None = None,
+        reserve: ReservedFile | None = None,
     ) -> None:
         """`on_kill(reason)` has to stop bots and cancel working orders, `on_liquidate(reason)`
         to close every position and to return the symbols that are still open (None: it does not
         know); it is called every few seconds until trading is resumed, so an exit that failed is
         tried again and a late fill is closed too. Both must bear being called again, for a kill
         found on disk is carried out once more. `market_price(symbol)` is the newest price, None
-        before the first one; without it the rules about prices cannot be asked.
+        before the first one; without it the rules about prices cannot be asked. `reserve` keeps
+        room for the state on a full disk.
         Raises sqlite3.Error, msgspec.ValidationError."""
         self.limits = limits
         self._bus = bus
@@ -70,7 +73,7 @@ class RiskManager:
         self._on_liquidate = on_liquidate
         self._on_kill = on_kill
         self._market_price = market_price
-        self._store = RiskStateStore(database)
+        self._store = RiskStateStore(database, reserve)
         self._state = self._store.load() or RiskState(
             halted_since_ms=clock.time_ms(), code="state_lost", reason=_STATE_LOST
         )
@@ -230,12 +233,13 @@ class RiskManager:
         )
 
     def _change(self, **changes: object) -> None:
-        """Durable first. When the disk refuses, the change holds in memory all the same: a kill
-        switch must work on a full disk too (the ledger then refuses entries by itself)."""
+        """Durable first. When the disk refuses, the change holds in memory and on the reserved
+        page: a kill switch must work on a full disk too (the ledger then refuses entries by
+        itself)."""
         self._state = msgspec.structs.replace(self._state, **changes)
         try:
             self._store.save(self._state)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             log.error("risk state could not be written: %s", error)
             self._publish(f"The risk state could not be written: {error}.", Severity.DANGER)
 

@@ -19,10 +19,10 @@ from core.storage.durable import make_folder, write_atomic
 _HEADER = struct.Struct("<II")  # length, checksum
 
 
-def reserved_beside(database: sqlite3.Connection) -> ReservedFile | None:
-    """The reserved file of a database, next to it; None for one in memory. Raises OSError."""
+def reserved_beside(database: sqlite3.Connection, suffix: str = ".exits") -> ReservedFile | None:
+    """A reserved file of a database, next to it; None for one in memory. Raises OSError."""
     [*_, file_name] = database.execute("PRAGMA database_list").fetchone()
-    return ReservedFile(Path(file_name).with_suffix(".exits")) if file_name else None
+    return ReservedFile(Path(file_name).with_suffix(suffix)) if file_name else None
 
 
 class ReservedFile:

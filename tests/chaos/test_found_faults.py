@@ -43,6 +43,15 @@ FOUND = {
         fault(FaultKind.CRASH, 31.1, 31.6, value=1.0),
         actions=(Action(at_s=16.0, kind=ActionKind.LIMIT_ORDER, symbol="XRPUSDT", value=1.0),),
     ),
+    "a kill on a full disk is forgotten by a crash": only(
+        867,
+        fault(FaultKind.DISK_JOURNAL, 19.85, 34.6, chance=1.0),
+        fault(FaultKind.CRASH, 34.57, 35.07, value=1.0),
+        actions=(
+            Action(at_s=33.84, kind=ActionKind.KILL, symbol="ETHUSDT"),
+            Action(at_s=50.76, kind=ActionKind.START, symbol="BTCUSDT"),
+        ),
+    ),
     "a full disk is an unforeseen fault of the order gate": only(
         5, fault(FaultKind.DISK_JOURNAL, 4.5, 15.0, chance=0.5)
     ),
