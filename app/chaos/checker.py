@@ -30,7 +30,7 @@ CAP_RATIO = Decimal("0.80")
 _CAP_SLACK = Decimal("1.02")  # sizes are made at the signal's price, fills at another
 STOP_SHOWN_S = 6.0  # nothing else goes wrong: 1 s to notice, 3 s to act, and the way there
 STOP_HIDDEN_S = 75.0  # messages were lost: the next reconciliation finds it
-EXIT_SENT_S = 12.0
+EXIT_SENT_S = 40.0  # an exit that fails again and again is tried every 30 s
 BLIND_S = 0.5  # what was decided before may still be on its way out
 _UNANSWERED = (OrderStatus.INTENT, OrderStatus.SENT, OrderStatus.UNKNOWN)
 
@@ -213,7 +213,7 @@ class Checker:
             if not request.reduce_only:
                 self._check_entry(entry)
             elif request.symbol in self._exits_due:
-                del self._exits_due[request.symbol]
+                self._exits_due[request.symbol] = entry.at_s  # the next one, if it fails
             self._sent_ids.add(request.client_order_id)
         self._checked_sent = len(sent)
 
@@ -290,7 +290,7 @@ class Checker:
             elif not self._is_calm():
                 self._exits_due[symbol] = now_s
             elif now_s - asked_s > EXIT_SENT_S:
-                self._fail("exit_blocked", f"{symbol} was to be closed, and no exit left")
+                self._fail("exit_blocked", f"{symbol} was to be closed, and no more exit left")
                 del self._exits_due[symbol]
 
     # ---- the end

@@ -25,10 +25,27 @@ from app.chaos.world import World
 from app.virtual_time import VirtualTimeLoop
 from core.snapshot_builder import SnapshotBuilder
 from core.snapshots import EngineSnapshot
+from exchanges.simulated.faults import FaultKind
 from exchanges.simulated.values import Executed, OrderChanged, VenueEvent
 
 LOOK_S = 1.0
 SNAPSHOT_EVERY = 4  # looks
+# these give the engine something to do, and keep it from nothing
+HARMLESS = frozenset(
+    {
+        FaultKind.STOP_REMOVED,
+        FaultKind.CANCELLED_BY_VENUE,
+        FaultKind.EXTERNAL_ORDER,
+        FaultKind.EXTERNAL_POSITION,
+        FaultKind.EXTERNAL_CLOSE,
+        FaultKind.PRICE_JUMP,
+        FaultKind.CANDLE_DROP,
+        FaultKind.PUBLIC_DUPLICATE,
+        FaultKind.PUBLIC_LATE,
+        FaultKind.PRIVATE_DUPLICATE,
+        FaultKind.BALANCE_DROP,
+    }
+)
 DOWN_S = 2.0  # how long an engine that died is away, unless the fault says it
 HEAL_LIMIT_S = 120.0
 QUIET_S = 5.0  # everything has to stay right for so long
@@ -226,7 +243,8 @@ class _Player:
         """The engine is up and whole, and nothing but single moments goes wrong now."""
         now_s = self._world.clock.now_s()
         is_struck = any(
-            fault.start_s <= now_s < fault.end_s + 3.0 for fault in self._schedule.faults
+            fault.start_s <= now_s < fault.end_s + 3.0 and fault.kind not in HARMLESS
+            for fault in self._schedule.faults
         )
         if not self._world.is_up or (is_struck and now_s < self._schedule.fault_s + 3.0):
             self._calm_from_s = max(self._calm_from_s, now_s + 5.0)
