@@ -42,7 +42,7 @@ from core.storage.durable import write_atomic
 
 log = logging.getLogger(__name__)
 SNAPSHOT_INTERVAL_S = 0.1
-GREETING_MOST_BYTES = 65_536  # before the token is shown, a stranger costs no more memory
+GREETING_MOST_BYTES = 262_144  # before the token is shown, a stranger costs no more memory
 COMMAND_MOST_BYTES = 1_000_000
 SLOW_READER_BYTES = 1_000_000  # above it, a snapshot is skipped
 DEAF_READER_S = 15.0  # skipped for so long, the screen is let go; a living one attaches anew
