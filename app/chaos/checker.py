@@ -4,6 +4,7 @@ every screen. It never asks the engine's inside, which would agree with itself.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -30,7 +31,8 @@ CAP_RATIO = Decimal("0.80")
 _CAP_SLACK = Decimal("1.02")  # sizes are made at the signal's price, fills at another
 STOP_SHOWN_S = 6.0  # nothing else goes wrong: 1 s to notice, 3 s to act, and the way there
 STOP_HIDDEN_S = 75.0  # messages were lost: the next reconciliation finds it
-EXIT_SENT_S = 40.0  # an exit that fails again and again is tried every 30 s
+EXIT_DUE_S = 8.0  # an unknown one is waited for; each further pause is twice as long as the last
+EXIT_PAUSE_S = 30.0
 BLIND_S = 0.5  # what was decided before may still be on its way out
 _UNANSWERED = (OrderStatus.INTENT, OrderStatus.SENT, OrderStatus.UNKNOWN)
 
@@ -68,6 +70,7 @@ class Checker:
         self._looked_s = 0.0
         self._calm_s: dict[str, float] = {}
         self._exits_due: dict[str, float] = {}
+        self._exits_sent: Counter[str] = Counter()
         self._closing: set[str] = set()  # until they have been seen flat
         self._traded_by_hand: dict[str, str] = {}  # exchange id -> symbol
         self._told_external: set[str] = set()
@@ -98,7 +101,9 @@ class Checker:
 
     def expect_exit(self, symbol: str) -> None:
         """The engine has said that it closes the symbol."""
-        self._exits_due.setdefault(symbol, self._now_s())
+        if symbol not in self._exits_due:
+            self._exits_due[symbol] = self._now_s()
+            self._exits_sent[symbol] = 0
         self._closing.add(symbol)
 
     def expect_errors(self) -> None:
@@ -180,6 +185,7 @@ class Checker:
             opened_by.clear()
             self._by_hand.discard(symbol)
             self._closing.discard(symbol)
+            self._exits_due.pop(symbol, None)
 
     # ---- looks
 
@@ -214,6 +220,7 @@ class Checker:
                 self._check_entry(entry)
             elif request.symbol in self._exits_due:
                 self._exits_due[request.symbol] = entry.at_s  # the next one, if it fails
+                self._exits_sent[request.symbol] += 1
             self._sent_ids.add(request.client_order_id)
         self._checked_sent = len(sent)
 
@@ -289,7 +296,7 @@ class Checker:
                 del self._exits_due[symbol]
             elif not self._is_calm():
                 self._exits_due[symbol] = now_s
-            elif now_s - asked_s > EXIT_SENT_S:
+            elif now_s - asked_s > EXIT_DUE_S + min(2.0 ** self._exits_sent[symbol], EXIT_PAUSE_S):
                 self._fail("exit_blocked", f"{symbol} was to be closed, and no more exit left")
                 del self._exits_due[symbol]
 
