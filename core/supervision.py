@@ -23,6 +23,7 @@ class Supervisor:
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
         self.unhandled_exceptions = 0
+        self._is_stopping = False
 
     def spawn(self, part: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run once; a fault is published as `part`'s error."""
@@ -37,11 +38,13 @@ class Supervisor:
         return self._start(part, self._repeat(part, work))
 
     async def stop(self) -> None:
-        """Cancel every task and wait for the end of each."""
-        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Cancel every task and wait for the end of each. Nothing starts any more: a stream that
+        speaks up meanwhile must not set work going on parts that are being closed."""
+        self._is_stopping = True
+        while tasks := [task for task in self._tasks if task is not asyncio.current_task()]:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def report(self, part: str, fault: BaseException) -> None:
         """Count and publish a fault that reached a boundary."""
@@ -60,6 +63,8 @@ class Supervisor:
         task = asyncio.get_running_loop().create_task(guarded, name=part)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        if self._is_stopping:
+            task.cancel()
         return task
 
     async def _once(self, part: str, work: Coroutine[Any, Any, None]) -> None:
