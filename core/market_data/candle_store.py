@@ -138,11 +138,11 @@ class CandleStore:
                 file_bytes = 0
         notes = self._hot.notes(stem) if file_bytes else []
         _, rows, first_ms, last_ms = notes[0] if notes else ColdNote(b"", 0, MAX_MS, -MAX_MS)
-        newer, hot_first_ms, hot_last_ms = self._hot.extent(stem, last_ms)
+        outside, hot_first_ms, hot_last_ms = self._hot.extent(stem, first_ms, last_ms)
         times = [first_ms, last_ms] if rows else []
         times += [t for t in (hot_first_ms, hot_last_ms) if t is not None]
         return SeriesInfo(
-            rows + newer, min(times, default=None), max(times, default=None), file_bytes
+            rows + outside, min(times, default=None), max(times, default=None), file_bytes
         )
 
     # --- bars that are not there -------------------------------------------------------------

@@ -160,13 +160,13 @@ class HotFile:
         """Hot rows by series."""
         return dict(self._query("SELECT series, count(*) FROM hot_candle GROUP BY series", ()))
 
-    def extent(self, stem: str, newer_than_ms: int) -> tuple[int, int | None, int | None]:
-        """Rows newer than that; oldest and newest of all rows."""
+    def extent(self, stem: str, first_ms: int, last_ms: int) -> tuple[int, int | None, int | None]:
+        """Rows before the first or after the last; oldest and newest of all rows."""
         sql = (
-            "SELECT count(*) FILTER (WHERE open_time_ms > ?), min(open_time_ms), max(open_time_ms)"
-            " FROM hot_candle WHERE series = ?"
+            "SELECT count(*) FILTER (WHERE open_time_ms < ? OR open_time_ms > ?),"
+            " min(open_time_ms), max(open_time_ms) FROM hot_candle WHERE series = ?"
         )
-        extent: tuple[int, int | None, int | None] = self._query(sql, (newer_than_ms, stem))[0]
+        extent: tuple[int, int | None, int | None] = self._query(sql, (first_ms, last_ms, stem))[0]
         return extent
 
     # --- what is known about the cold file ---------------------------------------------------

@@ -43,6 +43,17 @@ def test_unknown_series_is_empty(store: CandleStore, key: SeriesKey) -> None:
     assert store.merge() == 0
 
 
+def test_info_counts_history_that_was_downloaded_behind_the_file(
+    store: CandleStore, key: SeriesKey, bar: MakeBar
+) -> None:
+    _append(store, key, [bar(n) for n in range(100, 160)])
+    store.merge()
+    _append(store, key, [bar(n) for n in (*range(100), 120, *range(160, 170))])
+    assert store.info(key).rows == 170
+    store.merge()
+    assert store.info(key).rows == 170
+
+
 def test_correction_wins_before_and_after_the_merge(
     store: CandleStore, key: SeriesKey, bar: MakeBar
 ) -> None:
