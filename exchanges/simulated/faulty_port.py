@@ -56,7 +56,8 @@ class Sent(msgspec.Struct, frozen=True):
 
 
 class FaultyExchange(SimulatedExchange):
-    """Attributes: `sent`, every order request that left; `delisted` symbols; `plan`; `is_dead` after `die`."""
+    """Attributes: `sent`, every order request that left; `delisted` symbols; `plan`; `is_dead`
+    after `die`."""
 
     def __init__(
         self,
