@@ -56,7 +56,7 @@ def test_a_run_is_the_same_in_another_process(hash_seed):
     ("bug", "seed", "kind"),
     [
         ("resend_same_id", 31, "duplicate"),
-        ("time_out_is_no", 31, "false_no"),
+        ("time_out_is_no", 80, "false_no"),
         ("fees_not_booked", 0, "ledger"),
         ("entry_without_stop", 0, "no_stop"),
         ("funding_not_booked", 2, "ledger"),
@@ -122,11 +122,11 @@ def test_the_command_ends_with_one_line_of_figures(capsys):
 
 
 def test_a_failure_is_told_with_the_shortest_schedule(capsys):
-    words = ["chaos", "--seed", "0", "--jobs", "1", "--bug", "fees_not_booked"]
+    words = ["chaos", "--seed", "1", "--jobs", "1", "--bug", "fees_not_booked"]
     assert main(words) == 1
     out = capsys.readouterr().out
-    assert "seed 0: ledger" in out
-    assert json.loads(out.splitlines()[-1])["failed_seeds"] == [0]
+    assert "seed 1: ledger" in out
+    assert json.loads(out.splitlines()[-1])["failed_seeds"] == [1]
 
 
 def test_an_unknown_bug_is_one_sentence(capsys):

@@ -99,7 +99,7 @@ class AddBotDialog(Sheet):
                 self.problem.setText(sentence(result.text))
                 self.problem.show()
         finally:
-            self.deleteLater()
+            self.leave()
         return None
 
     def _filter(self) -> None:

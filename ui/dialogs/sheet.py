@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
+from PyQt6 import sip
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
@@ -117,6 +118,11 @@ class Sheet(QDialog):
         try:
             return await self.ask_again()
         finally:
+            self.leave()
+
+    def leave(self) -> None:
+        """Free it, unless its window went away while it was asked and took it along."""
+        if not sip.isdeleted(self):
             self.deleteLater()
 
     async def ask_again(self) -> str:
@@ -133,5 +139,6 @@ class Sheet(QDialog):
         try:
             return await done
         finally:
-            self.finished.disconnect(settle)
-            self.hide()
+            if not sip.isdeleted(self):
+                self.finished.disconnect(settle)
+                self.hide()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from typing import Any
 
 import msgspec
 import pytest
+from PyQt6 import sip
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QFont
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QApplication, QPushButton
+from PyQt6.QtWidgets import QApplication, QPushButton, QWidget
 
 from core.commands import (
     AddBot,
@@ -26,6 +28,8 @@ from core.commands import (
 )
 from core.snapshots import AccountMode, BotState, Notice
 from ui import i18n, theme
+from ui.bridge import Bridge
+from ui.dialogs.add_bot import AddBotDialog
 from ui.dialogs.sheet import Sheet
 from ui.main_window import MainWindow
 
@@ -403,3 +407,15 @@ async def test_every_theme_and_scheme_paints(window: MainWindow) -> None:
             theme.apply(app, name, scheme)
             assert not window.grab().isNull()
     assert isinstance(theme.font(12), QFont)
+
+
+async def test_a_dialog_that_its_window_took_along_ends_in_silence(bridge: Bridge) -> None:
+    """Its question used to end in a fault when the window was closed under it."""
+    parent = QWidget()
+    dialog = AddBotDialog(parent, bridge, "")
+    asked = asyncio.ensure_future(dialog.ask_and_add())
+    await asyncio.sleep(0)
+    sip.delete(parent)
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
