@@ -20,7 +20,7 @@ from app.benchmarks.measure import Row
 from app.options import ROOT
 
 ROUNDS = 4
-_RUN_S = 4  # long enough for a live chart on a busy machine
+_RUN_S = 8  # long enough for a live chart on a busy machine
 _DESIGN_STACK = """
 import sys
 import ccxt, pandas, pyqtgraph
