@@ -79,7 +79,7 @@ class PositionCloser:
 
     def _pursue(self, symbol: str, wish: _Wish) -> None:
         now_s = self._clock.monotonic_s()
-        if now_s < wish.due_s or self._is_under_way(symbol, wish, now_s):
+        if now_s < wish.due_s or self._is_under_way(symbol):
             return
         last = self._oms.order(wish.client_order_id) if wish.client_order_id else None
         if last is not None and last.status.is_terminal:
@@ -103,12 +103,13 @@ class PositionCloser:
         else:
             self._ask(symbol, wish)
 
-    def _is_under_way(self, symbol: str, wish: _Wish, now_s: float) -> bool:
+    def _is_under_way(self, symbol: str) -> bool:
+        """An exit, whoever asked for it, that may still be filled."""
         for order in self._oms.working_orders(self._account):
             if order.symbol != symbol or order.purpose is not OrderPurpose.EXIT:
                 continue
-            is_own = order.client_order_id == wish.client_order_id
-            if not (is_own and needs_answer(order) and now_s - wish.asked_s > UNKNOWN_S):
+            age_s = (self._clock.time_ms() - order.created_ms) / 1000 / self._clock.rate
+            if not needs_answer(order) or age_s <= UNKNOWN_S:
                 return True
         return False
 

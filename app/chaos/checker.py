@@ -71,6 +71,8 @@ class Checker:
         self._calm_s: dict[str, float] = {}
         self._exits_due: dict[str, float] = {}
         self._exits_sent: Counter[str] = Counter()
+        self._trades: Counter[str] = Counter()
+        self._shown: dict[str, int] = {}  # positions shown as they are, at so many trades
         self._closing: set[str] = set()  # until they have been seen flat
         self._traded_by_hand: dict[str, str] = {}  # exchange id -> symbol
         self._told_external: set[str] = set()
@@ -114,6 +116,7 @@ class Checker:
         """What the dead one had promised aloud only is forgotten; a new screen sees it all anew."""
         self._exits_due.clear()
         self._closing.clear()
+        self._shown.clear()
         self._seen_fills.clear()
 
     def on_record(self, item: FeedItem) -> None:
@@ -170,6 +173,7 @@ class Checker:
             self._traded_by_hand.pop(order.order_id, None)
 
     def _on_trade(self, symbol: str, signed: Decimal, client_id: str) -> None:
+        self._trades[symbol] += 1
         before = self._net.get(symbol, Decimal(0))
         after = self._net[symbol] = before + signed
         opened_by = self._opened_by.setdefault(symbol, set())
@@ -205,8 +209,31 @@ class Checker:
             self._fail("capital", f"the parts of {capital.total} do not add up to it")
         if min(capital.free, capital.reserved, capital.locked, capital.available) < 0:
             self._fail("capital", "a part of the capital is below zero")
+        working = sum(
+            (
+                (order.quantity - order.filled_quantity) * (order.price or Decimal(0))
+                for order in snapshot.working_orders
+                if order.client_order_id and not order.reduce_only
+            ),
+            Decimal(0),
+        )
+        if capital.reserved < working:
+            self._fail("cap", f"entries for {working:.2f} work, {capital.reserved:.2f} is reserved")
+        self._check_shown(snapshot)
         if snapshot.unhandled_exceptions:
             self._fail("unhandled", f"{snapshot.unhandled_exceptions} exceptions nobody foresaw")
+
+    def _check_shown(self, snapshot: EngineSnapshot) -> None:
+        """A position of ours that is shown stays so until somebody trades."""
+        seen = {row.position.symbol: row.position.signed_quantity for row in snapshot.positions}
+        for symbol, trades in self._shown.items():
+            if symbol not in seen and trades == self._trades[symbol]:
+                self._fail("forgotten", f"{symbol} is held, and not shown any more")
+        self._shown = {
+            symbol: self._trades[symbol]
+            for symbol, quantity in seen.items()
+            if quantity == self._net.get(symbol) and symbol not in self._foreign
+        }
 
     def _check_sent(self) -> None:
         sent = self._world.exchange.sent

@@ -329,16 +329,12 @@ BUGS = {
         _both(
             _instead(StateManager, "replace_positions", _reads_as_flat),
             _instead(Reconciler, "_vanished", _returns([])),
-            _instead(_OMS, "is_position_clear", _returns(True)),
         ),
         IDENTITY,
     ),
     "late_message_wins": Bug(
         "a position message counts by its arrival, not by its time",
-        _both(
-            _instead(StateManager, "on_position", _newest_message_wins),
-            _instead(_OMS, "is_position_clear", _returns(True)),
-        ),
+        _instead(StateManager, "on_position", _newest_message_wins),
         IDENTITY,
     ),
     "owner_forgotten": Bug(
@@ -379,11 +375,8 @@ BUGS = {
         _instead(SharedCapitalManager, "on_order", _returns(None)),
     ),
     "nothing_reserved": Bug(
-        "capital is not reserved, and risk not asked",
-        _both(
-            _instead(SharedCapitalManager, "reserve", _returns(None)),
-            _instead(RiskManager, "check", _returns(None)),
-        ),
+        "capital is not reserved for orders",
+        _instead(SharedCapitalManager, "reserve", _returns(None)),
     ),
     "six_times_the_size": Bug(
         "the order that leaves is six times the one that was checked",

@@ -26,7 +26,7 @@ class FaultKind(enum.StrEnum):
     REJECT = "reject"  # a definite no
     NO_FUNDS = "no_funds"  # the definite no of an empty account
     RATE_LIMIT = "rate_limit"  # 10006: wait `value` seconds
-    BAN = "ban"  # 403: wait ten minutes; until the window ends every request gets it
+    BAN = "ban"  # 403, to be waited for; until the window ends every request gets it
     STOP_REJECTED = "stop_rejected"  # protection is refused
     # an answer to a question
     READ_ERROR = "read_error"

@@ -37,7 +37,6 @@ from exchanges.simulated.venue import Venue
 
 AMBIGUOUS_CODES = ("10000", "10016", "429", "500", "502", "503", "504", "-1007", "50004", "html")
 CLOCK_AHEAD_S = 1.0  # a request dated further ahead is refused
-BAN_S = 600.0
 Answer = TypeVar("Answer")
 Item = TypeVar("Item", Order, Fill, Position)
 
@@ -205,8 +204,11 @@ class FaultyExchange(SimulatedExchange):
         strikes = self.plan.strikes
         if strikes(FaultKind.NETWORK_OUTAGE):
             await self._gives_up()
-        if strikes(FaultKind.BAN):
-            raise RateLimited("Access is forbidden for ten minutes.", "403", BAN_S)
+        banned = strikes(FaultKind.BAN)
+        if banned is not None:
+            left_s = banned.end_s - self._now_s()
+            self._wait_until_s[name] = self._now_s() + left_s
+            raise RateLimited("Access is forbidden for now.", "403", left_s)
         limited = strikes(FaultKind.RATE_LIMIT)
         if limited is not None:
             await asyncio.sleep(self._travel_s())
@@ -306,7 +308,7 @@ class FaultyExchange(SimulatedExchange):
             raise Unavailable("The exchange did not answer in time.", "timeout")
         await asyncio.sleep(self._travel_s())
         if strikes(FaultKind.BAN):
-            raise Unavailable("Access is forbidden for ten minutes.", "403")
+            raise Unavailable("Access is forbidden for now.", "403")
         if strikes(FaultKind.MAINTENANCE) or strikes(FaultKind.READ_ERROR):
             raise Unavailable("The exchange could not answer.", "10016")
         answer = question()

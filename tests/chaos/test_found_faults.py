@@ -1,59 +1,89 @@
-"""Faults that the harness has found in the engine, each as the shortest schedule that showed it."""
+"""Faults that the harness has found in the engine, each as a short schedule that showed it.
+
+Whole schedules, not seeds: what `make_schedule` makes of a seed changes with the harness. Each
+failed on the engine as it was before its fault was mended.
+"""
 
 from __future__ import annotations
 
-import msgspec
+from decimal import Decimal
+
 import pytest
 
 from app.chaos.play import play
-from app.chaos.schedule import Action, ActionKind, Schedule, make_schedule
+from app.chaos.schedule import Action, ActionKind, Schedule
 from exchanges.simulated.faults import Fault, FaultKind
+from exchanges.simulated.venue_profile import ClientIds, VenueProfile
+
+START_MS = 1_767_574_800_000  # 2026-01-05 01:00 UTC
 
 
 def only(seed: int, *faults: Fault, actions: tuple[Action, ...] = ()) -> Schedule:
-    return msgspec.structs.replace(make_schedule(seed), faults=faults, actions=actions)
+    """`seed` is the market's and the strategies'."""
+    return Schedule(
+        seed=seed,
+        profile=VenueProfile(client_ids=ClientIds.OPEN),
+        symbols=("BTCUSDT", "ETHUSDT", "SOLUSDT"),
+        balance=Decimal(10_000),
+        start_ms=START_MS,
+        orders_per_minute=60,
+        size_ratio=Decimal("0.10"),
+        fault_s=60.0,
+        faults=faults,
+        actions=actions,
+    )
 
 
 def fault(kind: FaultKind, start_s: float, end_s: float, **more: float) -> Fault:
     return Fault(kind=kind, start_s=start_s, end_s=end_s, **more)
 
 
+def act(at_s: float, kind: ActionKind, symbol: str = "BTCUSDT", value: float = 0.0) -> Action:
+    return Action(at_s=at_s, kind=kind, symbol=symbol, value=value)
+
+
 FOUND = {
     "a lost position message costs a position its stop, and a second entry goes on top": only(
-        229, fault(FaultKind.POSITION_DROP, 3.31, 11.6, chance=0.78)
+        2, fault(FaultKind.POSITION_DROP, 3.0, 20.0, chance=0.8)
     ),
-    "an entry turns a position over that only the fills know of": only(
-        396,
-        fault(FaultKind.PRIVATE_STALL, 16.4, 38.09),
-        actions=(Action(at_s=36.2, kind=ActionKind.LIMIT_ORDER, symbol="BTCUSDT", value=1.0),),
+    "an entry is made on top of a position that only the fills know of": only(
+        20,
+        fault(FaultKind.PRIVATE_STALL, 16.0, 38.0),
+        actions=(act(36.2, ActionKind.LIMIT_ORDER, value=1.0),),
     ),
     "a second entry while the fill of the first is still on its way": only(
-        1901, fault(FaultKind.PRIVATE_LATE, 3.34, 45.39, chance=0.72, value=5.605)
+        7, fault(FaultKind.PRIVATE_LATE, 3.0, 45.0, chance=0.7, value=6.0)
     ),
     "an engine whose clock is wrong at its start never comes up": only(
-        63,
+        0,
         fault(FaultKind.CLOCK_STEP, 12.0, 12.5, value=1800.0),
         fault(FaultKind.CRASH, 12.5, 13.0, value=1.0),
     ),
     "a full disk ends the repair of candles": only(
-        122, fault(FaultKind.DISK_CANDLES, 5.0, 30.0, chance=0.8)
+        0, fault(FaultKind.DISK_CANDLES, 5.0, 30.0, chance=0.8)
     ),
     "after a crash a resting order of ours is shown to nobody": only(
-        42,
-        fault(FaultKind.CRASH, 31.1, 31.6, value=1.0),
-        actions=(Action(at_s=16.0, kind=ActionKind.LIMIT_ORDER, symbol="XRPUSDT", value=1.0),),
-    ),
-    "a kill on a full disk is forgotten by a crash": only(
-        867,
-        fault(FaultKind.DISK_JOURNAL, 19.85, 34.6, chance=1.0),
-        fault(FaultKind.CRASH, 34.57, 35.07, value=1.0),
-        actions=(
-            Action(at_s=33.84, kind=ActionKind.KILL, symbol="ETHUSDT"),
-            Action(at_s=50.76, kind=ActionKind.START, symbol="BTCUSDT"),
-        ),
+        0,
+        fault(FaultKind.CRASH, 30.0, 30.5, value=1.0),
+        actions=(act(29.0, ActionKind.LIMIT_ORDER, "SOLUSDT", value=40.0),),
     ),
     "a full disk is an unforeseen fault of the order gate": only(
-        5, fault(FaultKind.DISK_JOURNAL, 4.5, 15.0, chance=0.5)
+        0, fault(FaultKind.DISK_JOURNAL, 4.5, 40.0, chance=0.4)
+    ),
+    "a kill on a full disk is forgotten by a crash": only(
+        0,
+        fault(FaultKind.DISK_JOURNAL, 15.0, 30.6),
+        fault(FaultKind.CRASH, 30.5, 31.0, value=1.0),
+        actions=(
+            act(29.0, ActionKind.KILL),
+            act(38.0, ActionKind.START, "BTCUSDT"),
+            act(38.0, ActionKind.START, "ETHUSDT"),
+        ),
+    ),
+    "a close waits for a bot's lost exit until its absence is proved": only(
+        41,
+        fault(FaultKind.LATE_ADMIT, 6.0, 55.0, chance=0.96, value=11.0),
+        actions=(act(53.5, ActionKind.STOP_AND_CLOSE),),
     ),
 }
 
