@@ -9,15 +9,19 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from app.options import StartError
 from core.bots.bot_spec import BotSpec
 from core.models.candles import Timeframe
+from core.portfolio.sizing_methods import make_sizing
+from core.risk.limits_table import make_limits
 from core.snapshots import AccountMode
 from exchanges.exchange_manager import known_exchanges
 from strategies import strategy_type
@@ -36,6 +40,9 @@ class AccountConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str | None = None
     leverage: Decimal = Decimal(1)
     paper_balance: Decimal = Decimal(25_000)
+    timezone: str = "UTC"  # of the trading day, e.g. Asia/Seoul
+    sizing: dict[str, Any] = {}  # [accounts.sizing]: `make_sizing` knows what may stand there
+    risk: dict[str, Any] = {}  # [accounts.risk]: `make_limits` does
     rest_url: str | None = None
     ws_public_url: str | None = None
     ws_private_url: str | None = None
@@ -50,6 +57,7 @@ class _BotEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parameters: dict[str, Any] = {}
     autostart: bool = False
     name: str | None = None
+    sizing: dict[str, Any] = {}
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -60,6 +68,14 @@ class Config(msgspec.Struct, frozen=True):
     def world(self) -> str:
         """ "demo" or "real": never both, so that demo money never stands beside real money."""
         return _WORLD_OF_MODE[self.accounts[0].mode]
+
+
+def time_zone(name: str) -> ZoneInfo:
+    """Raises ValueError for a zone that this machine does not know."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, OSError):
+        raise ValueError(f"unknown time zone {name!r}; write it as Europe/London") from None
 
 
 def default_config() -> Config:
@@ -154,6 +170,9 @@ class _Checker:
         if account.paper_balance <= 0:
             text = f"paper_balance is {account.paper_balance}; it must be above 0"
             raise self._fault("accounts", index, "paper_balance", text)
+        self._accepted("accounts", index, "sizing", lambda: make_sizing(account.sizing))
+        self._accepted("accounts", index, "risk", lambda: make_limits(account.risk))
+        self._accepted("accounts", index, "timezone", lambda: time_zone(account.timezone))
         if account.key is not None and not _KEY_REFERENCE.match(account.key):
             text = "key must be a reference: keyring:NAME, vault:NAME or env:NAME, never the key"
             raise self._fault("accounts", index, "key", text)
@@ -192,6 +211,7 @@ class _Checker:
         if bot.timeframe is not kind.required_timeframes[0]:
             text = f"{bot.strategy} enters on {kind.required_timeframes[0]}, not {bot.timeframe}"
             raise self._fault("bots", index, "timeframe", text)
+        self._accepted("bots", index, "sizing", lambda: make_sizing(bot.sizing))
         self._convert("bots.parameters", index, bot.parameters, kind.parameters_type)
         return BotSpec(
             bot_id=bot.name or f"{bot.symbol.lower()}-{bot.timeframe}",
@@ -202,7 +222,14 @@ class _Checker:
             strategy=bot.strategy,
             parameters=bot.parameters,
             autostart=bot.autostart,
+            sizing=bot.sizing,
         )
+
+    def _accepted(self, table: str, index: int, key: str, make: Callable[[], object]) -> None:
+        try:
+            make()
+        except ValueError as fault:
+            raise self._fault(table, index, key, str(fault)) from None
 
     def _convert(self, table: str, index: int, entry: dict[str, Any], kind: type[Any]) -> Any:
         fields = [field.name for field in msgspec.structs.fields(kind)]

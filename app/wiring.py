@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 
-from app.config import AccountConfig, Config
+from app.config import AccountConfig, Config, time_zone
 from app.demo_runtime import DemoExchangeRuntime
 from app.keys import read_key
 from app.options import Options
@@ -26,8 +25,8 @@ from core.exchange_port import ExchangePort
 from core.limits.api_rate_limiter import MultiExchangeRateLimiter
 from core.market_data.shared_data_manager import SharedDataManager
 from core.market_feed import MarketFeed
-from core.portfolio.fixed_percent import FixedPercent
-from core.risk.risk_manager import RiskLimits
+from core.portfolio.sizing_methods import make_sizing
+from core.risk.limits_table import make_limits
 from core.storage.database import open_database
 from core.strategy import Strategy
 from core.supervision import Supervisor
@@ -87,8 +86,10 @@ def assemble_engine(
             supervisor=supervisor,
             database=open_database(storage / f"account_{account.name}.sqlite"),
             rng=rng,
-            risk_limits=RiskLimits(),
-            sizing=FixedPercent(Decimal("0.10")),
+            risk_limits=make_limits(account.risk),
+            sizing=make_sizing(account.sizing),
+            sizing_of=lambda bot_id: engine.sizing_of(bot_id),  # noqa: PLW0108
+            timezone=time_zone(account.timezone),
             leverage=account.leverage,
             owner_of=lambda name, symbol: engine.owner_of(name, symbol),  # noqa: PLW0108
             on_external=lambda *told: engine.pause_external(*told),  # noqa: PLW0108

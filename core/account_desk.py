@@ -11,6 +11,7 @@ import functools
 import random
 import sqlite3
 from collections.abc import Callable
+from datetime import UTC, tzinfo
 from decimal import Decimal
 
 from core.capital.shared_capital_manager import SharedCapitalManager
@@ -87,10 +88,13 @@ class AccountDesk:
         on_external: Callable[[str, str, str], None],
         on_kill: Callable[[str, str], None],
         correct_clock: Callable[[int], None] | None = None,
+        sizing_of: Callable[[str], SizingMethod | None] = lambda _: None,
+        timezone: tzinfo = UTC,
     ) -> None:
         """`on_external(account, symbol, text)`: something no bot explains. `on_kill(account,
         reason)`: stop its bots; the orders are this desk's own business. `correct_clock(ms)` is
-        told how far the exchange's clock is ahead; None where the clock is the exchange's."""
+        told how far the exchange's clock is ahead; None where the clock is the exchange's.
+        `sizing_of(bot_id)` is a bot's own method; trading days begin at midnight in `timezone`."""
         self.name = port.account
         self.instruments: dict[str, Instrument] = {}
         self._market_data_started = False
@@ -112,6 +116,8 @@ class AccountDesk:
         self._rng = rng
         self._risk_limits = risk_limits
         self._sizing = sizing
+        self._sizing_of = sizing_of
+        self._timezone = timezone
         self._leverage = leverage
         self._leverage_set: set[str] = set()
         self._owner_of = owner_of
@@ -183,6 +189,7 @@ class AccountDesk:
             database=self._database,
             clock=self._clock,
             currency=balance.currency,
+            timezone=self._timezone,
         )
         self.risk = RiskManager(
             bus=self.bus,
@@ -192,6 +199,7 @@ class AccountDesk:
             limits=self._risk_limits,
             on_liquidate=lambda reason: self._stand_down.liquidate(reason),  # noqa: PLW0108 (made later)
             on_kill=self._kill,
+            market_price=self._feed.market_price,
             reserve=reserved_beside(self._database, ".halt"),
         )
         self.oms = OrderManagementSystem(
@@ -225,6 +233,9 @@ class AccountDesk:
             instruments=self.instruments,
             position_of=self.state.position,
             sizing=self._sizing,
+            sizing_of=self._sizing_of,
+            round_trips_of=self.trades.round_trips_of,
+            closes=self._feed.hourly_closes,
             make_client_order_id=functools.partial(signal_order_id, self.port.exchange),
         )
         self.gate = OrderGate(
@@ -272,7 +283,12 @@ class AccountDesk:
 
     def _compare_ledger(self, report: ReconcileReport) -> None:
         """A difference is shown, and told once; it is never booked away silently."""
-        error = self.capital.synchronise(report.balance, report.positions, as_of_ms=report.as_of_ms)
+        error = self.capital.synchronise(
+            report.balance,
+            report.positions,
+            as_of_ms=report.as_of_ms,
+            open_orders=report.open_orders,
+        )
         if error not in (0, self.ledger_error):
             self._report(
                 f"our ledger is {error:+f} {report.balance.currency} away from "

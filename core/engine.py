@@ -28,6 +28,8 @@ from core.market_data.candle_store import StoreFault
 from core.market_feed import MarketFeed
 from core.metrics import LoopGapProbe
 from core.models.candles import CandleUpdate, Timeframe
+from core.portfolio.sizing import SizingMethod
+from core.portfolio.sizing_methods import make_sizing
 from core.record_feed import RecordFeed
 from core.snapshots import (
     AccountMode,
@@ -320,6 +322,11 @@ class Engine:
                 return spec.bot_id
         return ""
 
+    def sizing_of(self, bot_id: str) -> SizingMethod | None:
+        """A bot's own sizing method, None when it uses the account's."""
+        bot = self.bots.get(bot_id)
+        return make_sizing(bot.spec.sizing) if bot is not None and bot.spec.sizing else None
+
     # Bots.
 
     def _bring_back(self, spec: BotSpec) -> bool:
@@ -343,6 +350,7 @@ class Engine:
             raise Refused(f"{owner} trades {spec.symbol} on {spec.account} already.")
         try:
             strategy = self._make_strategy(spec)
+            make_sizing(spec.sizing)
         except ValueError as fault:
             raise Refused(str(fault)) from None
         self.bots[spec.bot_id] = UnifiedBot(

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from decimal import Decimal
 
 from core.clock import Clock
 from core.event_bus import EventBus
@@ -20,12 +21,14 @@ from core.market_data.bot_data_manager import AppendOutcome, BotDataManager
 from core.market_data.candle_store import StoreFault
 from core.market_data.shared_data_manager import SharedDataManager
 from core.models.candles import Candle, CandleUpdate, Ticker, Timeframe
+from core.risk.rule import MarketPrice
 from core.supervision import Supervisor
 
 log = logging.getLogger(__name__)
 SAVE_FROM_ROWS = 60  # a file is rewritten whole, so not for a single new bar
 SAVE_INTERVAL_S = 60  # hot rows are durable already; this only moves them into Parquet
 MONITOR_INTERVAL_S = 300  # spec T3: a backfill every 300 s, whatever the stream says
+HOUR = Timeframe.H1
 RETRY_FIRST_S, RETRY_MOST_S = 1.0, 60.0
 LATENCY_SAMPLES = 50_000
 _Series = tuple[str, Timeframe]
@@ -112,6 +115,23 @@ class MarketFeed:
         if self.last_message_s is None:
             return None
         return int((self._clock.monotonic_s() - self.last_message_s) * 1000)
+
+    def market_price(self, symbol: str) -> MarketPrice | None:
+        """The newest price and its age; None before the first one."""
+        ticker = self.tickers.get(symbol)
+        if ticker is None:
+            return None
+        age_s = self._clock.monotonic_s() - self.ticker_received_s[symbol]
+        return MarketPrice(ticker.last_price, age_s)
+
+    def hourly_closes(self) -> dict[str, list[Decimal]]:
+        """The newest hourly closes in memory of every followed symbol whose bars make hours,
+        oldest first. Raises StoreFault."""
+        return {
+            symbol: [Decimal(str(close)) for close in manager.frame(HOUR)["close"]]
+            for (symbol, timeframe), manager in self._managers.items()
+            if timeframe.duration_ms <= HOUR.duration_ms
+        }
 
     # What the stream brings: called by the adapter on the loop.
 

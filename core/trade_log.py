@@ -43,6 +43,10 @@ class TradeLog:
         self.round_trips: list[RoundTrip] = []
         self.open_trades: dict[str, OpenTrade] = {}
 
+    def round_trips_of(self, bot_id: str) -> list[RoundTrip]:
+        """A bot's record, oldest first."""
+        return [trip for trip in self.round_trips if trip.bot_id == bot_id]
+
     def on_fill(self, fill: Fill) -> RoundTrip | None:
         """The round trip that this fill ended, if it did."""
         trade = self.open_trades.get(fill.symbol)

@@ -20,3 +20,4 @@ class BotSpec(msgspec.Struct, frozen=True):
     strategy: str
     parameters: dict[str, Any] = {}
     autostart: bool = False
+    sizing: dict[str, Any] = {}  # empty: the account's

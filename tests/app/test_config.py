@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pytest
 from app.config import default_config, load_config
 from app.options import StartError
 from core.models.candles import Timeframe
+from core.portfolio.fixed_percent import FixedPercent
+from core.portfolio.sizing_methods import make_sizing
+from core.risk.limits_table import make_limits
 from core.snapshots import AccountMode
 
 SOUND = """\
@@ -18,6 +22,16 @@ name = "main"
 exchange = "bybit"
 mode = "paper"
 leverage = 3
+timezone = "Asia/Seoul"
+
+[accounts.sizing]
+ratio = 0.05
+
+[accounts.risk]
+max_drawdown = 0.1
+
+[accounts.risk.symbols.DOGEUSDT]
+max_order_notional = 500
 
 [[bots]]
 account = "main"
@@ -26,6 +40,9 @@ autostart = true
 
 [bots.parameters]
 rsi_period = 21
+
+[bots.sizing]
+method = "kelly"
 """
 
 
@@ -39,11 +56,25 @@ def test_a_sound_file_gives_accounts_and_bots(tmp_path: Path) -> None:
     config = load_config(written(tmp_path, SOUND))
     assert config.world == "real"
     assert config.accounts[0].mode is AccountMode.PAPER
-    assert config.accounts[0].leverage == Decimal(3)
+    account = config.accounts[0]
+    assert account.leverage == Decimal(3)
+    assert make_sizing(account.sizing) == FixedPercent(Decimal("0.05"))
+    limits = make_limits(account.risk)
+    assert limits.max_drawdown == Decimal("0.1")
+    assert limits.symbols["DOGEUSDT"].max_order_notional == 500
     bot = config.bots[0]
     assert (bot.bot_id, bot.symbol, bot.timeframe) == ("ethusdt-15m", "ETHUSDT", Timeframe.M15)
     assert bot.parameters == {"rsi_period": 21}
+    assert bot.sizing == {"method": "kelly"}
     assert bot.autostart
+
+
+def test_the_example_of_the_readme_is_a_sound_file(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    config = load_config(written(tmp_path, example))
+    assert [account.name for account in config.accounts] == ["main"]
+    assert [bot.bot_id for bot in config.bots] == ["btcusdt-15m"]
 
 
 def test_without_a_file_one_demo_bot_is_ready() -> None:
@@ -63,15 +94,20 @@ def test_without_a_file_one_demo_bot_is_ready() -> None:
         (("leverage = 3", "leverag = 3"), 5, "did you mean 'leverage'"),
         (("leverage = 3", 'key = "AbCdEf123"'), 5, "never the key"),
         (("leverage = 3", 'rest_url = "ftp://x"'), 5, "must begin with https://"),
-        (('account = "main"', 'account = "mian"'), 8, "did you mean 'main'"),
-        (('symbol = "ETHUSDT"', 'symbol = "eth/usdt"'), 9, "symbol"),
-        (("autostart = true", 'strategy = "macd_rsi_trnd"'), 10, "did you mean 'macd_rsi_trend'"),
-        (("autostart = true", 'timeframe = "1h"'), 10, "enters on 15m"),
-        (("autostart = true", 'kind = "UnifidBot"'), 10, "did you mean 'UnifiedBot'"),
-        (("rsi_period = 21", "rsi_perid = 21"), 13, "did you mean 'rsi_period'"),
-        (("rsi_period = 21", "rsi_period = 1"), 13, "rsi_period"),
+        (('account = "main"', 'account = "mian"'), 18, "did you mean 'main'"),
+        (('symbol = "ETHUSDT"', 'symbol = "eth/usdt"'), 19, "symbol"),
+        (("autostart = true", 'strategy = "macd_rsi_trnd"'), 20, "did you mean 'macd_rsi_trend'"),
+        (("autostart = true", 'timeframe = "1h"'), 20, "enters on 15m"),
+        (("autostart = true", 'kind = "UnifidBot"'), 20, "did you mean 'UnifiedBot'"),
+        (("rsi_period = 21", "rsi_perid = 21"), 23, "did you mean 'rsi_period'"),
+        (("rsi_period = 21", "rsi_period = 1"), 23, "rsi_period"),
+        (("Asia/Seoul", "Asia/Soul"), 6, "unknown time zone 'Asia/Soul'; write it as"),
+        (("ratio = 0.05", "ratio = 5"), 8, "ratio is more than 0 and at most 1 of equity, not 5"),
+        (("max_drawdown = 0.1", "max_drawdown = 15"), 11, "max_drawdown is more than 0 and at"),
+        (("max_order_notional = 500", "max_order = 5"), 11, "max_order"),
+        (('method = "kelly"', 'method = "kely"'), 25, "did you mean 'kelly'"),
         (("[[accounts]]", "[accounts]"), 1, r"\[\[accounts\]\]"),
-        (("rsi_period = 21", "rsi_period = "), 13, "not valid TOML"),
+        (("rsi_period = 21", "rsi_period = "), 23, "not valid TOML"),
     ],
 )
 def test_a_fault_names_its_line_and_the_remedy(

@@ -90,7 +90,7 @@ async def test_a_stop_that_fired_while_nobody_looked_is_booked_once_as_the_excha
 async def test_fourteen_resting_orders_are_all_owned_after_a_crash(world):
     """Fault B3."""
     await world.start([], autostart=False)
-    wanted = [resting_entry(world, number) for number in range(14)]
+    wanted = [await resting_entry(world, number) for number in range(14)]
     for number, request in enumerate(wanted):
         if number == 10:
             await asyncio.sleep(61)  # no more than ten orders a minute
@@ -105,8 +105,11 @@ async def test_fourteen_resting_orders_are_all_owned_after_a_crash(world):
     assert len(world.account.open_orders()) == 14
 
 
-def resting_entry(world, number: int) -> OrderRequest:
-    price = Decimal(20 + number)
+async def resting_entry(world, number: int) -> OrderRequest:
+    """Far enough from the market to rest, near enough for the price rule."""
+    await world.until(lambda: "SOLUSDT" in world.feed.tickers, within_h=0.1)
+    market = world.feed.tickers["SOLUSDT"].last_price
+    price = (market * Decimal("0.55")).quantize(Decimal(1)) + number
     now_ms = world.clock.time_ms()
     return OrderRequest(
         client_order_id=make_client_order_id("manual", "SOLUSDT", now_ms, str(number)),
@@ -129,7 +132,7 @@ async def test_a_long_outage_loses_no_order(world):
     """Fault A6: no answer is never "not found", though the time in which an order could still
     arrive runs out many times over."""
     await world.start([], autostart=False)
-    wanted = [resting_entry(world, number) for number in range(6)]
+    wanted = [await resting_entry(world, number) for number in range(6)]
     for request in wanted:
         world.desk.bus.publish(request)
     await asyncio.sleep(0.01)
@@ -146,7 +149,7 @@ async def test_a_long_outage_loses_no_order(world):
 
 async def test_a_working_order_is_changed_in_its_place(world):
     await world.start([], autostart=False)
-    request = resting_entry(world, 5)
+    request = await resting_entry(world, 5)
     world.desk.bus.publish(request)
     await world.settled()
     assert await world.desk.gate.amend(request.client_order_id, price=Decimal(22)) is None
@@ -159,7 +162,7 @@ async def test_a_working_order_is_changed_in_its_place(world):
 
 async def test_the_kill_switchs_cancels_are_made_good_after_a_crash(world):
     await world.start([], autostart=False)
-    world.desk.bus.publish(resting_entry(world, 1))
+    world.desk.bus.publish(await resting_entry(world, 1))
     await world.settled()
     world.exchange.is_reachable = False
     world.engine.kill()
@@ -175,7 +178,7 @@ async def test_on_a_full_disk_positions_are_left_and_none_is_entered(world, fail
     symbol = await trading(world)
     entries = len(world.entries())
     world.desk._database.execute("PRAGMA query_only = ON")
-    world.desk.bus.publish(resting_entry(world, 1))
+    world.desk.bus.publish(await resting_entry(world, 1))
     assert world.engine.close_position("demo", symbol) == f"Closing {symbol}."
     await world.until(lambda: symbol not in world.held(), within_h=0.2)
     await asyncio.sleep(60)
@@ -213,14 +216,14 @@ async def test_after_a_sleep_nothing_leaves_before_the_books_are_right(world):
         return await place(request)
 
     world.exchange.fetch_positions, world.exchange.place_order = note, note_order
+    refused = await resting_entry(world, 1)
     stand_still(600)
-    refused = resting_entry(world, 1)
     world.desk.bus.publish(refused)
     order = world.desk.oms.order(refused.client_order_id)
     assert (order.status, order.reject_code) == (OrderStatus.DENIED, "not_ready")
     assert "stood still" in order.reason
     await world.until(lambda: world.desk.is_ready, within_h=1)
-    world.desk.bus.publish(resting_entry(world, 2))
+    world.desk.bus.publish(await resting_entry(world, 2))
     await world.settled()
     assert reconciled[0] == "positions read"
     assert reconciled.count("order sent") == 1
