@@ -159,15 +159,28 @@ class RiskSnapshot(msgspec.Struct, frozen=True):
 
 
 class LimiterSnapshot(msgspec.Struct, frozen=True):
-    """One family of requests. `used_ratio` is of the 80 % we allow ourselves, last window."""
+    """One limit of one exchange. Times are real ms from now.
+
+    `family` names the limit ("address", "order_create"); one row for each window of each limit
+    that has been drawn on. `used_ratio` is of the 80 % we allow ourselves, last window.
+    """
 
     exchange: str
     family: str
     used_ratio: float
-    wait_ms: float
+    wait_ms: float  # until one more ordinary request could leave
     total_requests: int
-    held_back: int
+    held_back: int  # requests that had to wait
     refused_by_exchange: int
+    account: str = ""  # "": a limit of this machine's address, whichever account asks
+    used: int = 0  # tokens in the last window, other programs' included where the exchange tells
+    allowed: int = 0  # tokens we allow ourselves in a window
+    published: int = 0  # tokens the exchange allows
+    window_ms: int = 0
+    waiting: int = 0  # requests in the queue now
+    avg_wait_ms: float = 0.0  # over all requests
+    reset_ms: int = 0  # until the window is empty again if nothing more leaves
+    blocked_ms: int = 0  # the exchange refused: nothing leaves before; 0: not blocked
 
 
 class DataSnapshot(msgspec.Struct, frozen=True):
