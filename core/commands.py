@@ -7,9 +7,11 @@ never half done and never silently dropped.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
+from core.scanning.settings import ScanSettings
 from core.snapshots import (
     Attached,
     CandleBlock,
@@ -50,13 +52,43 @@ class StopBot(_Command, frozen=True):
 
 
 class AddBot(_Command, frozen=True):
-    """`kind` is "UnifiedBot"; parameters of the strategy stay at their defaults."""
+    """`symbol` is "" for a kind that scans many symbols, `scan` None for its default settings.
+    `signal_exchange`: another configured exchange whose candles give the signals; "" is the
+    account's own. The answer's text names the new bot's id."""
 
-    kind: str
+    kind: str  # a key of `core.bots.kinds.BOT_KINDS`
     account: str
     symbol: str
     timeframe: str
     strategy: str
+    name: str = ""
+    parameters: dict[str, Any] = {}  # of the strategy; what is left out keeps its default
+    scan: ScanSettings | None = None
+    signal_exchange: str = ""
+
+
+class RenameBot(_Command, frozen=True):
+    """The name that screens show; the id, which orders carry, stays."""
+
+    bot_id: str
+    name: str
+
+
+class DuplicateBot(_Command, frozen=True):
+    """A second bot with the same settings, stopped. `symbol` and `account` "" keep those of the
+    first; a bot of one symbol needs another one or another account."""
+
+    bot_id: str
+    name: str = ""
+    symbol: str = ""
+    account: str = ""
+
+
+class ChangeScanSettings(_Command, frozen=True):
+    """At any time, also during a scan: that one ends with the settings it began with."""
+
+    bot_id: str
+    settings: ScanSettings
 
 
 class RemoveBot(_Command, frozen=True):
@@ -170,6 +202,9 @@ Command = (
     | StopBot
     | AddBot
     | RemoveBot
+    | RenameBot
+    | DuplicateBot
+    | ChangeScanSettings
     | ClosePosition
     | CancelOrder
     | KillSwitch

@@ -17,6 +17,7 @@ from core.models.fills import Fill
 from core.models.instruments import Instrument
 from core.models.orders import Order
 from core.models.positions import Position
+from core.scanning.snapshots import ScanSnapshot
 
 PROTOCOL_VERSION = 1
 
@@ -77,10 +78,13 @@ class AccountSnapshot(msgspec.Struct, frozen=True):
 
 
 class BotSnapshot(msgspec.Struct, frozen=True):
+    """`name` is the trader's own word for the bot, `bot_id` where he gave none. `scan` is what a
+    bot that scans many symbols shows, None for one that follows `symbol` alone."""
+
     bot_id: str
-    kind: str  # "UnifiedBot"
+    kind: str  # a key of `core.bots.kinds.BOT_KINDS`
     account: str
-    symbol: str
+    symbol: str  # "" for a bot of many symbols
     timeframe: str
     strategy: str
     state: BotState
@@ -91,6 +95,9 @@ class BotSnapshot(msgspec.Struct, frozen=True):
     last_signal: str
     candles_closed: int
     indicators: dict[str, float] = {}
+    name: str = ""
+    signal_exchange: str = ""  # whose candles the signals come from; "": the account's exchange
+    scan: ScanSnapshot | None = None
 
 
 class CapitalSlice(msgspec.Struct, frozen=True):
