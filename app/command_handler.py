@@ -9,6 +9,7 @@ from core.bots.bot_spec import BotSpec
 from core.commands import (
     AcceptPosition,
     AddBot,
+    AmendOrder,
     Attach,
     CancelDownload,
     CancelOrder,
@@ -20,6 +21,7 @@ from core.commands import (
     IgnoreFinding,
     KillSwitch,
     ListSeries,
+    MoveStop,
     PauseBot,
     PauseDownload,
     RemoveBot,
@@ -116,6 +118,14 @@ class CommandHandler:
                     command.symbol,
                     command.client_order_id,
                     command.exchange_order_id,
+                )
+            case AmendOrder():
+                return await engine.amend_order(
+                    command.account, command.client_order_id, command.quantity, command.price
+                )
+            case MoveStop():
+                return await engine.move_stop(
+                    command.account, command.symbol, command.stop_loss, command.take_profit
                 )
             case AcceptPosition():
                 return await engine.accept_position(

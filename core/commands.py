@@ -109,6 +109,25 @@ class CancelOrder(_Command, frozen=True):
     exchange_order_id: str
 
 
+class AmendOrder(_Command, frozen=True):
+    """Change a working order of ours in its place; None leaves that one. An entry never needs more
+    than was reserved and checked for it: that is a new order."""
+
+    account: str
+    client_order_id: str
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+
+
+class MoveStop(_Command, frozen=True):
+    """Put a new stop (and take profit; None leaves it) in the place of a position's old one."""
+
+    account: str
+    symbol: str
+    stop_loss: Decimal
+    take_profit: Decimal | None = None
+
+
 class KillSwitch(_Command, frozen=True):
     """Stops every bot, cancels every working order except protective stops, halts entries."""
 
@@ -207,6 +226,8 @@ Command = (
     | ChangeScanSettings
     | ClosePosition
     | CancelOrder
+    | AmendOrder
+    | MoveStop
     | KillSwitch
     | ResumeTrading
     | GetCandles

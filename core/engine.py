@@ -37,6 +37,7 @@ from core.snapshots import (
     ClosedCandle,
     EngineState,
     FillRecord,
+    FindingSnapshot,
     Notice,
     OrderRecord,
     TrailLine,
@@ -81,7 +82,8 @@ class Engine:
         self.limiters = limiters
         self.data_dir = data_dir
         self.bots: dict[str, UnifiedBot] = {}
-        self._external: set[tuple[str, str]] = set()  # accounts' symbols that wait for the trader
+        # what was found on accounts' symbols that wait for the trader; "" once he knows of it
+        self._external: dict[tuple[str, str], str] = {}
         self.records = RecordFeed(clock)
         self.on_instruments: list[Callable[[], None]] = []
         self.probe = LoopGapProbe(clock)
@@ -173,7 +175,7 @@ class Engine:
             raise Refused(bot.state_text) from None
         if bot.state is BotState.STOPPED:
             raise Refused(f"{bot_id} was stopped while it was starting.")
-        self._external.discard((desk.name, bot.spec.symbol))  # the trader has seen it
+        self._external.pop((desk.name, bot.spec.symbol), None)  # the trader has seen it
         self.registry.set_running(bot_id, True)
         return f"{bot_id} is running."
 
@@ -249,6 +251,27 @@ class Engine:
             raise Refused(fault.text) from None
         return f"Cancel of {symbol} order was accepted."
 
+    async def amend_order(
+        self, account: str, client_order_id: str, quantity: Decimal | None, price: Decimal | None
+    ) -> str:
+        desk = self._built(account)
+        try:
+            denial = await desk.gate.amend(client_order_id, quantity=quantity, price=price)
+        except ExchangeError as fault:
+            raise Refused(fault.text) from None
+        if denial is not None:
+            raise Refused(f"Denied: {denial.text}. Nothing was sent.")
+        return "The change was accepted."
+
+    async def move_stop(
+        self, account: str, symbol: str, stop_loss: Decimal, take_profit: Decimal | None
+    ) -> str:
+        try:
+            await self._built(account).guard.move(symbol, stop_loss, take_profit)
+        except ExchangeError as fault:
+            raise Refused(fault.text) from None
+        return f"{symbol}: the stop at {stop_loss} was accepted."
+
     async def accept_position(
         self, account: str, symbol: str, stop_loss: Decimal | None, take_profit: Decimal | None
     ) -> str:
@@ -258,13 +281,22 @@ class Engine:
             await desk.accept_position(symbol, stop_loss, take_profit)
         except ExchangeError as fault:
             raise Refused(f"{fault.text}.") from None
-        self._external.discard((account, symbol))
+        self._external.pop((account, symbol), None)
         return f"{symbol} is taken over as the exchange shows it. Its stop is watched."
 
     def ignore_finding(self, account: str, symbol: str) -> str:
-        if not self._built(account).oms.ignore_external(account, symbol):
+        is_found = self._built(account).oms.ignore_external(account, symbol)
+        if not is_found and (account, symbol) not in self._external:
             raise Refused(f"There is nothing unexplained in {symbol}.")
+        self._external[account, symbol] = ""
         return f"{symbol} stays as it is, and its bots stay paused."
+
+    def findings(self) -> list[FindingSnapshot]:
+        """What waits for the trader's word, those that he knows of included."""
+        return [
+            FindingSnapshot(account, symbol, text, is_ignored=not text)
+            for (account, symbol), text in self._external.items()
+        ]
 
     def trail(self, client_order_id: str) -> list[TrailLine]:
         """Everything that led to an order and came of it, on whichever account."""
@@ -304,7 +336,8 @@ class Engine:
     def pause_external(self, account: str, symbol: str, text: str) -> None:
         """Something on `symbol` that no bot explains: its bot pauses, also one that comes up later
         or after a restart, until the trader starts it; the trader is told."""
-        self._external.add((account, symbol))
+        if text or (account, symbol) not in self._external:
+            self._external[account, symbol] = text
         bot_id = self.owner_of(account, symbol)
         if bot_id:
             self.registry.set_running(bot_id, False)
@@ -463,13 +496,25 @@ class Engine:
             f"{event.symbol} {event.side} {event.quantity}: {event.text}",
             symbol=event.symbol,
             bot_id=event.bot_id,
+            code=event.code,
+            client_order_id=event.client_order_id,
         )
 
     def _notice(
-        self, severity: str, title: str, text: str, *, symbol: str = "", bot_id: str = ""
+        self,
+        severity: str,
+        title: str,
+        text: str,
+        *,
+        symbol: str = "",
+        bot_id: str = "",
+        code: str = "",
+        client_order_id: str = "",
     ) -> None:
         toast = severity != Severity.INFO.value
-        self.records.add(Notice(severity, title, text, symbol, bot_id, toast))
+        self.records.add(
+            Notice(severity, title, text, symbol, bot_id, toast, code, client_order_id)
+        )
 
 
 def series_of(symbol: str, timeframe: str) -> tuple[str, Timeframe]:

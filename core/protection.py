@@ -42,6 +42,7 @@ class Watched(msgspec.Struct):
     take_profit_tried_s: float | None = None
     is_closing: bool = False
     is_told: bool = False  # of the present want, once and not every time that it is tried
+    is_foreign: bool = False
     times_replaced: int = 0
 
 
@@ -153,7 +154,7 @@ class ProtectionGuard:
             watched.longest_s = max(watched.longest_s, now_s - watched.naked_since_s)
         if self._state.is_protected(self._account, position.symbol):
             watched.naked_since_s = watched.placed_s = None
-            watched.is_closing = watched.is_told = False
+            watched.is_closing = watched.is_told = watched.is_foreign = False
         elif watched.naked_since_s is None:
             watched.naked_since_s = now_s
         return watched
@@ -186,6 +187,7 @@ class ProtectionGuard:
             stop_quantity=resting.stop_quantity,
             take_profit_price=resting.take_profit_price,
             times_replaced=watched.times_replaced,
+            is_foreign=watched.is_foreign,
         )
 
     # --- acting -----------------------------------------------------------------------------
@@ -198,6 +200,7 @@ class ProtectionGuard:
         if now_s - watched.naked_since_s < GRACE_S:
             return
         meant = self._meant_for(position)
+        watched.is_foreign = meant is None
         if meant is None:
             self._tell_foreign(position, watched)
             return

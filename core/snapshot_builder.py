@@ -82,6 +82,7 @@ class SnapshotBuilder:
             unhandled_exceptions=engine.supervisor.unhandled_exceptions,
             download=engine.downloads.snapshot(),
             protection=[proof for desk in desks for proof in desk.guard.snapshot()],
+            findings=engine.findings(),
         )
 
     def _connection(self, desk: AccountDesk) -> ConnectionState:

@@ -263,6 +263,7 @@ class EngineSnapshot(msgspec.Struct, frozen=True):
     unhandled_exceptions: int = 0
     download: DownloadSnapshot | None = None  # the last one, from its start on
     protection: list[ProtectionSnapshot] = []  # one for each position that is not flat
+    findings: list[FindingSnapshot] = []  # what waits for the trader's word
 
 
 class PositionSnapshot(msgspec.Struct, frozen=True):
@@ -301,6 +302,7 @@ class Notice(msgspec.Struct, frozen=True, tag=True):
     """A line of the log; `severity` info/warning/danger, toast when `toast`.
 
     `title` is two or three words ("Candle closed", "Filled", "Denied"), `text` one sentence.
+    A refused order's notice carries the rule's or the exchange's `code` and the order's id.
     """
 
     severity: str
@@ -309,6 +311,8 @@ class Notice(msgspec.Struct, frozen=True, tag=True):
     symbol: str = ""
     bot_id: str = ""
     toast: bool = False
+    code: str = ""
+    client_order_id: str = ""
 
 
 Record = ClosedCandle | FillRecord | OrderRecord | Notice
@@ -406,6 +410,17 @@ class ProtectionSnapshot(msgspec.Struct, frozen=True):
     stop_quantity: Decimal = Decimal(0)
     take_profit_price: Decimal | None = None
     times_replaced: int = 0  # how often a lost stop was put back
+    is_foreign: bool = False  # no order of ours explains it, and nothing protects it
+
+
+class FindingSnapshot(msgspec.Struct, frozen=True):
+    """Something at the exchange that nothing of ours explains: its symbol pauses until the trader
+    accepts it. `is_ignored`: he has said that he knows. `text` is one sentence."""
+
+    account: str
+    symbol: str
+    text: str
+    is_ignored: bool
 
 
 class TrailLine(msgspec.Struct, frozen=True):
