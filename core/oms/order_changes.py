@@ -106,8 +106,11 @@ class OrderChanges:
                         f"order {client_order_id} cannot be cancelled: it is {known.status.value}",
                         fault.code,
                     ) from fault
-                if known is None and is_refused and client_order_id in self._withdrawn:
-                    return
+                if known is None and is_refused:
+                    if client_order_id in self._withdrawn:
+                        return
+                    if order is None or order.status.is_terminal:
+                        raise  # nobody knows it any more, so there is nothing to ask again
             else:
                 return
             await self._sleep(delay_s)

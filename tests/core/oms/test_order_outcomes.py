@@ -277,6 +277,42 @@ async def test_a_cancelled_order_of_somebody_else_needs_no_client_id(world):
         await world.oms.cancel("demo", "BTCUSDT", "", theirs.exchange_order_id)
 
 
+async def test_a_no_to_cancelling_an_order_that_nobody_knows_is_final(world):
+    """One question proves it: it took five tries and 5.7 s."""
+    asked = count_calls(world.exchange, "fetch_order")
+    before_s = world.clock.monotonic_s()
+    with pytest.raises(RequestRejected, match="not exists"):
+        await world.oms.cancel("demo", "BTCUSDT", "theirs-or-a-typing-error", "")
+    assert asked == [("BTCUSDT", "theirs-or-a-typing-error")]
+    assert world.clock.monotonic_s() == before_s
+
+
+async def test_a_no_to_cancelling_what_has_ended_is_final_though_the_exchange_forgot_it(world):
+    request = world.request(order_type=OrderType.LIMIT)
+    world.oms.submit(request)
+    await world.idle()
+    theirs = world.exchange.order(request.client_order_id)
+    await world.oms.cancel("demo", "BTCUSDT", request.client_order_id, theirs.exchange_order_id)
+    world.deliver()
+    world.exchange.books.orders.clear()
+    asked = count_calls(world.exchange, "fetch_order")
+    with pytest.raises(RequestRejected, match="not exists"):
+        await world.oms.cancel("demo", "BTCUSDT", request.client_order_id, "")
+    assert len(asked) == 1
+
+
+def count_calls(exchange, name):
+    """The arguments of every call of a method from now on."""
+    calls, method = [], getattr(exchange, name)
+
+    async def counted(*arguments):
+        calls.append(arguments)
+        return await method(*arguments)
+
+    setattr(exchange, name, counted)
+    return calls
+
+
 async def test_the_trail_tells_the_whole_story(world):
     request = world.request()
     world.oms.submit(request)
