@@ -7,6 +7,7 @@ never stands behind a download. Its retries are off: it would repeat `order/crea
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ import msgspec
 from pybit.exceptions import FailedRequestError, InvalidRequestError
 from pybit.unified_trading import HTTP
 
-from core.exchange_port import RateLimited
+from core.exchange_port import ExchangeError, RateLimited
 from exchanges.bybit_errors import (
     ADDRESS_REFUSED,
     error_for_code,
@@ -29,6 +30,8 @@ from exchanges.request_limiter import ACCOUNT, MARKET, ORDER, POSITION, WHOLE_IP
 
 LONGEST_HOLD_S = 5.0  # an order that waited longer for its turn was meant for another market
 Parsed = TypeVar("Parsed")
+_CLOCK_REFUSED = 10002
+_SERVER_TIME = re.compile(r"server_timestamp\[(\d+)\]")
 _NEVER_SENT = -(10**9)  # pybit takes an empty set of codes to retry for "the usual ones"
 
 
@@ -90,11 +93,32 @@ class BybitRest:
     async def write(
         self, family: str, method: Callable[..., Any], **parameters: object
     ) -> dict[str, Any]:
-        """`result` of an instruction, sent exactly once; {} where Bybit says "not modified".
-        Raises RequestRejected, DuplicateOrder, RateLimited, OutcomeUnknown."""
+        """`result` of an instruction, sent exactly once (once more after a definite no to its
+        time stamp); {} where Bybit says "not modified". Raises
+        RequestRejected, DuplicateOrder, RateLimited, OutcomeUnknown."""
         return await self._call(family, method, parameters, is_write=True)
 
     async def _call(
+        self,
+        family: str,
+        method: Callable[..., Any],
+        parameters: dict[str, object],
+        *,
+        is_write: bool,
+    ) -> dict[str, Any]:
+        asked_s = time.monotonic()
+        try:
+            return await self._call_once(family, method, parameters, is_write=is_write)
+        except _ClockRefused as no:
+            self.http.clock_offset_ms = no.offset_ms
+            if is_write and time.monotonic() - asked_s > LONGEST_HOLD_S:
+                raise no.refusal from None
+        try:
+            return await self._call_once(family, method, parameters, is_write=is_write)
+        except _ClockRefused as no:
+            raise no.refusal from None
+
+    async def _call_once(
         self,
         family: str,
         method: Callable[..., Any],
@@ -143,6 +167,10 @@ class BybitRest:
             )
             if error is None:
                 return {}, headers
+            server_time = _SERVER_TIME.search(str(refusal.message))
+            if refusal.status_code == _CLOCK_REFUSED and server_time is not None:
+                offset_ms = int(server_time[1]) - time.time_ns() // 1_000_000
+                raise _ClockRefused(offset_ms, error) from None
             raise error from None
         except FailedRequestError as failure:
             if failure.resp_headers is None:  # pybit made this one up: not JSON
@@ -182,8 +210,31 @@ def parsed(parse: Callable[[list[Any]], Parsed], rows: list[Any]) -> Parsed:
         raise unanswered(f"the answer cannot be read ({fault})", is_write=False) from None
 
 
+class _ClockRefused(Exception):
+    """A definite no: the time stamp was outside of its window, so nothing else was looked at.
+    `offset_ms` is what to add to this machine's clock, `refusal` the sentence for the trader."""
+
+    def __init__(self, offset_ms: int, refusal: ExchangeError) -> None:
+        super().__init__(refusal.text)
+        self.offset_ms = offset_ms
+        self.refusal = refusal
+
+
 class _Http(HTTP):  # type: ignore[misc]
-    """pybit's client; as a dataclass it would print key and secret in its repr."""
+    """pybit's client; as a dataclass it would print key and secret in its repr. Requests are
+    signed by this machine's clock, which may be wrong, plus `clock_offset_ms`."""
+
+    clock_offset_ms = 0
+
+    def _prepare_headers(
+        self, payload: str | bytes, recv_window: int, content_type: str = "application/json"
+    ) -> dict[str, str]:
+        headers: dict[str, str] = super()._prepare_headers(payload, recv_window, content_type)
+        if self.clock_offset_ms:
+            time_ms = int(headers["X-BAPI-TIMESTAMP"]) + self.clock_offset_ms
+            headers["X-BAPI-TIMESTAMP"] = str(time_ms)
+            headers["X-BAPI-SIGN"] = self._auth(payload, recv_window, time_ms)
+        return headers
 
     def __repr__(self) -> str:
         return f"pybit client of {self.endpoint}"

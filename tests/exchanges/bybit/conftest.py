@@ -30,6 +30,7 @@ class ScriptedBybit:
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, Any]]] = []
+        self.stamps: dict[str, list[int]] = {}  # X-BAPI-TIMESTAMP of each signed request
         self.answers: dict[str, Any] = {}
         self.operations: list[dict[str, Any]] = []  # what came over the streams
         self.refused_topics: set[str] = set()
@@ -89,6 +90,9 @@ class ScriptedBybit:
     async def _rest(self, request: web.Request) -> web.StreamResponse:
         parameters = dict(request.query) if request.method == "GET" else await request.json()
         self.requests.append((request.path, parameters))
+        if "X-BAPI-TIMESTAMP" in request.headers:
+            stamp_ms = int(request.headers["X-BAPI-TIMESTAMP"])
+            self.stamps.setdefault(request.path, []).append(stamp_ms)
         self._note()
         answer = self.answers.get(request.path, envelope({"list": []}))
         if isinstance(answer, list):

@@ -258,3 +258,13 @@ async def test_every_closed_candle_streams_once_across_a_restart(
     fetched = await demo.fetch_candles("BTCUSDT", Timeframe.M1, start_ms=opens[0], limit=6)
     assert fetched == closed()
     assert {ticker.symbol for ticker in recorder.tickers} == {"BTCUSDT", "ETHUSDT"}
+
+
+async def test_a_machine_whose_clock_is_wrong_trades_all_the_same(connect):
+    """The exchange checks the corrected time stamp and the signature made with it."""
+    port = connect()
+    port._rest.http.clock_offset_ms = -90_000  # as if this machine were a minute and a half slow
+    balance = await port.fetch_balance()
+    assert balance.wallet_balance > 0
+    assert abs(port._rest.http.clock_offset_ms) < 5_000
+    await port.stop()

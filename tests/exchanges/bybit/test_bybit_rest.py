@@ -128,6 +128,60 @@ async def test_any_other_code_is_a_definite_no(exchange, bybit, code):
     assert bybit.count(CREATE) == 1
 
 
+def out_of_window(ahead_ms: int):
+    """Bybit's own words for a time stamp that it does not take; its clock is `ahead_ms` ahead."""
+
+    def answer(_):
+        now_ms = time.time_ns() // 1_000_000
+        return reply(
+            10002,
+            "invalid request, please check your server timestamp or recv_window param. "
+            f"req_timestamp[{now_ms}],server_timestamp[{now_ms + ahead_ms}],recv_window[5000]",
+        )(_)
+
+    return answer
+
+
+async def test_a_wrong_clock_is_corrected_and_the_request_goes_once_more(exchange, bybit, limiter):
+    accepted = {"retCode": 0, "retMsg": "OK", "result": {"orderId": "x"}}
+    bybit.answers[CREATE] = [out_of_window(90_000), accepted]
+    assert await exchange.place_order(order()) == "x"
+    first, second = bybit.stamps[CREATE]
+    assert second - first == pytest.approx(90_000, abs=5_000)
+    assert limiter.waited == ["order", "order"]
+    bybit.answers[CREATE] = accepted
+    await exchange.place_order(order())
+    assert bybit.stamps[CREATE][2] >= second  # the next one is right from the start
+
+
+async def test_a_clock_that_stays_refused_is_a_definite_no_after_two_requests(exchange, bybit):
+    bybit.answers[CREATE] = out_of_window(90_000)
+    with pytest.raises(RequestRejected, match="clock is too far") as refusal:
+        await exchange.place_order(order())
+    assert type(refusal.value) is RequestRejected  # the outcome table goes by the exact type
+    assert bybit.count(CREATE) == 2
+
+
+async def test_an_order_older_than_its_market_is_not_sent_again(exchange, bybit, monkeypatch):
+    monkeypatch.setattr("exchanges.bybit_rest.LONGEST_HOLD_S", 0.05)
+
+    async def late(_):
+        await asyncio.sleep(0.1)
+        return out_of_window(90_000)(_)
+
+    bybit.answers[CREATE] = late
+    with pytest.raises(RequestRejected, match="clock is too far"):
+        await exchange.place_order(order())
+    assert bybit.count(CREATE) == 1
+
+
+async def test_a_clock_refusal_that_states_no_time_is_not_repeated(exchange, bybit):
+    bybit.answers[CREATE] = reply(10002)
+    with pytest.raises(RequestRejected, match="clock is too far"):
+        await exchange.place_order(order())
+    assert bybit.count(CREATE) == 1
+
+
 async def test_cancelling_what_is_not_there_is_rejected_with_the_reason(exchange, bybit):
     bybit.answers["/v5/order/cancel"] = reply(110001)
     with pytest.raises(RequestRejected, match="order not exists"):
