@@ -6,9 +6,11 @@ Write one as a subclass in `strategies/`, one file, and register it in `strategi
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from core.models.candles import Timeframe
@@ -55,3 +57,35 @@ class Strategy(ABC):
     def explain(self, row: pd.Series, direction: int) -> str:  # noqa: ARG002 (for subclasses)
         """One short sentence a trader reads in the causal trail."""
         return f"{self.name}: {'long' if direction > 0 else 'short'}"
+
+
+class BarMatrix(NamedTuple):
+    """The newest closed bars of many symbols: one row a symbol, oldest bar first, equal lengths."""
+
+    open: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+    low: npt.NDArray[np.float64]
+    close: npt.NDArray[np.float64]
+    volume: npt.NDArray[np.float64]
+
+
+class Scores(NamedTuple):
+    """One entry a row: 0 (nothing) to 100 (as strong as it gets), for 1 long or -1 short; score
+    and direction are 0 where there is no pattern, the score NaN where a bar is missing (NaN)."""
+
+    score: npt.NDArray[np.float64]
+    direction: npt.NDArray[np.int64]
+
+
+class ScoringStrategy(Strategy):
+    """A strategy that also says how strong its case is, so that many symbols can be ranked.
+
+    A symbol's score is a function of its newest `score_bars` closed bars alone, and its frame's
+    newest signal and indicators tell of the same bars (`tests/strategies` holds both to it).
+    """
+
+    score_bars: ClassVar[int] = 100
+
+    @abstractmethod
+    def score(self, bars: BarMatrix) -> Scores:
+        """All rows in one pass; `bars` has `score_bars` columns."""

@@ -9,8 +9,11 @@ import difflib
 
 from core.strategy import Strategy
 from strategies.macd_rsi_trend import MacdRsiTrend
+from strategies.rsi_pattern import RsiPattern
 
-STRATEGIES: dict[str, type[Strategy]] = {strategy.name: strategy for strategy in (MacdRsiTrend,)}
+STRATEGIES: dict[str, type[Strategy]] = {
+    strategy.name: strategy for strategy in (MacdRsiTrend, RsiPattern)
+}
 
 
 def strategy_type(name: str) -> type[Strategy]:
