@@ -46,7 +46,7 @@ def rsi_pattern_by_hand(frame: pd.DataFrame, p: RsiPatternParameters) -> tuple[f
     rsi = list(talib.RSI(frame["close"].to_numpy(), p.rsi_period)[p.rsi_period :])
     long = side(rsi, list(frame["low"]), p.oversold)
     mirrored = side([100 - v for v in rsi], [-v for v in frame["high"]], 100 - p.overbought)
-    return max(long, mirrored), (long > mirrored) - (long < mirrored)
+    return max(long, mirrored), int(np.sign(long - mirrored))
 
 
 @pytest.mark.parametrize("seed", range(5))
