@@ -11,6 +11,7 @@ from core.commands import (
     AddBot,
     AmendOrder,
     Attach,
+    BookTransfer,
     CancelDownload,
     CancelOrder,
     ClosePosition,
@@ -133,6 +134,8 @@ class CommandHandler:
                 )
             case IgnoreFinding():
                 return engine.ignore_finding(command.account, command.symbol)
+            case BookTransfer():
+                return engine.book_transfer(command.account, command.amount)
             case KillSwitch():
                 return engine.kill()
             case ResumeTrading():

@@ -26,6 +26,7 @@ from core.exchange_port import (
     StreamKind,
     StreamState,
 )
+from core.ledger_watch import LedgerWatch
 from core.market_feed import MarketFeed
 from core.models.candles import CandleUpdate, Ticker
 from core.models.fills import Fill
@@ -34,7 +35,7 @@ from core.models.orders import Order
 from core.models.positions import Balance, Position
 from core.oms.client_order_id import signal_order_id
 from core.oms.order_management_system import OrderManagementSystem
-from core.oms.reconciliation import Reconciler, ReconcileReport
+from core.oms.reconciliation import Reconciler
 from core.oms.state_manager import StateManager
 from core.order_gate import OrderGate
 from core.order_parts import OrderParts
@@ -57,7 +58,7 @@ RETRY_FIRST_S, RETRY_MOST_S = 1.0, 30.0
 
 
 class AccountDesk:
-    """Attributes after `start`: instruments, capital, risk, oms, state, trades, guard.
+    """Attributes after `start`: instruments, capital, risk, oms, state, trades, guard, ledger.
 
     `is_built` is True once those exist; `is_ready` while entries are allowed: reconciled, and the
     private stream is up.
@@ -68,6 +69,7 @@ class AccountDesk:
     oms: OrderManagementSystem
     gate: OrderGate
     guard: ProtectionGuard
+    ledger: LedgerWatch
     past_fills: list[tuple[Fill, RoundTrip | None]]  # booked before this start, oldest first
 
     def __init__(
@@ -107,7 +109,6 @@ class AccountDesk:
         self.state_text = "Starting."
         self.private_state = StreamState.DISCONNECTED
         self.private_connects = 0
-        self.ledger_error: Decimal | None = None
         self.on_booked_fill: list[Callable[[Fill, RoundTrip | None], None]] = []
         self._feed = feed
         self._clock = clock
@@ -190,6 +191,11 @@ class AccountDesk:
             clock=self._clock,
             currency=balance.currency,
             timezone=self._timezone,
+        )
+        self.ledger = LedgerWatch(
+            exchange=self.port.exchange,
+            capital=self.capital,
+            tell=lambda text: self._report(text, Severity.WARNING),
         )
         self.risk = RiskManager(
             bus=self.bus,
@@ -275,27 +281,11 @@ class AccountDesk:
             for symbol, quantity in report.dust.items():
                 self._report(f"{symbol}: {quantity:+} booked as dust", Severity.INFO)
             if report.is_consistent:  # else something moved meanwhile: the next one judges
-                self._compare_ledger(report)
+                self.ledger.compare(report)
         self._stand_down.go_on()
         self._in_step.regained()
         self.is_ready = self.private_state is StreamState.CONNECTED
         self.state_text = "Reconciled." if self.is_ready else "Waiting for the private stream."
-
-    def _compare_ledger(self, report: ReconcileReport) -> None:
-        """A difference is shown, and told once; it is never booked away silently."""
-        error = self.capital.synchronise(
-            report.balance,
-            report.positions,
-            as_of_ms=report.as_of_ms,
-            open_orders=report.open_orders,
-        )
-        if error not in (0, self.ledger_error):
-            self._report(
-                f"our ledger is {error:+f} {report.balance.currency} away from "
-                f"{self.port.exchange}'s wallet balance: a transfer, or a booking we do not know",
-                Severity.WARNING,
-            )
-        self.ledger_error = error
 
     def close(self) -> None:
         """Close the books; nothing may arrive any more."""

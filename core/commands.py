@@ -208,6 +208,15 @@ class IgnoreFinding(_Command, frozen=True):
     symbol: str
 
 
+class BookTransfer(_Command, frozen=True):
+    """The trader's word on a ledger difference that nothing explains: `amount` (quote currency)
+    was deposited at the exchange, or withdrawn (below zero). Refused where it does not bring the
+    ledger and the exchange's balance closer."""
+
+    account: str
+    amount: Decimal
+
+
 class GetTrail(_Command, frozen=True):
     """Everything that led to one order and came of it, in order (`CommandResult.trail`)."""
 
@@ -241,6 +250,7 @@ Command = (
     | ListSeries
     | AcceptPosition
     | IgnoreFinding
+    | BookTransfer
     | GetTrail
 )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import functools
+import sqlite3
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -23,6 +24,7 @@ from core.download_service import DownloadService
 from core.event_bus import EventBus
 from core.events import Error, Fill, MarketData, Order, Reject, Severity
 from core.exchange_port import ExchangeError, RequestRejected
+from core.ledger_watch import TransferRefused
 from core.limits.api_rate_limiter import MultiExchangeRateLimiter
 from core.market_data.candle_store import StoreFault
 from core.market_feed import MarketFeed
@@ -290,6 +292,15 @@ class Engine:
             raise Refused(f"There is nothing unexplained in {symbol}.")
         self._external[account, symbol] = ""
         return f"{symbol} stays as it is, and its bots stay paused."
+
+    def book_transfer(self, account: str, amount: Decimal) -> str:
+        """A deposit, or a withdrawal (below zero), on the trader's word."""
+        try:
+            return self._built(account).ledger.book_transfer(amount)
+        except TransferRefused as refusal:
+            raise Refused(str(refusal)) from None
+        except sqlite3.Error as fault:
+            raise Refused(f"The transfer could not be booked: {fault}.") from None
 
     def findings(self) -> list[FindingSnapshot]:
         """What waits for the trader's word, those that he knows of included."""

@@ -192,6 +192,7 @@ class SnapshotBuilder:
 
 def _account(desk: AccountDesk) -> AccountSnapshot:
     capital: CapitalSnapshot | None = desk.capital.snapshot() if desk.is_built else None
+    difference = desk.ledger.difference if desk.is_built else None
     return AccountSnapshot(
         name=desk.name,
         exchange=desk.port.exchange,
@@ -200,7 +201,8 @@ def _account(desk: AccountDesk) -> AccountSnapshot:
         wallet_balance=capital.total if capital else None,
         equity=capital.equity if capital else None,
         unrealized_pnl=capital.unrealized_pnl if capital else None,
-        ledger_error=desk.ledger_error,
+        ledger_error=difference.total if difference else None,
+        ledger_difference=difference.parts if difference else [],
     )
 
 

@@ -75,6 +75,16 @@ class AccountSnapshot(msgspec.Struct, frozen=True):
     equity: Decimal | None
     unrealized_pnl: Decimal | None
     ledger_error: Decimal | None  # our ledger minus the exchange's wallet balance
+    ledger_difference: list[DifferencePart] = []  # what explains it; the amounts add up to it
+
+
+class DifferencePart(msgspec.Struct, frozen=True):
+    """`category`: result, fee, funding (of trades not booked here) or transfer (the rest, which
+    the trader may book). `amount` is its share of the difference; `text` is one sentence."""
+
+    category: str
+    amount: Decimal
+    text: str
 
 
 class BotSnapshot(msgspec.Struct, frozen=True):
@@ -113,7 +123,7 @@ class CapitalSlice(msgspec.Struct, frozen=True):
 
 class LedgerLine(msgspec.Struct, frozen=True):
     time_ms: int
-    kind: str  # reserved, locked, given_back, released, fee, funding, deposit
+    kind: str  # reserved, locked, given_back, released, fee, funding, deposit, withdrawal
     text: str
     amount: Decimal
 

@@ -13,15 +13,9 @@ import msgspec
 
 from core.capital.book import ZERO
 from core.models.fills import Fill, FillKind
+from core.snapshots import DifferencePart
 
-
-class DifferencePart(msgspec.Struct, frozen=True):
-    """`category`: result, fee, funding (of trades not booked here) or transfer (the rest).
-    `amount` is its share of the difference; `text` one sentence for the trader."""
-
-    category: str
-    amount: Decimal
-    text: str
+_TRANSFER = "transfer"
 
 
 class LedgerDifference(msgspec.Struct, frozen=True):
@@ -55,9 +49,19 @@ def explain_difference(
         for category, amount in amounts.items()
         if amount != 0
     ]
-    rest = difference - sum(amounts.values(), ZERO)
-    if rest != 0:
-        word = "withdrawn from" if rest > 0 else "deposited at"
-        text = f"{abs(rest):,.2f} {currency} was {word} the exchange, or booked there unknown to us"
-        parts.append(DifferencePart("transfer", rest, text))
-    return LedgerDifference(difference, parts)
+    return _with_rest(difference, parts, currency)
+
+
+def less_transfer(found: LedgerDifference, amount: Decimal, currency: str) -> LedgerDifference:
+    """What is left of a difference once a transfer of `amount` (below zero: gone) is booked."""
+    parts = [part for part in found.parts if part.category != _TRANSFER]
+    return _with_rest(found.total + amount, parts, currency)
+
+
+def _with_rest(difference: Decimal, parts: list[DifferencePart], currency: str) -> LedgerDifference:
+    rest = difference - sum((part.amount for part in parts), ZERO)
+    if rest == 0:
+        return LedgerDifference(difference, parts)
+    word = "withdrawn from" if rest > 0 else "deposited at"
+    text = f"{abs(rest):,.2f} {currency} was {word} the exchange, or booked there unknown to us"
+    return LedgerDifference(difference, [*parts, DifferencePart(_TRANSFER, rest, text)])

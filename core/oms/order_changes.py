@@ -95,22 +95,8 @@ class OrderChanges:
             except RateLimited as no:
                 delay_s = no.retry_after_s
             except ExchangeError as fault:
-                is_refused = isinstance(fault, RequestRejected)
-                if is_refused and not client_order_id:
-                    raise
-                known = await self._try_ask(account, symbol, client_order_id)
-                if known is not None and known.status is OrderStatus.CANCELLED:
+                if await self._is_off(account, symbol, client_order_id, fault):
                     return
-                if known is not None and known.status.is_terminal:
-                    raise RequestRejected(
-                        f"order {client_order_id} cannot be cancelled: it is {known.status.value}",
-                        fault.code,
-                    ) from fault
-                if known is None and is_refused:
-                    if client_order_id in self._withdrawn:
-                        return
-                    if order is None or order.status.is_terminal:
-                        raise  # nobody knows it any more, so there is nothing to ask again
             else:
                 return
             await self._sleep(delay_s)
@@ -120,6 +106,31 @@ class OrderChanges:
             f"cancelling {client_order_id or exchange_order_id} on {symbol} is not confirmed "
             f"after {MAX_TRIES} tries"
         )
+
+    async def _is_off(
+        self, account: str, symbol: str, client_order_id: str, fault: ExchangeError
+    ) -> bool:
+        """After a cancel that was not accepted: True when it is off all the same, False when
+        asking again may help. Raises RequestRejected when it cannot be cancelled."""
+        is_refused = isinstance(fault, RequestRejected)
+        if is_refused and not client_order_id:
+            raise fault
+        known = await self._try_ask(account, symbol, client_order_id)
+        if known is None:
+            if not is_refused:
+                return False
+            ours = self._registry.order(client_order_id)
+            if ours is None or ours.status.is_terminal:
+                raise fault  # nobody knows it any more: there is nothing to ask again
+            return client_order_id in self._withdrawn
+        if known.status is OrderStatus.CANCELLED:
+            return True
+        if known.status.is_terminal:
+            raise RequestRejected(
+                f"order {client_order_id} cannot be cancelled: it is {known.status.value}",
+                fault.code,
+            ) from fault
+        return False
 
     # --- amend ------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import msgspec
 
 from core.clock import Clock
 from core.exchange_port import TradingPort
+from core.models.fills import Fill
 from core.models.orders import Order, OrderPurpose
 from core.models.positions import Balance, Position
 from core.oms.order_management_system import OrderManagementSystem
@@ -34,6 +35,7 @@ class ReconcileReport(msgspec.Struct, frozen=True):
     balance: Balance
     positions: list[Position]
     open_orders: list[Order]
+    fills: list[Fill]  # those of the time in question, known ones too
     fills_booked: int  # while it was read: what the stream had not brought, as a rule
     unresolved: list[Order]  # ours; the asking goes on in the background
     external: dict[str, str]  # symbol -> one sentence; each was told by `on_external` too
@@ -49,6 +51,7 @@ class _Reading(msgspec.Struct, frozen=True):
     as_of_ms: int
     positions: list[Position]
     balance: Balance
+    fills: list[Fill]
     is_consistent: bool
 
 
@@ -105,6 +108,7 @@ class Reconciler:
                 balance=reading.balance,
                 positions=positions,
                 open_orders=self._oms.working_orders(account),
+                fills=reading.fills,
                 fills_booked=self._oms.fills_booked - booked_before,
                 unresolved=unresolved,
                 external=external,
@@ -140,7 +144,7 @@ class Reconciler:
         await self._oms.refresh_missing(account, open_ids, as_of_ms)
         await self._oms.resolve_unknown(account)
         is_consistent = self._oms.fills_booked == booked_before
-        return _Reading(as_of_ms, positions, balance, is_consistent)
+        return _Reading(as_of_ms, positions, balance, fills, is_consistent)
 
     def _fills_since_ms(self, account: str, as_of_ms: int) -> int:
         """From the last successful run, not from the newest fill: the stream may have brought a

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 
 from core.models.orders import OrderStatus, OrderType, Side
 from core.snapshots import BotState, EngineState
+from ui.i18n import title, tr
 
 BOT_STATES = {
     BotState.STOPPED: "Stopped",
@@ -59,6 +62,97 @@ LIMITS = {
     "drawdown": "Drawdown",
     "capital_in_use": "Capital in use",
 }
+RULES = {
+    **LIMITS,
+    "order_size": "Order size",
+    "gross_exposure": "Exposure in all",
+    "open_symbols": "Open symbols",
+    "price_distance": "Price too far",
+    "stale_price": "Old price",
+    "symbol_limit": "Limit of the symbol",
+    "kill_switch": "Kill switch",
+    "state_lost": "Risk state lost",
+    "reducing": "Exits only",
+    "capital_cap": "Capital cap",
+    "order_settled": "Order is over",
+    "ledger_unsound": "Ledger at fault",
+    "journal": "Journal",
+    "check_failed": "Check failed",
+    "no_exchange": "No exchange",
+    "not_reduce_only": "Exit not reduce-only",
+    "not_ready": "Not ready",
+    "position_unclear": "Position unclear",
+    "no_stop": "No stop",
+    "not_sent": "Not sent",
+    "never_arrived": "Never arrived",
+    "below_minimum": "Below the minimum",
+    "no_valid_stop": "No valid stop",
+    "not_trading": "Not traded",
+    "amend_above_reservation": "Change too large",
+}
+ADVICE = {
+    "daily_loss": "Trading stands still until tomorrow; exits go on.",
+    "largest_position": "Wait until the position is smaller, or raise the limit for it.",
+    "orders_per_minute": "Entries go on by themselves after the pause.",
+    "drawdown": "Everything is closed; trading goes on when you resume it.",
+    "capital_in_use": "Wait until capital is free again.",
+    "order_size": "An order this large hints at a mistake; check the size of the bot.",
+    "gross_exposure": "Close something, or wait until losses have gone back.",
+    "open_symbols": "Close a position first, or allow more symbols.",
+    "price_distance": "The price looks like a slip of the finger; check it.",
+    "stale_price": "Entries go on by themselves with the next fresh price.",
+    "symbol_limit": "The limits of this symbol are in the configuration file.",
+    "kill_switch": "Trading goes on when you resume it.",
+    "state_lost": "Look at the positions, then resume trading.",
+    "reducing": "Entries go on by themselves when the reason is gone; exits pass.",
+    "capital_cap": "Wait until capital is free, or use smaller positions.",
+    "order_settled": "The order has ended already; place a new one.",
+    "ledger_unsound": "Exits go on. Look at the capital page before you start again.",
+    "journal": "Free some disk space: what is not on disk does not leave.",
+    "check_failed": "This is a fault of the program; see the log.",
+    "no_exchange": "Check the accounts of the configuration file.",
+    "not_reduce_only": "This is a fault of the program; see the log.",
+    "not_ready": "Entries go on by themselves once the account is reconciled.",
+    "position_unclear": "The next reconciliation tells; entries go on after it.",
+    "no_stop": "An order needs a stop loss before it may leave.",
+    "not_sent": "Nothing left the computer; the next signal makes a new order.",
+    "never_arrived": "The exchange does not know it; the next signal makes a new order.",
+    "below_minimum": "Give the bot more capital, or a symbol with a smaller minimum.",
+    "no_valid_stop": "The stop distance is wider than the price; check the strategy.",
+    "not_trading": "The exchange has paused or delisted the symbol.",
+    "amend_above_reservation": "Cancel the order and place a larger one.",
+}
+PARTS = {
+    "reconciliation": "Reconciliation",
+    "watch": "Account watch",
+    "protection": "Protection",
+    "kill switch": "Kill switch",
+    "resync": "Clock",
+    "clock": "Clock",
+    "closing": "Closing",
+    "trades": "Trade log",
+    "valuation": "Valuation",
+    "take profit": "Take profit",
+    "left-over stop": "Left-over stop",
+    "market data": "Market data",
+    "data monitor": "Missing candles",
+    "candle files": "Candle files",
+    "candles": "Candles",
+    "risk": "Risk",
+    "portfolio": "Position size",
+    "order gate": "Order checks",
+    "order management": "Orders",
+    "order": "Orders",
+    "cancel": "Orders",
+    "asking": "Orders",
+    "records": "Log",
+    "state manager": "Positions",
+    "loop probe": "Engine",
+    "link": "Screen link",
+    "backfill": "Missing candles",
+    "repair": "Missing candles",
+    "download": "Download",
+}
 REQUEST_FAMILIES = {
     "market": "market data",
     "order": "orders",
@@ -73,6 +167,7 @@ LEDGER_KINDS = {
     "fee": "Fee",
     "funding": "Funding",
     "deposit": "Deposit",
+    "withdrawal": "Withdrawal",
 }
 EXCHANGES = {
     "bybit": "Bybit",
@@ -84,6 +179,22 @@ EXCHANGES = {
     "bithumb": "Bithumb",
 }
 SEVERITY_TONES = {"info": "t1", "warning": "warn", "danger": "danger"}
+
+
+def part_title(part: str, owners: Mapping[str, str] = MappingProxyType({})) -> str:
+    """What the trader reads for the engine's name of one of its parts, in his language.
+
+    `bybit-demo: watch` is "Account watch · bybit-demo"; an order's or a symbol's own task is
+    named for what it does; `owners` are accounts and bots by their names in the engine, as the
+    trader knows them; a heading that is one already ("Denied") stays as it is.
+    """
+    if part in owners:
+        return owners[part]
+    owner, _, duty = part.rpartition(": ")
+    if owner and duty in PARTS:
+        return f"{tr(PARTS[duty])} · {EXCHANGES.get(owner, owner)}"
+    known = PARTS.get(owner) or PARTS.get(part) or PARTS.get(part.partition(" ")[0])
+    return tr(known) if known else title(part)
 
 
 def exchange_name(name: str) -> str:

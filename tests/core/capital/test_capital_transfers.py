@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.capital.book import CapitalBook, Line
-from core.capital.difference import DifferencePart, explain_difference
+from core.capital.difference import explain_difference
 from core.capital.performance import Performance, PerformanceTracker
 from core.capital.shared_capital_manager import SharedCapitalManager
 from core.capital.trading_day import TradingDay
@@ -22,6 +22,7 @@ from core.clock import ManualClock
 from core.models.fills import Fill, FillKind
 from core.models.orders import OrderPurpose, Side
 from core.models.positions import Balance, Position
+from core.snapshots import DifferencePart
 
 D = Decimal
 Make = Callable[..., SharedCapitalManager]
