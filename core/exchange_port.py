@@ -19,11 +19,14 @@ import enum
 from decimal import Decimal
 from typing import Protocol, runtime_checkable
 
+from core.models.books import OrderBookSnapshot
 from core.models.candles import Candle, CandleUpdate, Ticker, Timeframe
 from core.models.fills import Fill
 from core.models.instruments import Instrument
 from core.models.orders import Order, OrderRequest
 from core.models.positions import Balance, Position
+from core.models.streams import StreamStatistics, Topic, TopicLatency, TopicState
+from core.models.trades import PublicTrade
 
 
 class ExchangeError(Exception):
@@ -88,6 +91,47 @@ class ExchangeListener(Protocol):
     def on_stream_state(self, kind: StreamKind, state: StreamState, detail: str) -> None:
         """CONNECTED arrives after subscriptions are acknowledged: the time to backfill
         (public) or reconcile (private). `detail` is a short sentence, for the status bar."""
+
+
+@runtime_checkable
+class TopicListener(Protocol):
+    """What a listener may have on top: it is told of single topics, for screens and for whoever
+    must not act on old data."""
+
+    def on_topic_state(self, topic: Topic, state: TopicState, text: str) -> None:
+        """STALE within 15 s of silence, REFUSED with the exchange's words, LIVE when it comes
+        again. `text` is a short sentence."""
+
+
+@runtime_checkable
+class DepthListener(Protocol):
+    """What a listener may have on top: trades and books, where somebody has subscribed to them."""
+
+    def on_trades(self, trades: list[PublicTrade], latency_ms: float) -> None:
+        """Of one symbol, oldest first."""
+
+    def on_book(self, book: OrderBookSnapshot, latency_ms: float) -> None:
+        """The newest picture; never one with a gap in its sequence or bids at the asks."""
+
+
+@runtime_checkable
+class MeasuredStreams(Protocol):
+    """What a market-data port may have on top: figures of its stream."""
+
+    def stream_statistics(self) -> StreamStatistics: ...
+
+    def topic_latencies(self, symbols: frozenset[str]) -> list[TopicLatency]:
+        """Of every topic of these symbols."""
+
+
+@runtime_checkable
+class DepthPort(Protocol):
+    """What a market-data port may have on top: trades and books of many symbols."""
+
+    def subscribe(self, topics: list[Topic]) -> None:
+        """Raises ValueError for what the exchange does not stream."""
+
+    def unsubscribe(self, topics: list[Topic]) -> None: ...
 
 
 class MarketDataPort(Protocol):

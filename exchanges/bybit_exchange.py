@@ -2,7 +2,7 @@
 public stream by picows. Another host (demo exchange, testnet) is another URL, nothing else.
 
 This file holds the order of calls; words are translated in `bybit_parsers.py`, errors in
-`bybit_errors.py`, sockets live in `bybit_public_stream.py` and `bybit_private_stream.py`.
+`bybit_errors.py`, sockets live in `ws_multiplex_handler.py` and `bybit_private_stream.py`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from core.models.fills import Fill
 from core.models.instruments import Instrument
 from core.models.orders import Order, OrderRequest, OrderType, Side
 from core.models.positions import Balance, Position
+from core.models.streams import Channel, StreamStatistics, Topic, TopicLatency
 from exchanges import bybit_parsers
+from exchanges.bybit_dialect import WS_PUBLIC_URL, BybitDialect
 from exchanges.bybit_errors import unanswered
 from exchanges.bybit_fills import BybitFills
 from exchanges.bybit_private_stream import BybitPrivateStream
-from exchanges.bybit_public_stream import BybitPublicStream, StreamTiming
 from exchanges.bybit_rest import BybitRest, parsed, rows_of
 from exchanges.bybit_words import (
     CATEGORY,
@@ -36,9 +37,10 @@ from exchanges.bybit_words import (
 from exchanges.credentials import Credentials
 from exchanges.request_limiter import ACCOUNT, MARKET, ORDER, POSITION, RequestLimiter
 from exchanges.stream_backoff import FullJitterBackoff
+from exchanges.stream_connection import StreamTiming
+from exchanges.ws_multiplex_handler import WsMultiplexHandler
 
 REST_URL = "https://api.bybit.com"
-WS_PUBLIC_URL = "wss://stream.bybit.com/v5/public/linear"
 WS_PRIVATE_URL = "wss://stream.bybit.com/v5/private"
 
 MAX_CANDLES_PER_CALL = 1000
@@ -72,8 +74,8 @@ class BybitExchange:
         self._clock = clock
         self._rest = BybitRest(rest_url, credentials, limiter, timeout_s=request_timeout_s)
         self._fills = BybitFills(self._rest, account)
-        self._public = BybitPublicStream(
-            ws_public_url, clock=clock, backoff=FullJitterBackoff(rng), timing=stream_timing
+        self._public = WsMultiplexHandler(
+            BybitDialect(ws_public_url), clock=clock, rng=rng, timing=stream_timing
         )
         self._private: BybitPrivateStream | None = None
         if credentials is not None:
@@ -99,13 +101,25 @@ class BybitExchange:
         self._public.start(listener)
 
     def subscribe_candles(self, symbol: str, timeframe: Timeframe) -> None:
-        self._public.subscribe_candles(symbol, timeframe)
+        self._public.subscribe([Topic(Channel.CANDLES, symbol, timeframe)])
 
     def unsubscribe_candles(self, symbol: str, timeframe: Timeframe) -> None:
-        self._public.unsubscribe_candles(symbol, timeframe)
+        self._public.unsubscribe([Topic(Channel.CANDLES, symbol, timeframe)])
 
     def subscribe_tickers(self, symbols: list[str]) -> None:
-        self._public.subscribe_tickers(symbols)
+        self._public.subscribe(Topic(Channel.TICKER, symbol) for symbol in symbols)
+
+    def subscribe(self, topics: list[Topic]) -> None:
+        self._public.subscribe(topics)
+
+    def unsubscribe(self, topics: list[Topic]) -> None:
+        self._public.unsubscribe(topics)
+
+    def stream_statistics(self) -> StreamStatistics:
+        return self._public.statistics()
+
+    def topic_latencies(self, symbols: frozenset[str]) -> list[TopicLatency]:
+        return self._public.latencies(symbols)
 
     async def fetch_instruments(self) -> list[Instrument]:
         rows = await self._rest.pages(MARKET, self._rest.http.get_instruments_info, limit=1000)

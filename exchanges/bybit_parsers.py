@@ -1,9 +1,9 @@
-"""Bybit's words into ours: pure functions from what arrived (bytes, decoded rows) to models.
+"""Bybit's words into ours: pure functions from what arrived (bytes, decoded rows) to models; the
+public stream's are in `bybit_dialect.py`.
 
-Nothing here knows a socket or a clock, so recorded messages are the whole test. Public frames are
-the hot path: their bytes are decoded straight into typed structs, without a dict in between.
-Numbers arrive as strings and become exact `Decimal`; an empty string means "not said" (None).
-A message that does not have the promised shape raises `msgspec.ValidationError`.
+Nothing here knows a socket or a clock, so recorded messages are the whole test. Numbers arrive
+as strings and become exact `Decimal`; an empty string means "not said" (None). A message that
+does not have the promised shape raises `msgspec.ValidationError`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
-from core.models.candles import Candle, CandleUpdate, Ticker, Timeframe
+from core.models.candles import Candle, Ticker
 from core.models.fills import Fill, FillKind
 from core.models.instruments import Instrument
 from core.models.orders import Order, OrderPurpose, OrderStatus, OrderType, Side
@@ -27,53 +26,11 @@ from exchanges.bybit_words import (
     PROTECTION,
     SETTLE_COIN,
     STATUSES,
-    decimal,
-    decimal_or_none,
-    decimal_or_zero,
     milliseconds,
     price_or_none,
     side_of,
 )
-
-# ---- public stream ----------------------------------------------------------------------------
-
-
-class KlineBar(msgspec.Struct, gc=False):
-    start: int
-    open: str
-    high: str
-    low: str
-    close: str
-    volume: str
-    confirm: bool
-
-
-class KlineMessage(msgspec.Struct, gc=False):
-    topic: str
-    data: list[KlineBar]
-    ts: int
-
-
-class TickerFields(msgspec.Struct, rename="camel", gc=False):
-    """A delta holds only what changed; the rest stays UNSET."""
-
-    symbol: str
-    last_price: str | UnsetType = UNSET
-    mark_price: str | UnsetType = UNSET
-    bid1_price: str | UnsetType = UNSET
-    ask1_price: str | UnsetType = UNSET
-    high_24h: str | UnsetType = msgspec.field(name="highPrice24h", default=UNSET)
-    low_24h: str | UnsetType = msgspec.field(name="lowPrice24h", default=UNSET)
-    price24h_pcnt: str | UnsetType = UNSET
-    turnover24h: str | UnsetType = UNSET
-    funding_rate: str | UnsetType = UNSET
-
-
-class TickerMessage(msgspec.Struct, gc=False):
-    topic: str
-    type: str
-    data: TickerFields
-    ts: int
+from exchanges.numbers import decimal, decimal_or_none, decimal_or_zero
 
 
 class ControlMessage(msgspec.Struct):
@@ -86,80 +43,7 @@ class ControlMessage(msgspec.Struct):
     topic: str = ""
 
 
-_decode_kline = msgspec.json.Decoder(KlineMessage).decode
-_decode_ticker = msgspec.json.Decoder(TickerMessage).decode
 _decode_control = msgspec.json.Decoder(ControlMessage).decode
-
-
-def decode_public(payload: bytes) -> KlineMessage | TickerMessage | ControlMessage:
-    """One frame of the public stream.
-
-    The first bytes tell the topic in the form the servers send; any other spacing or key order
-    takes the slower road through the envelope. A topic that is neither candles nor tickers comes
-    back as a `ControlMessage` that names it. Raises msgspec.DecodeError.
-    """
-    if payload.startswith(b'{"topic":"tickers.'):
-        return _decode_ticker(payload)
-    if payload.startswith(b'{"topic":"kline.'):
-        return _decode_kline(payload)
-    envelope = _decode_control(payload)
-    if envelope.topic.startswith("tickers."):
-        return _decode_ticker(payload)
-    if envelope.topic.startswith("kline."):
-        return _decode_kline(payload)
-    return envelope
-
-
-def candle_update(
-    bar: KlineBar, symbol: str, timeframe: Timeframe, exchange_time_ms: int
-) -> CandleUpdate:
-    return CandleUpdate(
-        EXCHANGE,
-        symbol,
-        timeframe,
-        Candle(
-            bar.start,
-            decimal(bar.open),
-            decimal(bar.high),
-            decimal(bar.low),
-            decimal(bar.close),
-            decimal(bar.volume),
-        ),
-        bar.confirm,
-        exchange_time_ms,
-    )
-
-
-def merge_ticker(previous: Ticker | None, data: TickerFields, time_ms: int) -> Ticker | None:
-    """`previous` with the changed fields of `data`; None while no last price is known."""
-    old = previous if previous is not None else _BLANK_TICKER
-    said = data.last_price
-    last_price = old.last_price if said is UNSET or not said else decimal(said)
-    if last_price is _UNKNOWN_PRICE:
-        return None
-    return Ticker(
-        EXCHANGE,
-        data.symbol,
-        last_price,
-        time_ms,
-        _changed(data.mark_price, old.mark_price),
-        _changed(data.bid1_price, old.bid_price),
-        _changed(data.ask1_price, old.ask_price),
-        _changed(data.high_24h, old.high_24h),
-        _changed(data.low_24h, old.low_24h),
-        _changed(data.price24h_pcnt, old.change_24h_ratio),
-        _changed(data.turnover24h, old.turnover_24h),
-        _changed(data.funding_rate, old.funding_rate),
-    )
-
-
-_UNKNOWN_PRICE = Decimal("NaN")
-_BLANK_TICKER = Ticker(EXCHANGE, "", _UNKNOWN_PRICE, 0)
-
-
-def _changed(value: str | UnsetType, old: Decimal | None) -> Decimal | None:
-    return old if value is UNSET else decimal_or_none(value)
-
 
 # ---- private stream and REST rows -------------------------------------------------------------
 
@@ -503,6 +387,34 @@ _KlineRow = tuple[str, str, str, str, str, str, str]
 
 def tickers(rows: Sequence[Any], time_ms: int) -> list[Ticker]:
     """Rows of `/v5/market/tickers`; a symbol without a last price is left out."""
-    converted = msgspec.convert(rows, list[TickerFields])
-    found = (merge_ticker(None, row, time_ms) for row in converted)
-    return [ticker for ticker in found if ticker is not None]
+    return [
+        Ticker(
+            EXCHANGE,
+            row.symbol,
+            decimal(row.last_price),
+            time_ms,
+            decimal_or_none(row.mark_price),
+            decimal_or_none(row.bid_price),
+            decimal_or_none(row.ask_price),
+            decimal_or_none(row.high_24h),
+            decimal_or_none(row.low_24h),
+            decimal_or_none(row.change_24h_ratio),
+            decimal_or_none(row.turnover_24h),
+            decimal_or_none(row.funding_rate),
+        )
+        for row in msgspec.convert(rows, list[_TickerRow])
+        if row.last_price
+    ]
+
+
+class _TickerRow(msgspec.Struct, rename="camel"):
+    symbol: str
+    last_price: str = ""
+    mark_price: str = ""
+    bid_price: str = msgspec.field(name="bid1Price", default="")
+    ask_price: str = msgspec.field(name="ask1Price", default="")
+    high_24h: str = msgspec.field(name="highPrice24h", default="")
+    low_24h: str = msgspec.field(name="lowPrice24h", default="")
+    change_24h_ratio: str = msgspec.field(name="price24hPcnt", default="")
+    turnover_24h: str = msgspec.field(name="turnover24h", default="")
+    funding_rate: str = ""

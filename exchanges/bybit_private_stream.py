@@ -24,9 +24,9 @@ from core.models.fills import Fill
 from core.models.orders import Order
 from core.models.positions import Position
 from exchanges.bybit_parsers import ControlMessage, PrivateItem, decode_private
-from exchanges.bybit_public_stream import StreamTiming
 from exchanges.credentials import Credentials
 from exchanges.stream_backoff import FullJitterBackoff
+from exchanges.stream_connection import StreamTiming
 
 log = logging.getLogger(__name__)
 

@@ -6,12 +6,13 @@ Numbers arrive as strings; an empty one means "not said". What is not what it cl
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import msgspec
 
 from core.models.candles import Timeframe
 from core.models.orders import OrderPurpose, OrderStatus, Side, TimeInForce
+from exchanges.numbers import decimal_or_none
 
 EXCHANGE = "bybit"
 CATEGORY = "linear"
@@ -61,25 +62,6 @@ PROTECTION = {
     "PartialTakeProfit": OrderPurpose.TAKE_PROFIT,
 }
 NO_REASON = frozenset({"", "EC_NoError", "UNKNOWN"})
-
-
-def decimal(text: str) -> Decimal:
-    """Exact value of `text`; anything that is not a finite number is a malformed message."""
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise msgspec.ValidationError(f"Expected a number, got {text!r}") from None
-    if not value.is_finite():
-        raise msgspec.ValidationError(f"Expected a finite number, got {text!r}")
-    return value
-
-
-def decimal_or_none(text: str) -> Decimal | None:
-    return decimal(text) if text else None
-
-
-def decimal_or_zero(text: str) -> Decimal:
-    return decimal(text) if text else Decimal(0)
 
 
 def price_or_none(text: str) -> Decimal | None:

@@ -1,9 +1,14 @@
 """How long to wait before the next connection attempt: full jitter, so that a thousand clients
-cut off together do not come back together, and for ever, so that none gives up."""
+cut off together do not come back together, and for ever, so that none gives up; and a budget of
+attempts per host, which holds whatever the jitter draws and however many connections there are."""
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections import deque
+
+CONNECT_WINDOW_S = 300.0
 
 
 class FullJitterBackoff:
@@ -27,3 +32,27 @@ class FullJitterBackoff:
         one that is accepted and dropped at once counts as one more failure."""
         if seconds >= self._cap_s:
             self._attempt = 0
+
+
+class ConnectBudget:
+    """At most `most` attempts in any five minutes, `pause_s` apart; in the loop's seconds."""
+
+    def __init__(self, most: int, pause_s: float = 0.0) -> None:
+        self.attempts = 0
+        self._most = most
+        self._pause_s = pause_s
+        self._taken_s: deque[float] = deque(maxlen=most)
+
+    async def wait(self) -> None:
+        """Until one more attempt is allowed; it counts as made."""
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        allowed_s = now_s
+        if self._taken_s:
+            allowed_s = max(allowed_s, self._taken_s[-1] + self._pause_s)
+        if len(self._taken_s) == self._most:
+            allowed_s = max(allowed_s, self._taken_s[0] + CONNECT_WINDOW_S)
+        self._taken_s.append(allowed_s)
+        self.attempts += 1
+        if allowed_s > now_s:
+            await asyncio.sleep(allowed_s - now_s)

@@ -15,8 +15,8 @@ from aiohttp import WSMsgType, web
 from core.clock import ManualClock
 from core.exchange_port import StreamKind, StreamState
 from exchanges.bybit_exchange import BybitExchange
-from exchanges.bybit_public_stream import StreamTiming
 from exchanges.credentials import Credentials
+from exchanges.stream_connection import StreamTiming
 
 KEY, SECRET = "canary-key-7f3a", "canary-secret-91bc"
 

@@ -1,0 +1,281 @@
+"""What is kept of each subscribed topic between the socket and the listener.
+
+To a listener that falls behind, a tick that it has not seen yet is overtaken by the next one of its
+topic: only the newest ticker, forming bar and book wait, so that it sees the present and not a
+backlog. Every trade waits for its turn (the oldest go when there are too many). A closed candle
+goes by another way, `DeliveryQueue.push_closed`, where nothing is ever dropped.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+from typing import Any, Protocol
+
+from msgspec import UNSET, UnsetType
+
+from core.exchange_port import DepthListener, ExchangeListener
+from core.models.books import BookGap, OrderBook
+from core.models.candles import Candle, CandleUpdate, Ticker, Timeframe
+from core.models.streams import Channel, Topic, TopicState
+from core.models.trades import PublicTrade
+from exchanges.numbers import decimal
+from exchanges.stream_dialect import (
+    BarText,
+    Book,
+    CandleMessage,
+    TickerMessage,
+    TickerText,
+    Trades,
+)
+
+LATENCY_SAMPLES = 128
+TRADES_WAITING = 1000
+BOOK_DEPTH = 50
+
+
+class Queue(Protocol):
+    """The part of `DeliveryQueue` that a channel needs."""
+
+    ticks_dropped: int
+    listener: ExchangeListener
+    depth_listener: DepthListener | None
+
+    def latency_ms(self, exchange_time_ms: int) -> float: ...
+
+    def make_way(self) -> None: ...
+
+    def push(self, channel: TopicChannel) -> None: ...
+
+    def push_closed(self, channel: TopicChannel, update: CandleUpdate) -> None: ...
+
+
+class TopicChannel:
+    """State of one topic. `is_heard`: something came since the last look; times are monotonic
+    seconds. `is_broken` asks for a new subscription (a book that lost its sequence)."""
+
+    def __init__(self, topic: Topic, name: str, exchange: str, queue: Queue, now_s: float) -> None:
+        self.topic = topic
+        self.name = name
+        self.exchange = exchange
+        self.state = TopicState.LIVE
+        self.is_heard = False
+        self.is_queued = False
+        self.is_broken = False
+        self.silent_since_s = now_s
+        self.ask_again_s = 0.0
+        self.patience_s = 0.0
+        self.received_s = 0.0
+        self.messages = 0
+        self.latencies_s: deque[float] = deque(maxlen=LATENCY_SAMPLES)
+        self._queue = queue
+
+    def take(self, message: Any) -> None:
+        """A message of this topic. Raises msgspec.ValidationError; it is then as if it had not
+        come."""
+        raise NotImplementedError
+
+    def deliver(self) -> None:
+        """Hand over what waits. Raises msgspec.ValidationError, and whatever the listener
+        raises."""
+        raise NotImplementedError
+
+    def discard(self) -> int:
+        """Forget what waits; returns how many ticks that were."""
+        return 1
+
+    def begin(self) -> None:
+        """A new connection: nothing is continued across the gap."""
+
+
+class TickerChannel(TopicChannel):
+    def __init__(self, topic: Topic, name: str, exchange: str, queue: Queue, now_s: float) -> None:
+        super().__init__(topic, name, exchange, queue, now_s)
+        self._text: TickerText | None = None
+        self._time_ms = 0
+        self._known: list[tuple[str | UnsetType, Decimal | None]] = [(UNSET, None)] * 9
+
+    def begin(self) -> None:
+        self._text = None
+
+    def take(self, message: TickerMessage) -> None:
+        if self.is_queued:
+            self._queue.make_way()
+        new = message.fields
+        old = self._text
+        self._time_ms = message.time_ms
+        if old is None or message.is_complete:
+            self._text = new
+        else:
+            _merge(old, new)
+        if not self.is_queued:
+            self._queue.push(self)
+
+    def deliver(self) -> None:
+        text = self._text
+        if text is None:
+            return
+        self._text = None  # what cannot be read is not continued
+        last_price = self._number(0, text.last_price)
+        if last_price is None:
+            self._text = text
+            return
+        ticker = Ticker(
+            self.exchange,
+            self.topic.symbol,
+            last_price,
+            self._time_ms,
+            self._number(1, text.mark_price),
+            self._number(2, text.bid_price),
+            self._number(3, text.ask_price),
+            self._number(4, text.high_24h),
+            self._number(5, text.low_24h),
+            self._number(6, text.change_24h_ratio),
+            self._number(7, text.turnover_24h),
+            self._number(8, text.funding_rate),
+        )
+        self._text = text
+        self._queue.listener.on_ticker(ticker, self._queue.latency_ms(self._time_ms))
+
+    def _number(self, place: int, text: str | UnsetType) -> Decimal | None:
+        """Most fields are the very text of the last time: converted once."""
+        known_text, known = self._known[place]
+        if text is known_text:
+            return known
+        value = decimal(text) if text else None
+        self._known[place] = (text, value)
+        return value
+
+
+def _merge(old: TickerText, new: TickerText) -> None:
+    """What `new` says replaces what `old` said; a loop would cost as much as all the rest."""
+    if new.last_price is not UNSET:
+        old.last_price = new.last_price
+    if new.mark_price is not UNSET:
+        old.mark_price = new.mark_price
+    if new.bid_price is not UNSET:
+        old.bid_price = new.bid_price
+    if new.ask_price is not UNSET:
+        old.ask_price = new.ask_price
+    if new.high_24h is not UNSET:
+        old.high_24h = new.high_24h
+    if new.low_24h is not UNSET:
+        old.low_24h = new.low_24h
+    if new.change_24h_ratio is not UNSET:
+        old.change_24h_ratio = new.change_24h_ratio
+    if new.turnover_24h is not UNSET:
+        old.turnover_24h = new.turnover_24h
+    if new.funding_rate is not UNSET:
+        old.funding_rate = new.funding_rate
+
+
+class CandleChannel(TopicChannel):
+    def __init__(self, topic: Topic, name: str, exchange: str, queue: Queue, now_s: float) -> None:
+        super().__init__(topic, name, exchange, queue, now_s)
+        assert topic.timeframe is not None
+        self._timeframe: Timeframe = topic.timeframe
+        self._forming: BarText | None = None
+        self._time_ms = 0
+        self._newest_closed_ms = -1
+
+    def take(self, message: CandleMessage) -> None:
+        for bar in message.bars:
+            if bar.is_closed:
+                self._queue.push_closed(self, self._update(bar, message.time_ms))
+                self._newest_closed_ms = max(self._newest_closed_ms, bar.open_time_ms)
+            elif bar.open_time_ms > self._newest_closed_ms:
+                if self.is_queued:
+                    self._queue.make_way()
+                self._forming = bar
+                self._time_ms = message.time_ms
+                if not self.is_queued:
+                    self._queue.push(self)
+
+    def deliver(self) -> None:
+        bar, self._forming = self._forming, None
+        if bar is not None and bar.open_time_ms > self._newest_closed_ms:
+            update = self._update(bar, self._time_ms)
+            self._queue.listener.on_candle(update, self._queue.latency_ms(self._time_ms))
+
+    def discard(self) -> int:
+        self._forming = None
+        return 1
+
+    def _update(self, bar: BarText, time_ms: int) -> CandleUpdate:
+        return CandleUpdate(
+            self.exchange,
+            self.topic.symbol,
+            self._timeframe,
+            Candle(
+                bar.open_time_ms,
+                decimal(bar.open),
+                decimal(bar.high),
+                decimal(bar.low),
+                decimal(bar.close),
+                decimal(bar.volume),
+            ),
+            bar.is_closed,
+            time_ms,
+        )
+
+
+class TradeChannel(TopicChannel):
+    def __init__(self, topic: Topic, name: str, exchange: str, queue: Queue, now_s: float) -> None:
+        super().__init__(topic, name, exchange, queue, now_s)
+        self._waiting: deque[PublicTrade] = deque()
+
+    def take(self, message: Trades) -> None:
+        self._waiting.extend(message.trades)
+        while len(self._waiting) > TRADES_WAITING:
+            self._waiting.popleft()
+            self._queue.ticks_dropped += 1
+        if not self.is_queued:
+            self._queue.push(self)
+
+    def deliver(self) -> None:
+        trades = list(self._waiting)
+        self._waiting.clear()
+        listener = self._queue.depth_listener
+        if trades and listener is not None:
+            listener.on_trades(trades, self._queue.latency_ms(trades[-1].time_ms))
+
+    def discard(self) -> int:
+        count = len(self._waiting)
+        self._waiting.clear()
+        return count
+
+
+class BookChannel(TopicChannel):
+    def __init__(self, topic: Topic, name: str, exchange: str, queue: Queue, now_s: float) -> None:
+        super().__init__(topic, name, exchange, queue, now_s)
+        self._book = OrderBook(exchange, topic.symbol, BOOK_DEPTH)
+
+    def begin(self) -> None:
+        self._book.forget()
+        self.is_broken = False
+
+    def take(self, message: Book) -> None:
+        if self.is_queued:
+            self._queue.make_way()
+        try:
+            self._book.apply(message.change)
+        except BookGap:
+            self.is_broken = True
+        if self._book.is_known:
+            self.is_broken = False
+            if not self.is_queued:
+                self._queue.push(self)
+
+    def deliver(self) -> None:
+        listener = self._queue.depth_listener
+        if self._book.is_known and listener is not None:
+            picture = self._book.snapshot()
+            listener.on_book(picture, self._queue.latency_ms(picture.time_ms))
+
+
+CHANNELS: dict[Channel, type[TopicChannel]] = {
+    Channel.CANDLES: CandleChannel,
+    Channel.TICKER: TickerChannel,
+    Channel.TRADES: TradeChannel,
+    Channel.BOOK: BookChannel,
+}
