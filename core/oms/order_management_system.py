@@ -313,9 +313,7 @@ class OrderManagementSystem:
                     part = f"cancel of {client_order_id}"
                     self._supervisor.spawn(part, self._cancel_if_withdrawn(client_order_id))
             elif client_order_id not in self._in_flight:
-                # after a restart the request may have left up to the moment of the crash
-                self._unknown_since_s.setdefault(client_order_id, self._clock.monotonic_s())
-                await self._probe_once(order)
+                await self._probe_once(self._taken_up(order))
                 self._keep_probing(client_order_id)
 
     async def refresh_missing(self, account: str, open_ids: set[str], as_of_ms: int) -> None:
@@ -439,6 +437,18 @@ class OrderManagementSystem:
             self._probing.discard(client_order_id)
         self._unknown_since_s.pop(client_order_id, None)
         await self._cancel_if_withdrawn(client_order_id)
+
+    def _taken_up(self, order: Order) -> Order:
+        """What a former run left open may have left up to its end, so up to now at most. That
+        moment is written down: a run that is too short to prove absence counts for the next."""
+        client_order_id = order.client_order_id
+        if client_order_id not in self._unknown_since_s:
+            if order.status is OrderStatus.SENT:
+                why = "the engine stopped before the answer came"
+                order = self._registry.conclude(client_order_id, OrderStatus.UNKNOWN, why)
+            open_s = max(0, self._clock.time_ms() - order.updated_ms) / 1000 / self._clock.rate
+            self._unknown_since_s[client_order_id] = self._clock.monotonic_s() - open_s
+        return order
 
     async def _probe_once(self, order: Order) -> None:
         client_order_id = order.client_order_id

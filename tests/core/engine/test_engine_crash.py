@@ -93,7 +93,7 @@ async def test_an_order_that_never_arrived_is_given_up_once_that_is_proved(world
     await world.crash()
     assert world.executions() == []
     await revive(world)
-    assert world.desk.oms.order(sent.client_order_id).status is OrderStatus.SENT
+    assert world.desk.oms.order(sent.client_order_id).status is OrderStatus.UNKNOWN
     assert world.desk.capital.snapshot().reserved > 0
     await world.until(lambda: not world.desk.oms.unresolved("demo"), within_h=1)
     assert world.desk.oms.order(sent.client_order_id).status is OrderStatus.REJECTED

@@ -66,3 +66,22 @@ async def test_after_a_kill_the_books_are_the_exchanges(make_world, tmp_path, po
     assert (snapshot.reserved, snapshot.locked) == (0, 1000 * orders)
     assert snapshot.total == report.balance.wallet_balance
     await world.stop()
+
+
+async def test_an_engine_that_dies_again_and_again_still_proves_absence(world):
+    """Each restart begins before the proof of the one before is through; found by killing the
+    engine every four seconds: the reservations of orders that never left stayed for good."""
+    request = world.request()
+    world.oms.submit(request)
+    await world.supervisor.stop()  # dead before the request left
+    for _ in range(3):
+        await world.stop()
+        world._start()
+        await world.reconciler.reconcile("demo")
+        assert world.oms.order(request.client_order_id).status is OrderStatus.UNKNOWN
+        world.clock.advance_ms(8_000)
+    await world.stop()
+    world._start()
+    await world.reconciler.reconcile("demo")
+    assert world.oms.order(request.client_order_id).status is OrderStatus.REJECTED
+    assert world.exchange.books.requests == []
