@@ -24,7 +24,7 @@ from exchanges import bybit_parsers
 from exchanges.bybit_dialect import WS_PUBLIC_URL, BybitDialect
 from exchanges.bybit_errors import unanswered
 from exchanges.bybit_fills import BybitFills
-from exchanges.bybit_private_stream import BybitPrivateStream
+from exchanges.bybit_private_stream import BybitPrivateStream, PrivateTiming
 from exchanges.bybit_rest import BybitRest, parsed, rows_of
 from exchanges.bybit_words import (
     CATEGORY,
@@ -69,6 +69,7 @@ class BybitExchange:
         ws_private_url: str = WS_PRIVATE_URL,
         request_timeout_s: float = 10.0,
         stream_timing: StreamTiming = StreamTiming(),  # noqa: B008 (immutable)
+        private_timing: PrivateTiming = PrivateTiming(),  # noqa: B008 (immutable)
     ) -> None:
         self._account = account
         self._clock = clock
@@ -84,7 +85,7 @@ class BybitExchange:
                 account=account,
                 credentials=credentials,
                 backoff=FullJitterBackoff(rng),
-                timing=stream_timing,
+                timing=private_timing,
             )
 
     @property

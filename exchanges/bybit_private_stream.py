@@ -26,7 +26,6 @@ from core.models.positions import Position
 from exchanges.bybit_parsers import ControlMessage, PrivateItem, decode_private
 from exchanges.credentials import Credentials
 from exchanges.stream_backoff import FullJitterBackoff
-from exchanges.stream_connection import StreamTiming
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +35,16 @@ AUTH_EXPIRY_S = 10  # pybit's own 1 s refuses every computer whose clock is 1 s 
 # websocket-client logs "goodbye" as an error at every end of a connection; the stream state
 # says the same with the cause, and a second voice would only alarm.
 logging.getLogger("websocket").addFilter(lambda record: "goodbye" not in record.getMessage())
+
+
+class PrivateTiming(msgspec.Struct, frozen=True):
+    """Real seconds. `silence_s`: a connection of which nothing is heard for so long, not even a
+    pong, is given up: fills that nobody hears of are money that nobody watches. `answer_timeout_s`:
+    longest wait for a handshake, a sign-in, an acknowledgement, the rest of a message."""
+
+    ping_interval_s: float = 5.0
+    silence_s: float = 12.0
+    answer_timeout_s: float = 10.0
 
 
 class BybitPrivateStream:
@@ -48,7 +57,7 @@ class BybitPrivateStream:
         account: str,
         credentials: Credentials,
         backoff: FullJitterBackoff,
-        timing: StreamTiming = StreamTiming(),  # noqa: B008 (immutable)
+        timing: PrivateTiming = PrivateTiming(),  # noqa: B008 (immutable)
     ) -> None:
         self._url = url
         self._account = account
@@ -91,6 +100,7 @@ class BybitPrivateStream:
             self._credentials,
             self._timing,
             on_text=session.post_text,
+            on_pong=session.post_pong,
             on_end=session.post_end,
         )
         session.subscribe = socket.subscribe_all
@@ -101,7 +111,7 @@ class BybitPrivateStream:
             except TimeoutError:
                 return f"no answer from {self._url} in time"
             self._tell(StreamState.CONNECTED, f"{len(TOPICS)} topics")
-            return await session.ended
+            return await session.over(self._timing.silence_s)
         except _ConnectionEnded as end:
             return str(end)
         finally:
@@ -145,12 +155,24 @@ class _Session:
         self._loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[None] = self._loop.create_future()
         self.ended: asyncio.Future[str] = self._loop.create_future()
+        self._heard_s = self._loop.time()
 
     def post_text(self, text: str) -> None:
         self._post(self._on_text, text)
 
+    def post_pong(self) -> None:
+        self._post(self._on_pong, "")
+
     def post_end(self, reason: str) -> None:
         self._post(self._on_end, reason)
+
+    async def over(self, silence_s: float) -> str:
+        """Return when the connection has ended, or has been silent for too long; says why."""
+        while (left_s := self._heard_s + silence_s - self._loop.time()) > 0:
+            await asyncio.wait({self.ended}, timeout=left_s)
+            if self.ended.done():
+                return self.ended.result()
+        return f"nothing heard for {silence_s:.0f} s, pings are not answered"
 
     def _post(self, handler: Callable[[str], None], text: str) -> None:
         try:
@@ -165,7 +187,11 @@ class _Session:
         if not self.ended.done():
             self.ended.set_result(reason)
 
+    def _on_pong(self, _: str) -> None:
+        self._heard_s = self._loop.time()
+
     def _on_text(self, text: str) -> None:
+        self._heard_s = self._loop.time()
         if not self.is_open:
             return  # a late word of a connection that was given up: the next one reconciles
         try:
@@ -200,9 +226,10 @@ class _PybitSocket(_V5WebSocketManager):  # type: ignore[misc]
         self,
         url: str,
         credentials: Credentials,
-        timing: StreamTiming,
+        timing: PrivateTiming,
         *,
         on_text: Callable[[str], None],
+        on_pong: Callable[[], None],
         on_end: Callable[[str], None],
     ) -> None:
         super().__init__(
@@ -211,10 +238,13 @@ class _PybitSocket(_V5WebSocketManager):  # type: ignore[misc]
             api_key=credentials.api_key,
             api_secret=credentials.api_secret,
             ping_interval=timing.ping_interval_s,
-            ping_timeout=timing.answer_timeout_s,
+            ping_timeout=None,  # by the wall clock, which may be set; the session watches
             private_auth_expire=AUTH_EXPIRY_S,
         )
+        # a handshake or half a message that never goes on would hold its thread for good
+        websocket.setdefaulttimeout(timing.answer_timeout_s)
         self._on_text = on_text
+        self._tell_pong = on_pong
         self._on_end = on_end
         self._reason = "the connection was closed"
         self._connect(url)
@@ -240,6 +270,10 @@ class _PybitSocket(_V5WebSocketManager):  # type: ignore[misc]
             )
         finally:
             self._on_end(self._reason)
+
+    def _on_pong(self) -> None:
+        self._tell_pong()
+        super()._on_pong()
 
     def _on_open(self) -> None:
         self._auth()

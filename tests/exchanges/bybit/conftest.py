@@ -15,6 +15,7 @@ from aiohttp import WSMsgType, web
 from core.clock import ManualClock
 from core.exchange_port import StreamKind, StreamState
 from exchanges.bybit_exchange import BybitExchange
+from exchanges.bybit_private_stream import PrivateTiming
 from exchanges.credentials import Credentials
 from exchanges.stream_connection import StreamTiming
 
@@ -263,6 +264,7 @@ async def exchange(
         ws_private_url=f"ws://{bybit.url}/v5/private",
         request_timeout_s=1.0,
         stream_timing=StreamTiming(ping_interval_s=0.6, answer_timeout_s=0.3),
+        private_timing=PrivateTiming(ping_interval_s=0.2, silence_s=0.5, answer_timeout_s=0.3),
     )
     yield port
     await port.stop()
