@@ -151,7 +151,7 @@ def _account_spec(
         exchange=account.exchange,
         mode=account.mode,
         clock=clock,
-        limiter=limiters.limiter(account.exchange),
+        limiter=limiters.limiter(account.exchange).for_account(account.name),
         credentials=credentials,
         rest_url=rest_url,
         ws_public_url=ws_public_url,

@@ -9,6 +9,7 @@ table is a definite no: Bybit answers HTTP 200 with a code only after it has loo
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from core.exchange_port import (
     DuplicateOrder,
@@ -18,6 +19,7 @@ from core.exchange_port import (
     RequestRejected,
     Unavailable,
 )
+from core.limits.limit_headers import retry_after_s
 
 IP_BAN_S = 600.0  # docs/v5/rate-limit.mdx: "terminate all HTTP sessions and wait 10 minutes"
 DEFAULT_RETRY_S = 1.0  # limits per UID are counted by the second
@@ -46,7 +48,8 @@ UNKNOWN_OUTCOME = {
     3400214: "Bybit reported a server error",
 }
 RATE_LIMITED = frozenset({10006, 10018, 30035, 170222})  # per UID, per IP; cancels; spot
-ADDRESS_REFUSED = frozenset({"10018", "HTTP 403"})  # nothing at all may leave this machine
+ADDRESS_REFUSED = frozenset({"10018"})  # nothing at all may leave this machine
+_ADDRESS_STATUSES = frozenset({403, 418})
 NOT_MODIFIED = frozenset(
     {
         34040,  # trading-stop: not modified
@@ -106,17 +109,36 @@ def error_for_code(
     return RequestRejected(_SENTENCES.get(code, f"Bybit refused: {message} ({code})."), name)
 
 
-def error_for_http_status(status: int, *, is_write: bool) -> ExchangeError:
+class Hold(NamedTuple):
+    """Nothing of this kind may leave for so long; nothing at all if `is_address`."""
+
+    is_address: bool
+    seconds: float
+
+
+def hold_for_http_status(status: int, headers: Mapping[str, str]) -> Hold | None:
+    """What a refusal by HTTP status forbids; None: nothing. `Retry-After` wins."""
+    if status in _ADDRESS_STATUSES:
+        return Hold(True, retry_after_s(headers) or IP_BAN_S)
+    if status == 429:
+        return Hold(False, retry_after_s(headers) or DEFAULT_RETRY_S)
+    return None
+
+
+def error_for_http_status(
+    status: int, headers: Mapping[str, str], *, is_write: bool
+) -> ExchangeError:
     """The error behind an HTTP status other than 200."""
     name = f"HTTP {status}"
     if status == 401:
         return RequestRejected("Bybit refused the API key (HTTP 401).", name)
-    if status == 403:
+    hold = hold_for_http_status(status, headers)
+    if hold is not None and hold.is_address:
         return RateLimited(
-            "Bybit refuses this IP address (HTTP 403): too many requests, or a country it does "
+            f"Bybit refuses this IP address ({name}): too many requests, or a country it does "
             "not serve.",
             name,
-            IP_BAN_S,
+            hold.seconds,
         )
     return unanswered(f"Bybit answered HTTP {status}", name, is_write=is_write)
 

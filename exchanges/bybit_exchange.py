@@ -35,7 +35,7 @@ from exchanges.bybit_words import (
     TIME_IN_FORCE_OF,
 )
 from exchanges.credentials import Credentials
-from exchanges.request_limiter import ACCOUNT, MARKET, ORDER, POSITION, RequestLimiter
+from exchanges.request_limiter import Family, Priority, RequestLimiter
 from exchanges.stream_backoff import FullJitterBackoff
 from exchanges.stream_connection import StreamTiming
 from exchanges.ws_multiplex_handler import WsMultiplexHandler
@@ -123,7 +123,9 @@ class BybitExchange:
         return self._public.latencies(symbols)
 
     async def fetch_instruments(self) -> list[Instrument]:
-        rows = await self._rest.pages(MARKET, self._rest.http.get_instruments_info, limit=1000)
+        rows = await self._rest.pages(
+            Family.INSTRUMENTS, self._rest.http.get_instruments_info, limit=1000
+        )
         return parsed(bybit_parsers.instruments, rows)
 
     async def fetch_candles(
@@ -164,7 +166,7 @@ class BybitExchange:
     ) -> list[Candle]:
         """Oldest first; only bars that open in [start_ms, end_ms], whatever came."""
         result = await self._rest.read(
-            MARKET,
+            Family.MARKET,
             self._rest.http.get_kline,
             category=CATEGORY,
             symbol=symbol,
@@ -181,14 +183,16 @@ class BybitExchange:
         ]
 
     async def fetch_tickers(self) -> list[Ticker]:
-        result = await self._rest.read(MARKET, self._rest.http.get_tickers, category=CATEGORY)
+        result = await self._rest.read(
+            Family.TICKERS, self._rest.http.get_tickers, category=CATEGORY
+        )
         now_ms = self._clock.time_ms()
         found = parsed(lambda rows: bybit_parsers.tickers(rows, now_ms), rows_of(result))
         return [ticker for ticker in found if ticker.symbol.endswith(SETTLE_COIN)]
 
     async def fetch_clock_offset_ms(self) -> int:
         sent_ns = time.time_ns()
-        result = await self._rest.read(MARKET, self._rest.http.get_server_time)
+        result = await self._rest.read(Family.MARKET, self._rest.http.get_server_time)
         received_ns = time.time_ns()
         try:
             server_ns = int(result["timeNano"])
@@ -211,7 +215,7 @@ class BybitExchange:
         rows = await self._position_rows()
         try:
             result = await self._rest.read(
-                ACCOUNT, self._rest.http.get_positions, category=CATEGORY, symbol="BTCUSDT"
+                Family.POSITIONS, self._rest.http.get_positions, category=CATEGORY, symbol="BTCUSDT"
             )
             rows += rows_of(result)
         except RequestRejected as refusal:
@@ -225,7 +229,11 @@ class BybitExchange:
 
     async def place_order(self, request: OrderRequest) -> str:
         result = await self._rest.write(
-            ORDER, self._rest.http.place_order, **_order_parameters(request)
+            Family.ORDER_CREATE,
+            self._rest.http.place_order,
+            priority=Priority.EXIT if request.reduce_only else Priority.ORDER,
+            owner=request.bot_id,
+            **_order_parameters(request),
         )
         order_id = result.get("orderId")
         if not isinstance(order_id, str) or not order_id:
@@ -234,7 +242,7 @@ class BybitExchange:
 
     async def cancel_order(self, symbol: str, client_order_id: str, exchange_order_id: str) -> None:
         await self._rest.write(
-            ORDER,
+            Family.ORDER_CANCEL,
             self._rest.http.cancel_order,
             category=CATEGORY,
             symbol=symbol,
@@ -252,7 +260,7 @@ class BybitExchange:
         price: Decimal | None = None,
     ) -> None:
         await self._rest.write(
-            ORDER,
+            Family.ORDER_AMEND,
             self._rest.http.amend_order,
             category=CATEGORY,
             symbol=symbol,
@@ -263,9 +271,13 @@ class BybitExchange:
         )
 
     async def fetch_order(self, symbol: str, client_order_id: str) -> Order | None:
-        for endpoint in (self._rest.http.get_open_orders, self._rest.http.get_order_history):
+        http = self._rest.http
+        for family, endpoint in (
+            (Family.ORDER_READ, http.get_open_orders),
+            (Family.ORDER_HISTORY, http.get_order_history),
+        ):
             result = await self._rest.read(
-                ACCOUNT, endpoint, category=CATEGORY, symbol=symbol, orderLinkId=client_order_id
+                family, endpoint, category=CATEGORY, symbol=symbol, orderLinkId=client_order_id
             )
             for order in self._orders(rows_of(result)):
                 if order.client_order_id == client_order_id:
@@ -274,7 +286,7 @@ class BybitExchange:
 
     async def fetch_open_orders(self) -> list[Order]:
         rows = await self._rest.pages(
-            ACCOUNT, self._rest.http.get_open_orders, settleCoin=SETTLE_COIN, limit=50
+            Family.OPEN_ORDERS, self._rest.http.get_open_orders, settleCoin=SETTLE_COIN, limit=50
         )
         return [order for order in self._orders(rows) if not order.status.is_terminal]
 
@@ -286,7 +298,10 @@ class BybitExchange:
 
     async def fetch_balance(self) -> Balance:
         result = await self._rest.read(
-            ACCOUNT, self._rest.http.get_wallet_balance, accountType="UNIFIED", coin=SETTLE_COIN
+            Family.BALANCE,
+            self._rest.http.get_wallet_balance,
+            accountType="UNIFIED",
+            coin=SETTLE_COIN,
         )
         now_ms = self._clock.time_ms()
         found = parsed(
@@ -301,7 +316,7 @@ class BybitExchange:
 
     async def set_leverage(self, symbol: str, leverage: Decimal) -> None:
         await self._rest.write(
-            POSITION,
+            Family.LEVERAGE,
             self._rest.http.set_leverage,
             category=CATEGORY,
             symbol=symbol,
@@ -315,7 +330,7 @@ class BybitExchange:
         if stop_loss is None and take_profit is None:
             return
         await self._rest.write(
-            POSITION,
+            Family.PROTECTION,
             self._rest.http.set_trading_stop,
             category=CATEGORY,
             symbol=symbol,
@@ -333,7 +348,7 @@ class BybitExchange:
 
     async def _position_rows(self) -> list[Any]:
         return await self._rest.pages(
-            ACCOUNT, self._rest.http.get_positions, settleCoin=SETTLE_COIN, limit=200
+            Family.POSITIONS, self._rest.http.get_positions, settleCoin=SETTLE_COIN, limit=200
         )
 
     def _orders(self, rows: list[Any]) -> list[Order]:
@@ -349,9 +364,9 @@ def _plain(value: Decimal) -> str:
     return f"{value:f}"
 
 
-def _order_parameters(request: OrderRequest) -> dict[str, object]:
+def _order_parameters(request: OrderRequest) -> dict[str, Any]:
     is_limit = request.order_type is OrderType.LIMIT
-    parameters: dict[str, object] = {
+    parameters: dict[str, Any] = {
         "category": CATEGORY,
         "symbol": request.symbol,
         "side": SIDE_OF[request.side],
@@ -383,9 +398,9 @@ def _required_price(request: OrderRequest) -> Decimal:
 
 def _protection_parameters(
     stop_loss: Decimal | None, take_profit: Decimal | None
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Whole position, market orders, triggered by the last price."""
-    parameters: dict[str, object] = {"tpslMode": "Full"}
+    parameters: dict[str, Any] = {"tpslMode": "Full"}
     if stop_loss is not None:
         parameters |= {"stopLoss": _plain(stop_loss), "slTriggerBy": "LastPrice"}
     if take_profit is not None:

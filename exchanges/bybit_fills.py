@@ -18,7 +18,7 @@ from exchanges import bybit_parsers
 from exchanges.bybit_errors import unanswered
 from exchanges.bybit_rest import BybitRest, parsed
 from exchanges.bybit_words import SETTLE_COIN
-from exchanges.request_limiter import ACCOUNT
+from exchanges.request_limiter import Family
 
 _WINDOW_MS = 7 * 86_400_000  # both endpoints take at most seven days at once
 _LOG_MARGIN_MS = 60_000  # around the trades asked for: two services need not agree to the ms
@@ -42,7 +42,9 @@ class BybitFills:
     async def between(self, start_ms: int, end_ms: int) -> list[Fill]:
         """Oldest first, each once. Raises Unavailable, also when the log does not say yet what a
         closing trade earned; RateLimited, RequestRejected."""
-        rows = await self._rows(self._rest.http.get_executions, start_ms, end_ms, limit=100)
+        rows = await self._rows(
+            Family.FILLS, self._rest.http.get_executions, start_ms, end_ms, limit=100
+        )
         found = parsed(lambda rows: bybit_parsers.fills(rows, self._account), rows)
         fills = {fill.trade_id: fill for fill in found}
         trades = [fill for fill in fills.values() if fill.kind is FillKind.TRADE]
@@ -59,6 +61,7 @@ class BybitFills:
         start_ms, end_ms = min(times_ms) - _LOG_MARGIN_MS, max(times_ms) + _LOG_MARGIN_MS
         for pause_s in (*_LOG_PAUSES_S, None):
             rows = await self._rows(
+                Family.BOOKINGS,
                 self._rest.http.get_transaction_log,
                 start_ms,
                 end_ms,
@@ -79,12 +82,17 @@ class BybitFills:
         )
 
     async def _rows(
-        self, endpoint: Callable[..., Any], start_ms: int, end_ms: int, **parameters: object
+        self,
+        family: Family,
+        endpoint: Callable[..., Any],
+        start_ms: int,
+        end_ms: int,
+        **parameters: object,
     ) -> list[Any]:
         rows: list[Any] = []
         for first_ms, last_ms in _windows(start_ms, end_ms):
             rows += await self._rest.pages(
-                ACCOUNT, endpoint, startTime=first_ms, endTime=last_ms, **parameters
+                family, endpoint, startTime=first_ms, endTime=last_ms, **parameters
             )
         return rows
 

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from pybit.exceptions import FailedRequestError, InvalidRequestError
@@ -22,17 +22,24 @@ from exchanges.bybit_errors import (
     ADDRESS_REFUSED,
     error_for_code,
     error_for_http_status,
+    hold_for_http_status,
     unanswered,
 )
 from exchanges.bybit_words import CATEGORY
 from exchanges.credentials import Credentials
-from exchanges.request_limiter import ACCOUNT, MARKET, ORDER, POSITION, WHOLE_IP, RequestLimiter
+from exchanges.request_limiter import ADDRESS, Family, Priority, RequestLimiter, RequestTurn
 
 LONGEST_HOLD_S = 5.0  # an order that waited longer for its turn was meant for another market
 Parsed = TypeVar("Parsed")
 _CLOCK_REFUSED = 10002
 _SERVER_TIME = re.compile(r"server_timestamp\[(\d+)\]")
 _NEVER_SENT = -(10**9)  # pybit takes an empty set of codes to retry for "the usual ones"
+
+
+class _Asking(NamedTuple):
+    family: Family
+    priority: Priority | None = None
+    owner: str | None = None
 
 
 class BybitRest:
@@ -49,12 +56,20 @@ class BybitRest:
         self._credentials = credentials
         self._limiter = limiter
         self._timeout_s = timeout_s
+        market = ThreadPoolExecutor(4, "bybit-market")
+        orders = ThreadPoolExecutor(4, "bybit-order")
+        position = ThreadPoolExecutor(2, "bybit-position")
         self._threads = {
-            MARKET: ThreadPoolExecutor(4, "bybit-market"),
-            ACCOUNT: ThreadPoolExecutor(4, "bybit-account"),
-            ORDER: ThreadPoolExecutor(4, "bybit-order"),
-            POSITION: ThreadPoolExecutor(2, "bybit-position"),
+            Family.MARKET: market,
+            Family.INSTRUMENTS: market,
+            Family.TICKERS: market,
+            Family.ORDER_CREATE: orders,
+            Family.ORDER_AMEND: orders,
+            Family.ORDER_CANCEL: orders,
+            Family.LEVERAGE: position,
+            Family.PROTECTION: position,
         }
+        self._reading_threads = ThreadPoolExecutor(4, "bybit-account")
         self.http = _Http(
             api_key=credentials.api_key if credentials else None,
             api_secret=credentials.api_secret if credentials else None,
@@ -69,13 +84,13 @@ class BybitRest:
         self.http.logger.handlers.clear()  # one per instance while the root logger has none
 
     async def read(
-        self, family: str, method: Callable[..., Any], **parameters: object
+        self, family: Family, method: Callable[..., Any], **parameters: object
     ) -> dict[str, Any]:
         """`result` of a question. Raises Unavailable, RateLimited, RequestRejected."""
-        return await self._call(family, method, parameters, is_write=False)
+        return await self._call(_Asking(family), method, parameters, is_write=False)
 
     async def pages(
-        self, family: str, method: Callable[..., Any], **parameters: object
+        self, family: Family, method: Callable[..., Any], **parameters: object
     ) -> list[Any]:
         """Rows of every page. The last page may name a cursor too; an empty one ends it.
         Raises as `read`."""
@@ -91,16 +106,23 @@ class BybitRest:
             cursor = next_cursor
 
     async def write(
-        self, family: str, method: Callable[..., Any], **parameters: object
+        self,
+        family: Family,
+        method: Callable[..., Any],
+        *,
+        priority: Priority | None = None,
+        owner: str | None = None,
+        **parameters: object,
     ) -> dict[str, Any]:
         """`result` of an instruction, sent exactly once (once more after a definite no to its
-        time stamp); {} where Bybit says "not modified". Raises
-        RequestRejected, DuplicateOrder, RateLimited, OutcomeUnknown."""
-        return await self._call(family, method, parameters, is_write=True)
+        time stamp); {} where Bybit says "not modified". `priority` and `owner` as the limiter's.
+        Raises RequestRejected, DuplicateOrder, RateLimited, OutcomeUnknown."""
+        asking = _Asking(family, priority, owner)
+        return await self._call(asking, method, parameters, is_write=True)
 
     async def _call(
         self,
-        family: str,
+        asking: _Asking,
         method: Callable[..., Any],
         parameters: dict[str, object],
         *,
@@ -108,49 +130,61 @@ class BybitRest:
     ) -> dict[str, Any]:
         asked_s = time.monotonic()
         try:
-            return await self._call_once(family, method, parameters, is_write=is_write)
+            return await self._call_once(asking, method, parameters, is_write=is_write)
         except _ClockRefused as no:
             self.http.clock_offset_ms = no.offset_ms
             if is_write and time.monotonic() - asked_s > LONGEST_HOLD_S:
                 raise no.refusal from None
         try:
-            return await self._call_once(family, method, parameters, is_write=is_write)
+            return await self._call_once(asking, method, parameters, is_write=is_write)
         except _ClockRefused as no:
             raise no.refusal from None
 
     async def _call_once(
         self,
-        family: str,
+        asking: _Asking,
         method: Callable[..., Any],
         parameters: dict[str, object],
         *,
         is_write: bool,
     ) -> dict[str, Any]:
-        try:
-            async with asyncio.timeout(LONGEST_HOLD_S if is_write else None):
-                await self._limiter.wait(family)
-        except TimeoutError:
-            raise RateLimited(
-                f"Held back by our own request limit for {LONGEST_HOLD_S:.0f} s; nothing was sent.",
-                retry_after_s=LONGEST_HOLD_S,
-            ) from None
-        request = asyncio.get_running_loop().run_in_executor(
-            self._threads[family], lambda: self._send(method, parameters, is_write=is_write)
-        )
+        turn = await self._turn(asking, is_write=is_write)
+        threads = self._threads.get(asking.family, self._reading_threads)
+        request = threads.submit(self._send, asking.family, method, parameters, is_write=is_write)
+        request.add_done_callback(lambda _: turn.end())  # on its way as long as its thread waits
         try:
             async with asyncio.timeout(2 * self._timeout_s):  # pybit's own bounds single reads only
-                result, headers = await request
+                result, headers = await asyncio.wrap_future(request)
         except TimeoutError:
             raise unanswered("no answer in time", is_write=is_write) from None
-        except RateLimited as refusal:
-            held = WHOLE_IP if refusal.code in ADDRESS_REFUSED else family
-            self._limiter.penalise(held, refusal.retry_after_s)
-            raise
-        self._limiter.correct(family, headers)
+        self._limiter.correct(asking.family, headers)
         return result
 
+    async def _turn(self, asking: _Asking, *, is_write: bool) -> RequestTurn:
+        """An order whose turn does not come soon is not sent at all."""
+        family, priority, owner = asking
+        if not is_write:
+            return await self._limiter.wait(family)
+        hold_s = self._limiter.get_wait_time(family, priority=priority)
+        try:
+            if hold_s > LONGEST_HOLD_S:
+                raise TimeoutError
+            async with asyncio.timeout(LONGEST_HOLD_S):
+                return await self._limiter.wait(family, priority=priority, owner=owner)
+        except TimeoutError:
+            hold_s = max(hold_s, LONGEST_HOLD_S)
+            raise RateLimited(
+                f"Held back by the request limit for {hold_s:.0f} s; nothing was sent.",
+                retry_after_s=hold_s,
+            ) from None
+
     def _send(
-        self, method: Callable[..., Any], parameters: dict[str, object], *, is_write: bool
+        self,
+        family: Family,
+        method: Callable[..., Any],
+        parameters: dict[str, object],
+        *,
+        is_write: bool,
     ) -> tuple[dict[str, Any], Mapping[str, str]]:
         """One request, on a thread. Causes are dropped (`from None`): pybit's exceptions quote
         whole requests, and Bybit's own text quotes the key."""
@@ -171,11 +205,19 @@ class BybitRest:
             if refusal.status_code == _CLOCK_REFUSED and server_time is not None:
                 offset_ms = int(server_time[1]) - time.time_ns() // 1_000_000
                 raise _ClockRefused(offset_ms, error) from None
+            if isinstance(error, RateLimited):
+                held = ADDRESS if error.code in ADDRESS_REFUSED else family
+                self._limiter.penalise(held, error.retry_after_s)
             raise error from None
         except FailedRequestError as failure:
             if failure.resp_headers is None:  # pybit made this one up: not JSON
                 raise unanswered("the answer was not JSON", is_write=is_write) from None
-            raise error_for_http_status(failure.status_code, is_write=is_write) from None
+            hold = hold_for_http_status(failure.status_code, failure.resp_headers)
+            if hold is not None:
+                self._limiter.penalise(ADDRESS if hold.is_address else family, hold.seconds)
+            raise error_for_http_status(
+                failure.status_code, failure.resp_headers, is_write=is_write
+            ) from None
         except Exception as fault:  # noqa: BLE001 (it may have left: every fault means "unknown")
             raise unanswered(_cause(fault), is_write=is_write) from None
         if reply.get("retCode") != 0 or not isinstance(reply.get("result"), dict):
@@ -187,7 +229,7 @@ class BybitRest:
 
     def stop(self) -> None:
         """Take no more requests; those on their way end by themselves."""
-        for threads in self._threads.values():
+        for threads in {*self._threads.values(), self._reading_threads}:
             threads.shutdown(wait=False, cancel_futures=True)
         self.http.client.close()
 

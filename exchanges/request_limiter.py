@@ -1,22 +1,45 @@
-"""What an adapter asks of a rate limiter; `core/limits` has the one that fits."""
+"""What an adapter asks of a rate limiter; `core/limits` has the one that fits.
+
+`Family` says what a request does, `ADDRESS` is for `penalise` when the exchange refuses this
+machine as a whole.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Protocol
 
-MARKET = "market"  # public data
-ORDER = "order"  # create, cancel
-ACCOUNT = "account"  # orders, fills, positions and balance read
-POSITION = "position"  # leverage, protection
-WHOLE_IP = "ip"  # for `penalise`: the exchange refuses this machine's address
+from core.limits.priority import Priority
+from core.limits.published_limits import ADDRESS, Family
+
+__all__ = ["ADDRESS", "Family", "Priority", "RequestLimiter", "RequestTurn"]
+
+
+class RequestTurn(Protocol):
+    """A request that may leave. It counts as on its way until its end."""
+
+    def end(self) -> None:
+        """The answer is here, or nobody waits for it any more. Any thread; twice is no error."""
 
 
 class RequestLimiter(Protocol):
-    """Every request of an adapter passes here first; `family` names a group of endpoints."""
+    """Every request of an adapter passes here first."""
 
-    async def wait(self, family: str, tokens: int = 1) -> None:
-        """Return when `tokens` requests of `family` may leave."""
+    async def wait(
+        self,
+        family: str,
+        tokens: int = 1,
+        *,
+        priority: Priority | None = None,
+        owner: str | None = None,
+    ) -> RequestTurn:
+        """Return when a request of `family` may leave. `priority` and `owner` (a bot's id) where
+        the request itself knows better than its family and its task."""
+
+    def get_wait_time(
+        self, family: str, tokens: int = 1, *, priority: Priority | None = None
+    ) -> float:
+        """Real seconds until one could leave if nobody else asked, at the least."""
 
     def correct(self, family: str, headers: Mapping[str, str]) -> None:
         """Learn from the limit headers of an answer."""

@@ -153,7 +153,7 @@ class _Run:
             exchange=self._account.exchange,
             mode=AccountMode.PAPER,
             clock=self._clock,
-            limiter=self._limiters.limiter(self._account.exchange),
+            limiter=self._limiters.limiter(self._account.exchange).for_account(self._account.name),
             rest_url=rest_url,
         )
 

@@ -1,9 +1,8 @@
-"""Keeps every request within 80 % of what the exchange publishes (spec S2).
+"""Keeps every request within 80 % of what the exchange publishes (spec S2), in a fair order.
 
-The counting is pyrate-limiter's in-memory sliding window, exact to the millisecond: a burst can
-use a window up but never break it. Its `Limiter` on top is not used, for three reasons: it reads
-a clock of its own, it cannot take one request from two buckets (address and account) as a whole,
-and it starts a thread. So this is a thin layer: look at every bucket first, then take from all.
+One limiter per exchange and process: two of them would double the rate. What may leave is counted
+in `windows.py`, whose turn it is in `turns.py`; here both meet, and what the exchange says of its
+limits (headers, refusals) is believed.
 """
 
 from __future__ import annotations
@@ -11,19 +10,32 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from math import ceil, floor
 
 import msgspec
-from pyrate_limiter import InMemoryBucket, Rate, RateItem
 
 from core.clock import Clock
 from core.limits.limit_headers import HEADER_READERS
-from core.limits.published_limits import WHOLE_IP, Scope, Window, limits_of
+from core.limits.priority import Priority, current_owner, lowered
+from core.limits.published_limits import (
+    ADDRESS,
+    MAY_EXIT,
+    USUAL_PRIORITY,
+    ExchangeLimits,
+    Family,
+    Scope,
+    limits_of,
+)
+from core.limits.turns import Ask, Look, Turn, Waiter, WaitingRoom
+from core.limits.windows import Budget, Counters, Draw
 from core.snapshots import LimiterSnapshot
 
-SHARE = 0.8  # of each published limit; the rest is for the road and for other programs
+LONGEST_FLIGHT_MS = 2_000  # after that a request has arrived, or is taken for lost
 _NOTICEABLE_S = 0.001  # shorter than this nobody was held back
+_NANOSECOND_MS = 1e-6  # 1.001 s are 1001 ms, whatever floats say
+_POLITE_S = 0.01  # a thread that waits looks again: nobody wakes it
 
 
 class LimiterStats(msgspec.Struct, frozen=True):
@@ -37,224 +49,339 @@ class LimiterStats(msgspec.Struct, frozen=True):
     max_tokens: int
 
 
-class _Budget:
-    """One window of one limit."""
-
-    def __init__(self, window: Window, scope: Scope) -> None:
-        self.scope = scope
-        self._published_interval_ms = window.interval_ms
-        self._bucket = InMemoryBucket([self._rate(window.tokens)])
-
-    def _rate(self, published_tokens: int) -> Rate:
-        allowed = floor(published_tokens * SHARE)
-        # 80 % of one request is none at all: there the window is stretched instead
-        stretch = 1.0 if allowed else SHARE
-        self.tokens = max(1, allowed)
-        self.interval_ms = ceil(self._published_interval_ms / stretch)
-        return Rate(self.tokens, self.interval_ms)
-
-    def resize(self, published_tokens: int) -> None:
-        """The exchange has said what its limit really is."""
-        self._bucket.rates = [self._rate(published_tokens)]
-
-    def wait_ms(self, tokens: int, now_ms: int) -> int:
-        blocking = self._bucket.peek(self.tokens - tokens)
-        if blocking is None:
-            return 0
-        return max(0, int(blocking.timestamp) + self.interval_ms + 1 - now_ms)
-
-    def take(self, tokens: int, now_ms: int) -> None:
-        self._bucket.leak(now_ms)
-        self._bucket.put(RateItem("", now_ms, weight=tokens))
-
-    def used(self, now_ms: int) -> int:
-        self._bucket.leak(now_ms)
-        return int(self._bucket.count())
-
-
-class _Family:
-    """Counters and the queue of one kind of request."""
-
-    def __init__(self, budgets: list[_Budget]) -> None:
-        self.budgets = budgets
-        self.queue = asyncio.Lock()  # first come, first served
-        self.held_until_s = float("-inf")
-        self.total_requests = 0
-        self.rejected_requests = 0
-        self.held_back = 0
-        self.refused_by_exchange = 0
-        self.waited_s = 0.0
-
-    @property
-    def tightest(self) -> _Budget:
-        return min(self.budgets, key=lambda budget: budget.tokens / budget.interval_ms)
-
-
 class APIRateLimiter:
-    """All requests of one exchange, from every bot and account. Thread safe; monotonic time only.
+    """All requests of one exchange, from every bot and account. Monotonic time only.
 
-    One per exchange and process: two of them would double the rate.
+    `wait` belongs on the engine's loop; everything else may be called from any thread.
     """
 
     def __init__(
-        self,
-        exchange: str,
-        clock: Clock,
-        *,
-        sleep: Callable[[float], None] = time.sleep,
-        sleep_async: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        self, exchange: str, clock: Clock, *, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         """Raises ValueError for an exchange without published limits."""
-        table = limits_of(exchange)
         self.exchange = exchange
+        self._table = limits_of(exchange)
         self._clock = clock
         self._sleep = sleep
-        self._sleep_async = sleep_async
-        self._lock = threading.Lock()
-        budgets = {
-            name: [_Budget(window, limit.scope) for window in limit.windows]
-            for name, limit in table.limits.items()
-        }
-        self._families = {
-            family: _Family([budget for name in names for budget in budgets[name]])
-            for family, names in table.families.items()
-        }
+        self._lock = threading.RLock()
+        self._budgets: dict[tuple[str, str], Budget] = {}  # by limit and account
+        self._counters = {family: Counters() for family in Family}
+        self._exits_draw_on = _drawn_on_by_exits(self._table)
+        self._held_until_s = float("-inf")  # the exchange refuses this machine
+        self._refused = 0
+        self._room = WaitingRoom()
+        self._flights: deque[Turn] = deque()
+        self._timer: asyncio.TimerHandle | None = None
 
-    def acquire(self, tokens: int = 1, blocking: bool = False, family: str = "market") -> bool:
+    def for_account(self, account: str) -> AccountLimiter:
+        """What one account's adapter asks: limits counted per account are its own."""
+        return AccountLimiter(self, account)
+
+    # --- asking -----------------------------------------------------------------------------
+
+    async def wait(
+        self,
+        family: str,
+        tokens: int = 1,
+        *,
+        account: str = "",
+        priority: Priority | None = None,
+        owner: str | None = None,
+    ) -> Turn:
+        """Return when a request of `family` may leave; end the turn when its answer is here.
+
+        `tokens` multiplies the family's weight. The class is the family's usual one and the owner
+        the task's (`asking_for`) unless said. Raises ValueError for an unknown family or for more
+        tokens than a window ever holds."""
+        ask = self._ask(family, tokens, account, priority, owner)
+        loop = asyncio.get_running_loop()
+        waiter = Waiter(ask, self._clock.monotonic_s(), loop.create_future())
+        with self._lock:
+            self._room.add(waiter)
+        self._call_up(loop)
+        try:
+            return await waiter.future
+        except asyncio.CancelledError:
+            self._give_up(waiter, loop)
+            raise
+
+    def acquire(
+        self, tokens: int = 1, blocking: bool = False, family: str = "market", *, account: str = ""
+    ) -> bool:
         """Take `tokens` now, or wait for them if `blocking` (never on the engine's loop: use
-        `wait` there). False: not now. Raises ValueError for an unknown family or more tokens
-        than a window ever holds."""
-        entry = self._family(family, tokens)
-        waited_s = 0.0
-        while (wait_s := self._take(entry, tokens, waited_s)) > 0:
-            if not blocking:
-                with self._lock:
-                    entry.rejected_requests += 1
-                    entry.held_back += 1
-                return False
-            self._sleep(wait_s)
-            waited_s += wait_s
-        return True
-
-    async def wait(self, family: str, tokens: int = 1) -> None:
-        """Return once `tokens` have been taken; in the order of asking within the family.
-        Raises ValueError as `acquire`."""
-        entry = self._family(family, tokens)
+        `wait` there). False: not now. Behind those who `wait` already. Raises ValueError as
+        `wait`."""
+        ask = self._ask(family, tokens, account, None, None)
         asked_s = self._clock.monotonic_s()
-        async with entry.queue:
-            while True:
-                waited_s = self._clock.monotonic_s() - asked_s
-                wait_s = self._take(entry, tokens, waited_s)
-                if wait_s <= 0:
-                    return
-                await self._sleep_async(wait_s)
+        while True:
+            with self._lock:
+                if self._room.may_pass(ask, self._look):
+                    self._depart(ask, self._clock.monotonic_s() - asked_s).end()
+                    return True
+                if not blocking:
+                    self._count_rejection(ask)
+                    return False
+                wait_s = self._look(ask).wait_ms / 1000
+            self._sleep(max(wait_s, _POLITE_S))
 
-    def get_wait_time(self, tokens: int = 1, family: str = "market") -> float:
-        """Seconds until `tokens` could be taken; 0.0: now. Raises ValueError as `acquire`."""
-        entry = self._family(family, tokens)
+    def get_wait_time(
+        self,
+        tokens: int = 1,
+        family: str = "market",
+        *,
+        account: str = "",
+        priority: Priority | None = None,
+    ) -> float:
+        """Seconds until `tokens` could be taken if nobody else asked, at the least; 0.0: now.
+        Raises ValueError as `wait`."""
+        ask = self._ask(family, tokens, account, priority, None)
         with self._lock:
-            return self._wait_s(entry, tokens)
+            return self._look(ask).wait_ms / 1000
 
-    def get_stats(self, family: str | None = None) -> LimiterStats:
+    # --- what the exchange says -------------------------------------------------------------
+
+    def correct(self, family: str, headers: Mapping[str, str], *, account: str = "") -> None:
+        """Take the exchange's own word from the headers of an answer: its real limits, and what
+        other programs have used of them. Exchanges without a reader, and answers without such
+        headers, change nothing."""
+        reader = HEADER_READERS.get(self.exchange)
+        if reader is None:
+            return
+        readings = reader({name.lower(): value for name, value in headers.items()})
+        draws = self._draws(_family(family), account)
+        own = _own_budget(draws)
+        with self._lock:
+            now_ms = self._now_ms()
+            for reading in readings:
+                for budget, _ in draws:
+                    if budget.name == reading.limit or (not reading.limit and budget is own):
+                        budget.correct(reading, now_ms)
+
+    def penalise(self, family: str, retry_after_s: float, *, account: str = "") -> None:
+        """The exchange has refused: nothing that draws on the family's own limit goes out for
+        `retry_after_s` real seconds; nothing at all, of any account, if `family` is "address"
+        (HTTP 403, 418: this machine is banned)."""
+        until_s = self._clock.monotonic_s() + max(0.0, retry_after_s)
+        with self._lock:
+            if family == ADDRESS:
+                self._held_until_s = max(self._held_until_s, until_s)
+                self._refused += 1
+                return
+            known = _family(family)
+            own = _own_budget(self._draws(known, account))
+            own.held_until_s = max(own.held_until_s, until_s)
+            own.counters.refused += 1
+            self._counters[known].refused += 1
+
+    # --- showing ----------------------------------------------------------------------------
+
+    def get_stats(self, family: str | None = None, *, account: str = "") -> LimiterStats:
         """Of one family, or of all together (then tokens are those of "market")."""
-        chosen = list(self._families.values()) if family is None else [self._family(family)]
+        chosen = list(self._counters.values())
+        if family is not None:
+            chosen = [self._counters[_family(family)]]
         with self._lock:
-            total = sum(entry.total_requests for entry in chosen)
-            rejected = sum(entry.rejected_requests for entry in chosen)
-            budget = (self._families["market"] if family is None else chosen[0]).tightest
+            total = sum(one.total for one in chosen)
+            rejected = sum(one.rejected for one in chosen)
+            draws = self._draws(_family(family or Family.MARKET), account)
+            tightest = min(
+                (budget.tightest for budget, _ in draws),
+                key=lambda window: window.allowed / window.interval_ms,
+            )
             return LimiterStats(
                 total_requests=total,
                 rejected_requests=rejected,
                 rejection_rate=rejected / (total + rejected) if total + rejected else 0.0,
-                avg_wait_time=sum(entry.waited_s for entry in chosen) / total if total else 0.0,
-                current_tokens=max(0, budget.tokens - budget.used(self._now_ms())),
-                max_tokens=budget.tokens,
+                avg_wait_time=sum(one.waited_s for one in chosen) / total if total else 0.0,
+                current_tokens=max(0, tightest.allowed - tightest.used(self._now_ms())),
+                max_tokens=tightest.allowed,
             )
 
-    def correct(self, family: str, headers: Mapping[str, str]) -> None:
-        """Take the exchange's own word from the headers of an answer: its real limit, and a
-        hold until its reset when it has counted more than we have. Exchanges without a
-        reader, and answers without such headers, change nothing."""
-        reader = HEADER_READERS.get(self.exchange)
-        reading = reader({k.lower(): v for k, v in headers.items()}) if reader else None
-        if reading is None:
-            return
-        entry = self._family(family)
-        with self._lock:
-            for budget in entry.budgets:
-                if budget.scope is not Scope.ACCOUNT:
-                    continue
-                budget.resize(reading.tokens)
-                used = reading.tokens - reading.remaining
-                if used >= budget.tokens and used > budget.used(self._now_ms()):
-                    hold_ms = budget.interval_ms
-                    if reading.reset_in_ms is not None:
-                        hold_ms = min(hold_ms, reading.reset_in_ms)
-                    self._hold(entry, hold_ms / 1000)
-
-    def penalise(self, family: str, retry_after_s: float) -> None:
-        """The exchange has refused: nothing of `family` goes out for `retry_after_s` seconds;
-        nothing at all if `family` is "ip" (HTTP 403, 418: the address is banned)."""
-        whole_ip = family == WHOLE_IP
-        entries = list(self._families.values()) if whole_ip else [self._family(family)]
-        with self._lock:
-            for entry in entries:
-                self._hold(entry, max(0.0, retry_after_s))
-            entries[0].refused_by_exchange += 1
-
     def snapshot(self) -> list[LimiterSnapshot]:
-        """One line per family; `used_ratio` of its fullest window."""
+        """One line for each limit drawn on so far, its fullest window; the address first."""
         with self._lock:
-            now_ms = self._now_ms()
-            return [
-                LimiterSnapshot(
-                    exchange=self.exchange,
-                    family=family,
-                    used_ratio=max(b.used(now_ms) / b.tokens for b in entry.budgets),
-                    wait_ms=self._wait_s(entry, 1) * 1000,
-                    total_requests=entry.total_requests,
-                    held_back=entry.held_back,
-                    refused_by_exchange=entry.refused_by_exchange,
-                )
-                for family, entry in self._families.items()
+            waiting: dict[Budget, int] = {}
+            for waiter in self._room.waiters():
+                for budget, _ in waiter.ask.draws:
+                    waiting[budget] = waiting.get(budget, 0) + 1
+            lines = [
+                self._line(budget, waiting.get(budget, 0))
+                for budget in self._budgets.values()
+                if budget.counters.total or budget.counters.refused or budget in waiting
             ]
+        return sorted(lines, key=lambda line: (line.account, line.family != ADDRESS, line.family))
 
-    def _family(self, family: str, tokens: int = 1) -> _Family:
-        entry = self._families.get(family)
-        if entry is None:
-            known = ", ".join(self._families)
-            raise ValueError(f"unknown family of requests {family!r}; known: {known}")
-        most = min(budget.tokens for budget in entry.budgets)
+    def _line(self, budget: Budget, waiting: int) -> LimiterSnapshot:
+        now_ms, now_s = self._now_ms(), self._clock.monotonic_s()
+        window, counters = budget.fullest(now_ms), budget.counters
+        used = window.used(now_ms)
+        blocked_s = max(0.0, budget.held_until_s - now_s, self._held_until_s - now_s)
+        refused = counters.refused + (self._refused if budget.name == ADDRESS else 0)
+        return LimiterSnapshot(
+            exchange=self.exchange,
+            family=budget.name,
+            used_ratio=used / window.allowed,
+            wait_ms=max(budget.wait_ms(1, False, now_ms), blocked_s * 1000),
+            total_requests=counters.total,
+            held_back=counters.held_back,
+            refused_by_exchange=refused,
+            account=budget.account,
+            used=used,
+            allowed=window.allowed,
+            published=window.published,
+            window_ms=window.interval_ms,
+            waiting=waiting,
+            avg_wait_ms=counters.waited_s / counters.total * 1000 if counters.total else 0.0,
+            reset_ms=window.empty_in_ms(now_ms),
+            blocked_ms=round(blocked_s * 1000),
+        )
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _ask(
+        self,
+        family: str,
+        tokens: int,
+        account: str,
+        priority: Priority | None,
+        owner: str | None,
+    ) -> Ask:
+        known = _family(family)
+        wanted = lowered(USUAL_PRIORITY[known] if priority is None else priority)
+        is_exit = wanted is Priority.EXIT
+        one = self._draws(known, account)
+        most = min(budget.most_at_once(is_exit) // weight for budget, weight in one)
         if not 1 <= tokens <= most:
             raise ValueError(
                 f"{tokens} tokens can never be had: {family} gives 1 to {most} at once"
             )
-        return entry
+        draws = tuple(Draw(budget, weight * tokens) for budget, weight in one)
+        asker = current_owner() if owner is None else owner
+        return Ask(known, account, wanted, asker, draws, self._counters[known])
 
-    def _take(self, entry: _Family, tokens: int, waited_s: float) -> float:
-        """Take from all budgets or from none; returns the seconds still to wait."""
+    def _draws(self, family: Family, account: str) -> tuple[Draw, ...]:
+        return tuple(
+            Draw(self._budget(name, account), weight)
+            for name, weight in self._table.families[family].items()
+        )
+
+    def _budget(self, name: str, account: str) -> Budget:
+        limit = self._table.limits[name]
+        owner = account if limit.scope is Scope.ACCOUNT else ""
         with self._lock:
-            wait_s = self._wait_s(entry, tokens)
-            if wait_s > 0:
-                return wait_s
-            now_ms = self._now_ms()
-            for budget in entry.budgets:
-                budget.take(tokens, now_ms)
-            entry.total_requests += 1
-            entry.held_back += waited_s >= _NOTICEABLE_S
-            entry.waited_s += waited_s
-            return 0.0
+            if (name, owner) not in self._budgets:
+                self._budgets[name, owner] = Budget(
+                    name, owner, limit, serves_exits=name in self._exits_draw_on
+                )
+            return self._budgets[name, owner]
 
-    def _wait_s(self, entry: _Family, tokens: int) -> float:
+    def _look(self, ask: Ask) -> Look:
+        now_ms, now_s = self._now_ms(), self._clock.monotonic_s()
+        self._end_lost_flights(now_ms)
+        held_s = max(
+            self._held_until_s - now_s, *(budget.held_until_s - now_s for budget, _ in ask.draws)
+        )
+        waits = [
+            (window.wait_ms(weight, ask.is_exit, now_ms), window)
+            for window, weight in ask.windows()
+        ]
+        wait_ms = max(wait for wait, _ in waits)
+        if held_s > 0:
+            # a hold blocks by itself; what it keeps waiting must not keep the windows from others
+            return Look(max(wait_ms, ceil(held_s * 1000)), ())
+        return Look(wait_ms, tuple(window for wait, window in waits if wait > 0))
+
+    def _call_up(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let go whose turn it is, and come back when the next one's may be."""
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            again_ms = self._room.call_up(self._look, self._let_go)
+        if again_ms is not None:
+            self._timer = loop.call_later(again_ms / 1000, self._call_up, loop)
+
+    def _let_go(self, waiter: Waiter) -> None:
+        if waiter.future.done():  # cancelled; its task has not come round to say so
+            return
+        turn = self._depart(waiter.ask, self._clock.monotonic_s() - waiter.asked_s)
+        waiter.future.set_result(turn)
+
+    def _depart(self, ask: Ask, waited_s: float) -> Turn:
         now_ms = self._now_ms()
-        held_s = entry.held_until_s - self._clock.monotonic_s()
-        return max(held_s, *(b.wait_ms(tokens, now_ms) / 1000 for b in entry.budgets), 0.0)
+        was_held_back = waited_s >= _NOTICEABLE_S
+        ask.counters.grant(waited_s, was_held_back)
+        for budget, weight in ask.draws:
+            budget.depart(weight, ask.is_exit, now_ms)
+            budget.counters.grant(waited_s, was_held_back)
+        turn = Turn(ask, now_ms, self._end)
+        self._flights.append(turn)
+        return turn
 
-    def _hold(self, entry: _Family, seconds: float) -> None:
-        entry.held_until_s = max(entry.held_until_s, self._clock.monotonic_s() + seconds)
+    def _end(self, turn: Turn) -> None:
+        with self._lock:
+            if not turn.is_ended:
+                turn.count_answer(self._now_ms())
+            while self._flights and self._flights[0].is_ended:
+                self._flights.popleft()
+
+    def _end_lost_flights(self, now_ms: int) -> None:
+        while self._flights and (
+            self._flights[0].is_ended or self._flights[0].departed_ms + LONGEST_FLIGHT_MS < now_ms
+        ):
+            self._end(self._flights[0])
+
+    def _give_up(self, waiter: Waiter, loop: asyncio.AbstractEventLoop) -> None:
+        """Whoever asked has been cancelled, perhaps when it was just its turn."""
+        if waiter.is_waiting:
+            with self._lock:
+                self._room.remove(waiter)
+            self._call_up(loop)
+        elif not waiter.future.cancelled():
+            waiter.future.result().end()
+
+    def _count_rejection(self, ask: Ask) -> None:
+        for counters in (ask.counters, *(budget.counters for budget, _ in ask.draws)):
+            counters.rejected += 1
+            counters.held_back += 1
 
     def _now_ms(self) -> int:
-        return floor(self._clock.monotonic_s() * 1000)
+        return floor(self._clock.monotonic_s() * 1000 + _NANOSECOND_MS)
+
+
+class AccountLimiter:
+    """The limiter as the adapter of one account sees it."""
+
+    def __init__(self, limiter: APIRateLimiter, account: str) -> None:
+        self._limiter = limiter
+        self._account = account
+
+    async def wait(
+        self,
+        family: str,
+        tokens: int = 1,
+        *,
+        priority: Priority | None = None,
+        owner: str | None = None,
+    ) -> Turn:
+        """As `APIRateLimiter.wait`."""
+        return await self._limiter.wait(
+            family, tokens, account=self._account, priority=priority, owner=owner
+        )
+
+    def get_wait_time(
+        self, family: str, tokens: int = 1, *, priority: Priority | None = None
+    ) -> float:
+        """As `APIRateLimiter.get_wait_time`."""
+        return self._limiter.get_wait_time(tokens, family, account=self._account, priority=priority)
+
+    def correct(self, family: str, headers: Mapping[str, str]) -> None:
+        """As `APIRateLimiter.correct`."""
+        self._limiter.correct(family, headers, account=self._account)
+
+    def penalise(self, family: str, retry_after_s: float) -> None:
+        """As `APIRateLimiter.penalise`."""
+        self._limiter.penalise(family, retry_after_s, account=self._account)
 
 
 class MultiExchangeRateLimiter:
@@ -281,3 +408,21 @@ class MultiExchangeRateLimiter:
 
     def get_all_stats(self) -> dict[str, LimiterStats]:
         return {limiter.exchange: limiter.get_stats() for limiter in self}
+
+
+def _family(name: str) -> Family:
+    try:
+        return Family(name)
+    except ValueError:
+        known = ", ".join(Family)
+        raise ValueError(f"unknown family of requests {name!r}; known: {known}") from None
+
+
+def _own_budget(draws: tuple[Draw, ...]) -> Budget:
+    """The limit that is about this kind of request: the account's, else not the whole address's."""
+    budgets = [budget for budget, _ in draws]
+    return min(budgets, key=lambda budget: (not budget.is_of_account, budget.name == ADDRESS))
+
+
+def _drawn_on_by_exits(table: ExchangeLimits) -> frozenset[str]:
+    return frozenset(name for family in MAY_EXIT for name in table.families[family])

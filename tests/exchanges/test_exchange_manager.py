@@ -19,9 +19,17 @@ from exchanges.simulated.venue import Venue
 from exchanges.simulated.wire.server import DemoServer
 
 
+class NoTurn:
+    def end(self):
+        """Nothing counts."""
+
+
 class NoLimiter:
-    async def wait(self, family, tokens=1):
-        """Nothing to wait for."""
+    async def wait(self, family, tokens=1, *, priority=None, owner=None):
+        return NoTurn()
+
+    def get_wait_time(self, family, tokens=1, *, priority=None):
+        return 0.0
 
     def correct(self, family, headers):
         """Nothing to learn."""

@@ -196,16 +196,37 @@ class Recorder:
                 await self._changed.wait()
 
 
+class OpenTurn:
+    """Remembers when it ended."""
+
+    def __init__(self) -> None:
+        self.is_ended = False
+
+    def end(self) -> None:
+        self.is_ended = True
+
+
 class OpenLimiter:
     """Lets everything through and remembers what it was told."""
 
     def __init__(self) -> None:
         self.waited: list[str] = []
+        self.priorities: list[Any] = []
+        self.turns: list[OpenTurn] = []
+        self.hold_s = 0.0
         self.corrected: list[dict[str, str]] = []
         self.penalties: list[tuple[str, float]] = []
 
-    async def wait(self, family: str, tokens: int = 1) -> None:
+    async def wait(
+        self, family: str, tokens: int = 1, *, priority: Any = None, owner: str | None = None
+    ) -> OpenTurn:
         self.waited.append(family)
+        self.priorities.append(priority)
+        self.turns.append(OpenTurn())
+        return self.turns[-1]
+
+    def get_wait_time(self, family: str, tokens: int = 1, *, priority: Any = None) -> float:
+        return self.hold_s
 
     def correct(self, family: str, headers: Any) -> None:
         self.corrected.append(dict(headers))

@@ -63,7 +63,7 @@ def test_documented_server_trouble_of_trading_is_never_a_definite_no(real_wire):
     ],
 )
 def test_http_statuses(status, kind):
-    assert type(error_for_http_status(status, is_write=True)) is kind
+    assert type(error_for_http_status(status, {}, is_write=True)) is kind
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from core.exchange_port import (
     RequestRejected,
     Unavailable,
 )
+from core.limits.priority import Priority
 from core.models.orders import OrderPurpose, OrderRequest, OrderType, Side, TimeInForce
 
 CREATE = "/v5/order/create"
@@ -45,6 +46,11 @@ def order(**changes: object) -> OrderRequest:
 def reply(code: int, message: str = "no", headers: dict[str, str] | None = None):
     body = {"retCode": code, "retMsg": message, "result": {}, "retExtInfo": {}, "time": 1}
     return lambda _: web.json_response(body, headers=headers)
+
+
+def accepted(_):
+    body = {"retCode": 0, "retMsg": "OK", "result": {"orderId": "x"}}
+    return web.json_response(body)
 
 
 def html(_):
@@ -148,7 +154,7 @@ async def test_a_wrong_clock_is_corrected_and_the_request_goes_once_more(exchang
     assert await exchange.place_order(order()) == "x"
     first, second = bybit.stamps[CREATE]
     assert second - first == pytest.approx(90_000, abs=5_000)
-    assert limiter.waited == ["order", "order"]
+    assert limiter.waited == ["order_create", "order_create"]
     bybit.answers[CREATE] = accepted
     await exchange.place_order(order())
     assert bybit.stamps[CREATE][2] >= second  # the next one is right from the start
@@ -194,7 +200,7 @@ async def test_a_rate_limit_states_the_wait_by_the_servers_own_clock(exchange, b
     with pytest.raises(RateLimited) as refusal:
         await exchange.place_order(order())
     assert refusal.value.retry_after_s == pytest.approx(0.7)
-    assert limiter.penalties == [("order", refusal.value.retry_after_s)]
+    assert limiter.penalties == [("order_create", refusal.value.retry_after_s)]
     assert bybit.count(CREATE) == 1
 
 
@@ -211,13 +217,60 @@ async def test_a_forbidden_address_waits_ten_minutes(exchange, bybit, limiter):
     with pytest.raises(RateLimited) as refusal:
         await exchange.fetch_positions()
     assert refusal.value.retry_after_s == 600
-    assert limiter.penalties == [("ip", 600)]
+    assert limiter.penalties == [("address", 600)]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "penalty"),
+    [
+        ({"status": 403, "headers": {"Retry-After": "30"}}, ("address", 30)),
+        ({"status": 418, "headers": {"Retry-After": "120"}}, ("address", 120)),
+        ({"status": 429, "headers": {"Retry-After": "7"}}, ("order_create", 7)),
+        ({"status": 429}, ("order_create", 1)),
+    ],
+)
+async def test_a_refusal_by_http_status_holds_what_it_is_about(
+    exchange, bybit, limiter, refusal, penalty
+):
+    bybit.answers[CREATE] = lambda _: web.Response(**refusal)
+    with pytest.raises(OutcomeUnknown if refusal["status"] == 429 else RateLimited):
+        await exchange.place_order(order())
+    assert limiter.penalties == [penalty]
+
+
+async def test_an_order_that_would_be_held_for_long_is_told_so_at_once(exchange, bybit, limiter):
+    limiter.hold_s = 540.0
+    with pytest.raises(RateLimited, match="540 s; nothing was sent") as refusal:
+        await exchange.place_order(order())
+    assert refusal.value.retry_after_s == 540
+    assert (bybit.count(CREATE), limiter.waited) == (0, [])
+
+
+async def test_a_close_goes_before_an_entry(exchange, bybit, limiter):
+    bybit.answers[CREATE] = accepted
+    for is_exit in (False, True):
+        await exchange.place_order(order(reduce_only=is_exit))
+    assert limiter.priorities == [Priority.ORDER, Priority.EXIT]
+
+
+async def test_a_request_counts_as_on_its_way_until_its_thread_has_the_answer(
+    exchange, bybit, limiter
+):
+    seen = []
+
+    def look(request):
+        seen.append(limiter.turns[0].is_ended)
+        return accepted(request)
+
+    bybit.answers[CREATE] = look
+    await exchange.place_order(order())
+    assert [*seen, limiter.turns[0].is_ended] == [False, True]
 
 
 async def test_an_order_that_our_own_limiter_holds_is_given_up_unsent(
     exchange, bybit, limiter, monkeypatch
 ):
-    async def never(family, tokens=1):
+    async def never(family, **_):
         await asyncio.Event().wait()
 
     monkeypatch.setattr("exchanges.bybit_rest.LONGEST_HOLD_S", 0.05)
@@ -233,7 +286,7 @@ async def test_limit_headers_of_an_answer_reach_the_limiter(exchange, bybit, lim
         result, headers={"X-Bapi-Limit-Status": "9"}
     )
     assert await exchange.place_order(order()) == "x"
-    assert limiter.waited == ["order"]
+    assert limiter.waited == ["order_create"]
     assert limiter.corrected[0]["X-Bapi-Limit-Status"] == "9"
 
 
