@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 
-from app.config import BOT_KINDS
+import msgspec
+
 from core.bots.bot_spec import BotSpec
+from core.bots.kinds import bot_kind
 from core.commands import (
     AcceptPosition,
     AddBot,
@@ -14,9 +16,11 @@ from core.commands import (
     BookTransfer,
     CancelDownload,
     CancelOrder,
+    ChangeScanSettings,
     ClosePosition,
     Command,
     CommandResult,
+    DuplicateBot,
     GetCandles,
     GetTrail,
     IgnoreFinding,
@@ -26,6 +30,7 @@ from core.commands import (
     PauseBot,
     PauseDownload,
     RemoveBot,
+    RenameBot,
     RepairGaps,
     Request,
     ResumeDownload,
@@ -42,6 +47,7 @@ from core.exchange_port import ExchangeError
 from core.market_data.candle_store import StoreFault
 from core.models.candles import Timeframe
 from core.risk.risk_manager import ResumeRefused
+from core.scanning.settings import ScanSettings
 from core.snapshot_builder import SnapshotBuilder
 from core.snapshots import PROTOCOL_VERSION, Attached
 from strategies import STRATEGIES, strategy_type
@@ -108,9 +114,20 @@ class CommandHandler:
             case StopBot():
                 return await engine.stop_bot(command.bot_id, close_position=command.close_position)
             case AddBot():
-                return engine.add_bot(_spec(command))
+                return engine.add_bot(self._spec(command))
             case RemoveBot():
                 return engine.remove_bot(command.bot_id)
+            case RenameBot():
+                return engine.roster.rename(command.bot_id, command.name)
+            case DuplicateBot():
+                return engine.roster.duplicate(
+                    command.bot_id,
+                    name=command.name,
+                    symbol=command.symbol,
+                    account=command.account,
+                )
+            case ChangeScanSettings():
+                return engine.roster.change_scan(command.bot_id, command.settings)
             case ClosePosition():
                 return engine.close_position(command.account, command.symbol)
             case CancelOrder():
@@ -145,6 +162,32 @@ class CommandHandler:
             case Attach() | GetCandles() | WatchChart() | ListSeries() | GetTrail():
                 return ""
 
+    def _spec(self, command: AddBot) -> BotSpec:
+        """What the configuration file would refuse is refused here too. Raises Refused."""
+        symbol, timeframe = series_of(command.symbol, command.timeframe)
+        try:
+            kind = bot_kind(command.kind)
+            entry_timeframe = strategy_type(command.strategy).required_timeframes[0]
+        except ValueError as fault:
+            raise Refused(str(fault)) from None
+        if timeframe is not entry_timeframe:
+            raise Refused(f"{command.strategy} enters on {entry_timeframe}, not {timeframe}.")
+        if command.scan is not None and not kind.scans:
+            raise Refused(f"A {command.kind} follows one symbol: it has no scan settings.")
+        spec = BotSpec(
+            bot_id="",
+            kind=command.kind,
+            account=command.account,
+            symbol=symbol,
+            timeframe=timeframe,
+            strategy=command.strategy,
+            parameters=command.parameters,
+            name=command.name,
+            scan=(command.scan or ScanSettings()) if kind.scans else None,
+            signal_exchange=command.signal_exchange,
+        )
+        return msgspec.structs.replace(spec, bot_id=self._engine.roster.new_id(spec))
+
 
 async def _download(downloads: DownloadService, command: _DownloadCommand) -> str:
     match command:
@@ -161,25 +204,3 @@ async def _download(downloads: DownloadService, command: _DownloadCommand) -> st
             series = series_of(command.symbol, command.timeframe)
             return await downloads.repair(*series, command.exchange)
 
-
-def _spec(command: AddBot) -> BotSpec:
-    """What the configuration file would refuse is refused here too. Raises Refused."""
-    symbol, timeframe = series_of(command.symbol, command.timeframe)
-    if command.kind not in BOT_KINDS:
-        raise Refused(
-            f"There is no bot of the kind {command.kind!r}; known: {', '.join(BOT_KINDS)}."
-        )
-    try:
-        entry_timeframe = strategy_type(command.strategy).required_timeframes[0]
-    except ValueError as fault:
-        raise Refused(str(fault)) from None
-    if timeframe is not entry_timeframe:
-        raise Refused(f"{command.strategy} enters on {entry_timeframe}, not {timeframe}.")
-    return BotSpec(
-        bot_id=f"{symbol.lower()}-{timeframe}",
-        kind=command.kind,
-        account=command.account,
-        symbol=symbol,
-        timeframe=timeframe,
-        strategy=command.strategy,
-    )

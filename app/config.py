@@ -19,14 +19,15 @@ import msgspec
 
 from app.options import StartError
 from core.bots.bot_spec import BotSpec
+from core.bots.kinds import bot_kind
 from core.models.candles import Timeframe
 from core.portfolio.sizing_methods import make_sizing
 from core.risk.limits_table import make_limits
+from core.scanning.settings import ScanSettings
 from core.snapshots import AccountMode
 from exchanges.exchange_manager import known_exchanges
 from strategies import strategy_type
 
-BOT_KINDS = ("UnifiedBot",)
 _KEY_REFERENCE = re.compile(r"^(keyring|vault|env):[A-Za-z0-9_.-]+$")
 _WORLD_OF_MODE = {AccountMode.DEMO: "demo", AccountMode.PAPER: "real", AccountMode.LIVE: "real"}
 
@@ -50,7 +51,7 @@ class AccountConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _BotEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     account: str
-    symbol: Annotated[str, msgspec.Meta(pattern="^[A-Z0-9]{2,30}$")]
+    symbol: Annotated[str, msgspec.Meta(pattern="^([A-Z0-9]{2,30})?$")] = ""
     kind: str = "UnifiedBot"
     timeframe: Timeframe = Timeframe.M15
     strategy: str = "macd_rsi_trend"
@@ -58,6 +59,8 @@ class _BotEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     autostart: bool = False
     name: str | None = None
     sizing: dict[str, Any] = {}
+    scan: dict[str, Any] = {}  # [bots.scan] of a MultiTrader: fields of ScanSettings
+    signal_exchange: str = ""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -198,9 +201,16 @@ class _Checker:
 
     def _bot(self, index: int, entry: dict[str, Any], accounts: set[str]) -> BotSpec:
         bot: _BotEntry = self._convert("bots", index, entry, _BotEntry)
-        if bot.kind not in BOT_KINDS:
-            text = f"unknown kind {bot.kind!r}; {_suggest(bot.kind, BOT_KINDS)}"
-            raise self._fault("bots", index, "kind", text)
+        try:
+            scans = bot_kind(bot.kind).scans
+        except ValueError as fault:
+            raise self._fault("bots", index, "kind", str(fault)) from None
+        if scans == bool(bot.symbol):
+            needs = "chooses its symbols itself" if scans else "needs a symbol"
+            raise self._fault("bots", index, "symbol", f"a {bot.kind} {needs}")
+        if bot.scan and not scans:
+            text = f"a {bot.kind} follows one symbol: it has no [bots.scan]"
+            raise self._fault("bots", index, "scan", text)
         if bot.account not in accounts:
             text = f"no account named {bot.account!r}; {_suggest(bot.account, accounts)}"
             raise self._fault("bots", index, "account", text)
@@ -213,8 +223,10 @@ class _Checker:
             raise self._fault("bots", index, "timeframe", text)
         self._accepted("bots", index, "sizing", lambda: make_sizing(bot.sizing))
         self._convert("bots.parameters", index, bot.parameters, kind.parameters_type)
+        scan = self._convert("bots.scan", index, bot.scan, ScanSettings) if scans else None
+        what = "multi" if scans else bot.symbol.lower()
         return BotSpec(
-            bot_id=bot.name or f"{bot.symbol.lower()}-{bot.timeframe}",
+            bot_id=bot.name or f"{what}-{bot.timeframe}",
             kind=bot.kind,
             account=bot.account,
             symbol=bot.symbol,
@@ -223,6 +235,8 @@ class _Checker:
             parameters=bot.parameters,
             autostart=bot.autostart,
             sizing=bot.sizing,
+            scan=scan,
+            signal_exchange=bot.signal_exchange,
         )
 
     def _accepted(self, table: str, index: int, key: str, make: Callable[[], object]) -> None:
@@ -251,7 +265,7 @@ class _Checker:
 
 def _decimals_as_text(entry: dict[str, Any]) -> dict[str, Any]:
     """TOML numbers for Decimal fields arrive as int or float: keep the digits as written."""
-    decimal_fields = ("leverage", "paper_balance")
+    decimal_fields = ("leverage", "paper_balance", "min_turnover_24h", "max_spread_ratio")
     return {
         key: str(value) if key in decimal_fields and isinstance(value, int | float) else value
         for key, value in entry.items()

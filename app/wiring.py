@@ -18,6 +18,7 @@ from app.options import Options
 from core.account_desk import AccountDesk
 from core.bot_registry import BotRegistry
 from core.bots.bot_spec import BotSpec
+from core.bots.universe_book import UniverseBook
 from core.clock import Clock, ScaledClock, SystemClock
 from core.engine import Engine
 from core.event_bus import EventBus
@@ -67,6 +68,7 @@ def assemble_engine(
     bus = EventBus(clock)
     supervisor = Supervisor(bus, clock)
     storage = data_dir / "storage"
+    database = open_database(storage / "engine.sqlite")
     feeds: dict[str, MarketFeed] = {}
     desks: dict[str, AccountDesk] = {}
     engine: Engine  # bound below: the desks reach it, late, only when they run
@@ -88,12 +90,12 @@ def assemble_engine(
             rng=rng,
             risk_limits=make_limits(account.risk),
             sizing=make_sizing(account.sizing),
-            sizing_of=lambda bot_id: engine.sizing_of(bot_id),  # noqa: PLW0108
+            sizing_of=lambda bot_id: engine.roster.sizing_of(bot_id),  # noqa: PLW0108
             timezone=time_zone(account.timezone),
             leverage=account.leverage,
-            owner_of=lambda name, symbol: engine.owner_of(name, symbol),  # noqa: PLW0108
-            on_external=lambda *told: engine.pause_external(*told),  # noqa: PLW0108
-            on_kill=lambda *told: engine.stop_bots_of(*told),  # noqa: PLW0108
+            owner_of=lambda name, symbol: engine.roster.owner_of(name, symbol),  # noqa: PLW0108
+            on_external=lambda *told: engine.roster.pause_external(*told),  # noqa: PLW0108
+            on_kill=lambda *told: engine.roster.stop_bots_of(*told),  # noqa: PLW0108
             correct_clock=clock.set_offset if isinstance(clock, SystemClock) else None,
         )
     engine = Engine(
@@ -102,7 +104,8 @@ def assemble_engine(
         supervisor=supervisor,
         desks=desks,
         feeds=feeds,
-        registry=BotRegistry(open_database(storage / "engine.sqlite")),
+        registry=BotRegistry(database),
+        universes=UniverseBook(database),
         limiters=limiters,
         make_strategy=make_strategy,
         data_dir=data_dir,

@@ -20,6 +20,10 @@ class BotRegistry:
                 "CREATE TABLE IF NOT EXISTS bots ("
                 " bot_id TEXT PRIMARY KEY, spec TEXT NOT NULL, was_running INTEGER NOT NULL)"
             )
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS configured_bots ("
+                " bot_id TEXT PRIMARY KEY, spec TEXT NOT NULL)"
+            )
 
     def load(self) -> list[tuple[BotSpec, bool]]:
         """Every bot in the order it was added, with whether it was running."""
@@ -32,6 +36,21 @@ class BotRegistry:
             self._database.execute(
                 "INSERT INTO bots VALUES (?, ?, 0)"
                 " ON CONFLICT (bot_id) DO UPDATE SET spec = excluded.spec",
+                (spec.bot_id, msgspec.json.encode(spec).decode()),
+            )
+
+    def is_news(self, spec: BotSpec) -> bool:
+        """Whether the configuration says of this bot what it has not said before. What it has
+        said already gives way to what the trader has done with the bot since."""
+        row = self._database.execute(
+            "SELECT spec FROM configured_bots WHERE bot_id = ?", (spec.bot_id,)
+        ).fetchone()
+        return row is None or msgspec.json.decode(row[0], type=BotSpec) != spec
+
+    def note_configured(self, spec: BotSpec) -> None:
+        with transaction(self._database):
+            self._database.execute(
+                "INSERT OR REPLACE INTO configured_bots VALUES (?, ?)",
                 (spec.bot_id, msgspec.json.encode(spec).decode()),
             )
 

@@ -7,7 +7,6 @@ all. It wires nothing itself: `app/wiring.py` hands it what it needs.
 from __future__ import annotations
 
 import asyncio
-import difflib
 import functools
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -17,29 +16,25 @@ from pathlib import Path
 from core.account_desk import AccountDesk
 from core.bot_registry import BotRegistry
 from core.bots.bot_spec import BotSpec
-from core.bots.unified_bot import UnifiedBot
+from core.bots.roster import BotRoster
+from core.bots.universe_book import UniverseBook
 from core.chart_service import ChartService
 from core.clock import Clock
 from core.download_service import DownloadService
 from core.event_bus import EventBus
 from core.events import Error, Fill, MarketData, Order, Reject, Severity
-from core.exchange_port import ExchangeError, RequestRejected
+from core.exchange_port import ExchangeError
 from core.ledger_watch import TransferRefused
 from core.limits.api_rate_limiter import MultiExchangeRateLimiter
-from core.market_data.candle_store import StoreFault
 from core.market_feed import MarketFeed
 from core.metrics import LoopGapProbe
 from core.models.candles import CandleUpdate, Timeframe
-from core.portfolio.sizing import SizingMethod
-from core.portfolio.sizing_methods import make_sizing
 from core.record_feed import RecordFeed
+from core.refusal import Refused as Refused  # noqa: PLC0414 (what a command of it may raise)
 from core.snapshots import (
-    AccountMode,
-    BotState,
     ClosedCandle,
     EngineState,
     FillRecord,
-    FindingSnapshot,
     Notice,
     OrderRecord,
     TrailLine,
@@ -48,18 +43,12 @@ from core.strategy import Strategy
 from core.supervision import Supervisor
 from core.trade_log import RoundTrip
 
-CLOSE_TIMEOUT_S = 10.0
-RETRY_FIRST_S, RETRY_MOST_S = 1.0, 60.0
 RECALLED_ORDERS, RECALLED_FILLS = 200, 500
 
 
-class Refused(Exception):
-    """A command that cannot be done; the sentence says why."""
-
-
 class Engine:
-    """Attributes: desks by account, feeds by exchange, charts by exchange, bots by id, records,
-    downloads, probe, state, state_text."""
+    """Attributes: desks by account, feeds by exchange, charts by exchange, roster, its bots by id,
+    records, downloads, probe, state, state_text."""
 
     def __init__(
         self,
@@ -70,6 +59,7 @@ class Engine:
         desks: Mapping[str, AccountDesk],
         feeds: Mapping[str, MarketFeed],
         registry: BotRegistry,
+        universes: UniverseBook,
         limiters: MultiExchangeRateLimiter,
         make_strategy: Callable[[BotSpec], Strategy],
         data_dir: Path,
@@ -83,9 +73,6 @@ class Engine:
         self.registry = registry
         self.limiters = limiters
         self.data_dir = data_dir
-        self.bots: dict[str, UnifiedBot] = {}
-        # what was found on accounts' symbols that wait for the trader; "" once he knows of it
-        self._external: dict[tuple[str, str], str] = {}
         self.records = RecordFeed(clock)
         self.on_instruments: list[Callable[[], None]] = []
         self.probe = LoopGapProbe(clock)
@@ -101,7 +88,17 @@ class Engine:
         self.state_text = "Starting."
         self.started_s = clock.monotonic_s()
         self.first_candle_after_s: float | None = None
-        self._make_strategy = make_strategy
+        self.roster = BotRoster(
+            clock=clock,
+            supervisor=supervisor,
+            desks=desks,
+            feeds=feeds,
+            registry=registry,
+            universes=universes,
+            make_strategy=make_strategy,
+            notice=self._notice,
+        )
+        self.bots = self.roster.bots
         for feed in feeds.values():
             feed.on_closed_candle.append(self._on_closed_candle)
         bus.subscribe(Error, self._on_error, part="records")
@@ -110,8 +107,11 @@ class Engine:
             desk.bus.subscribe(Order, self._on_order, part="records")
             desk.bus.subscribe(Reject, self._on_reject, part="records")
             desk.on_booked_fill.append(functools.partial(self._on_booked_fill, desk))
-            feed = self._feed_of(desk)
-            feed.bus.subscribe(MarketData, desk.bus.publish, part=f"{desk.name}: market data")
+            bus.subscribe(
+                MarketData,
+                functools.partial(self._on_market_data, desk),
+                part=f"{desk.name}: market data",
+            )
 
     async def start(self, specs: list[BotSpec], *, autostart: bool = False) -> None:
         """Reconcile every account, then bring the bots back: those told to start, and those that
@@ -127,32 +127,14 @@ class Engine:
         for feed in self.feeds.values():
             self.supervisor.keep_running(f"{feed.port.exchange}: data monitor", feed.monitor)
             self.supervisor.keep_running(f"{feed.port.exchange}: candle files", feed.save_regularly)
-        for spec in specs:
-            self._add_bot(spec)  # refused before it is kept: a mistake in a file stays in the file
-            self.registry.add(spec)
-        for spec, was_running in self.registry.load():
-            if spec.account not in self.desks:
-                continue  # its account is no longer configured; the bot is kept for its return
-            if spec.bot_id not in self.bots and not self._bring_back(spec):
-                continue
-            if self.desks[spec.account].mode is not AccountMode.LIVE:
-                if was_running or autostart or spec.autostart:
-                    self.supervisor.spawn(spec.bot_id, self._bring_up(self.bots[spec.bot_id]))
-            elif was_running or autostart or spec.autostart:
-                self._notice(
-                    "warning",
-                    "Not started",
-                    "It trades real money: a person starts it.",
-                    bot_id=spec.bot_id,
-                )
+        self.roster.bring_back(specs, autostart=autostart)
         self.state, self.state_text = EngineState.RUNNING, "Running."
 
     async def stop(self) -> None:
         """Ordered end: bots deaf, tasks ended, candles merged. Positions and their stops stay at
         the exchange."""
         self.state, self.state_text = EngineState.STOPPING, "Stopping."
-        for bot in self.bots.values():
-            bot.stop("The engine is stopping.")
+        self.roster.stop_all("The engine is stopping.")
         await self.supervisor.stop()
         for desk in self.desks.values():
             await desk.port.stop()
@@ -165,77 +147,19 @@ class Engine:
     # Commands. Each does the whole thing or raises Refused.
 
     async def start_bot(self, bot_id: str, *, confirm_live: bool) -> str:
-        bot = self._bot(bot_id)
-        desk = self.desks[bot.spec.account]
-        if desk.mode is AccountMode.LIVE and not confirm_live:
-            raise Refused(f"{bot_id} trades real money: it starts only after you confirm.")
-        if not desk.is_ready:
-            raise Refused(f"{desk.name} is not ready: {desk.state_text}")
-        try:
-            await bot.start()
-        except (ExchangeError, StoreFault):
-            raise Refused(bot.state_text) from None
-        if bot.state is BotState.STOPPED:
-            raise Refused(f"{bot_id} was stopped while it was starting.")
-        self._external.pop((desk.name, bot.spec.symbol), None)  # the trader has seen it
-        self.registry.set_running(bot_id, True)
-        return f"{bot_id} is running."
+        return await self.roster.start(bot_id, confirm_live=confirm_live)
 
     def pause_bot(self, bot_id: str) -> str:
-        """It is not started by itself after a restart: who paused it has to say so."""
-        bot = self._bot(bot_id)
-        bot.pause()
-        if bot.state is BotState.PAUSED:
-            self.registry.set_running(bot_id, False)
-        return bot.state_text
+        return self.roster.pause(bot_id)
 
     async def stop_bot(self, bot_id: str, *, close_position: bool) -> str:
-        """Stops first, so that no new entry can follow; then closes, and waits to see it flat."""
-        bot = self._bot(bot_id)
-        desk = self.desks[bot.spec.account]
-        bot.stop()
-        self.registry.set_running(bot_id, False)
-        symbol = bot.spec.symbol
-        if not close_position or not await self._flatten(desk, symbol):
-            return f"{bot_id} is stopped."
-        return f"{bot_id} is stopped and {symbol} is closed."
-
-    async def _flatten(self, desk: AccountDesk, symbol: str) -> bool:
-        """Close the position, also one whose entry is still on its way; False when there was
-        nothing to close. Raises Refused when it takes too long."""
-        was_open = False
-        deadline_s = self.clock.monotonic_s() + CLOSE_TIMEOUT_S
-        while True:
-            is_open = self._has_position(desk, symbol)
-            if not is_open and not self._orders_on_their_way(desk, symbol):
-                return was_open
-            if is_open and not was_open:
-                was_open = desk.close_position(symbol, "The bot was stopped.")
-            if self.clock.monotonic_s() > deadline_s:
-                bot_id = self.owner_of(desk.name, symbol)
-                raise Refused(f"{bot_id} is stopped, but {symbol} is not closed yet; see Orders.")
-            await asyncio.sleep(0.05)
+        return await self.roster.stop(bot_id, close_position=close_position)
 
     def add_bot(self, spec: BotSpec) -> str:
-        if spec.account not in self.desks:
-            raise Refused(f"There is no account {spec.account!r}.")
-        if spec.bot_id in self.bots:
-            raise Refused(f"There is a bot {spec.bot_id} already.")
-        self._add_bot(spec)
-        self.registry.add(spec)
-        return f"{spec.bot_id} is ready."
+        return self.roster.add(spec)
 
     def remove_bot(self, bot_id: str) -> str:
-        bot = self._bot(bot_id)
-        if bot.state not in (BotState.STOPPED, BotState.ERROR):
-            raise Refused(f"{bot_id} is {bot.state}; stop it first.")
-        if self._has_position(self.desks[bot.spec.account], bot.spec.symbol):
-            raise Refused(f"{bot_id} still owns a position in {bot.spec.symbol}; close it first.")
-        if self._orders_on_their_way(self.desks[bot.spec.account], bot.spec.symbol):
-            raise Refused(f"{bot_id} cannot be removed: an order of it is on its way.")
-        del self.bots[bot_id]
-        self.registry.remove(bot_id)
-        return f"{bot_id} was removed."
+        return self.roster.remove(bot_id)
 
     def close_position(self, account: str, symbol: str) -> str:
         desk = self._built(account)
@@ -283,14 +207,14 @@ class Engine:
             await desk.accept_position(symbol, stop_loss, take_profit)
         except ExchangeError as fault:
             raise Refused(f"{fault.text}.") from None
-        self._external.pop((account, symbol), None)
+        self.roster.drop_finding(account, symbol)
         return f"{symbol} is taken over as the exchange shows it. Its stop is watched."
 
     def ignore_finding(self, account: str, symbol: str) -> str:
         is_found = self._built(account).oms.ignore_external(account, symbol)
-        if not is_found and (account, symbol) not in self._external:
+        if not is_found and not self.roster.is_found(account, symbol):
             raise Refused(f"There is nothing unexplained in {symbol}.")
-        self._external[account, symbol] = ""
+        self.roster.ignore_finding(account, symbol)
         return f"{symbol} stays as it is, and its bots stay paused."
 
     def book_transfer(self, account: str, amount: Decimal) -> str:
@@ -301,13 +225,6 @@ class Engine:
             raise Refused(str(refusal)) from None
         except sqlite3.Error as fault:
             raise Refused(f"The transfer could not be booked: {fault}.") from None
-
-    def findings(self) -> list[FindingSnapshot]:
-        """What waits for the trader's word, those that he knows of included."""
-        return [
-            FindingSnapshot(account, symbol, text, is_ignored=not text)
-            for (account, symbol), text in self._external.items()
-        ]
 
     def trail(self, client_order_id: str) -> list[TrailLine]:
         """Everything that led to an order and came of it, on whichever account."""
@@ -337,104 +254,6 @@ class Engine:
                 desk.risk.resume()
         return "Trading is allowed again. Bots stay stopped until you start them."
 
-    def stop_bots_of(self, account: str, reason: str) -> None:
-        """The kill switch of an account: its bots stop and stay stopped."""
-        for bot in self.bots.values():
-            if bot.spec.account == account and bot.state is not BotState.STOPPED:
-                bot.stop(reason)
-                self.registry.set_running(bot.spec.bot_id, False)
-
-    def pause_external(self, account: str, symbol: str, text: str) -> None:
-        """Something on `symbol` that no bot explains: its bot pauses, also one that comes up later
-        or after a restart, until the trader starts it; the trader is told."""
-        if text or (account, symbol) not in self._external:
-            self._external[account, symbol] = text
-        bot_id = self.owner_of(account, symbol)
-        if bot_id:
-            self.registry.set_running(bot_id, False)
-        if bot_id in self.bots:
-            self.bots[bot_id].pause()
-        self._notice("danger", "External", text, symbol=symbol)
-
-    def owner_of(self, account: str, symbol: str) -> str:
-        """The bot that trades this symbol on this account, "" if none."""
-        for bot_id, bot in self.bots.items():
-            if (bot.spec.account, bot.spec.symbol) == (account, symbol):
-                return bot_id
-        for spec, _ in self.registry.load():
-            if (spec.account, spec.symbol) == (account, symbol):
-                return spec.bot_id
-        return ""
-
-    def sizing_of(self, bot_id: str) -> SizingMethod | None:
-        """A bot's own sizing method, None when it uses the account's."""
-        bot = self.bots.get(bot_id)
-        return make_sizing(bot.spec.sizing) if bot is not None and bot.spec.sizing else None
-
-    # Bots.
-
-    def _bring_back(self, spec: BotSpec) -> bool:
-        """One bot of our own list that cannot exist any more (a delisted symbol, say) must not
-        keep the others down."""
-        try:
-            self._add_bot(spec)
-        except Refused as refusal:
-            self._notice("danger", "Bot not loaded", str(refusal), bot_id=spec.bot_id)
-            return False
-        return True
-
-    def _add_bot(self, spec: BotSpec) -> None:
-        desk = self.desks[spec.account]
-        if spec.symbol not in desk.instruments:
-            likely = difflib.get_close_matches(spec.symbol, desk.instruments, n=1)
-            hint = f" Did you mean {likely[0]}?" if likely else ""
-            raise Refused(f"{desk.port.exchange} has no symbol {spec.symbol}.{hint}")
-        owner = self.owner_of(spec.account, spec.symbol)
-        if owner not in ("", spec.bot_id):
-            raise Refused(f"{owner} trades {spec.symbol} on {spec.account} already.")
-        try:
-            strategy = self._make_strategy(spec)
-            make_sizing(spec.sizing)
-        except ValueError as fault:
-            raise Refused(str(fault)) from None
-        self.bots[spec.bot_id] = UnifiedBot(
-            spec,
-            strategy=strategy,
-            feed=self._feed_of(desk),
-            bus=desk.bus,
-            clock=self.clock,
-            prepare=desk.prepare,
-            may_enter=lambda: desk.is_ready,
-            has_position=lambda symbol: self._has_position(desk, symbol),
-        )
-
-    async def _bring_up(self, bot: UnifiedBot) -> None:
-        """Start a bot that nobody stands beside: an exchange that does not answer is asked
-        again, until somebody stops the bot."""
-        bot_id, delay_s = bot.spec.bot_id, RETRY_FIRST_S
-        while True:
-            try:
-                await bot.start()
-                break
-            except (ExchangeError, StoreFault) as fault:
-                if delay_s == RETRY_FIRST_S:
-                    self._notice("danger", "Bot not running", bot.state_text, bot_id=bot_id)
-                if isinstance(fault, RequestRejected):
-                    return
-            await asyncio.sleep(delay_s)
-            delay_s = min(delay_s * 2, RETRY_MOST_S)
-            if bot.state is not BotState.ERROR or self.bots.get(bot_id) is not bot:
-                return
-        if bot.state is BotState.RUNNING:
-            self.registry.set_running(bot_id, True)
-            if (bot.spec.account, bot.spec.symbol) in self._external:
-                bot.pause()
-
-    def _bot(self, bot_id: str) -> UnifiedBot:
-        if bot_id not in self.bots:
-            raise Refused(f"There is no bot {bot_id!r}.")
-        return self.bots[bot_id]
-
     def _desk(self, account: str) -> AccountDesk:
         if account not in self.desks:
             raise Refused(f"There is no account {account!r}.")
@@ -444,17 +263,10 @@ class Engine:
         return self.feeds[desk.port.exchange]
 
     @staticmethod
-    def _has_position(desk: AccountDesk, symbol: str) -> bool:
-        position = desk.state.position(desk.name, symbol)
-        return position is not None and not position.is_flat
-
-    @staticmethod
-    def _orders_on_their_way(desk: AccountDesk, symbol: str) -> bool:
-        """Orders of ours, which may yet open something; not the exchange's own stops."""
-        return desk.is_built and any(
-            order.symbol == symbol and order.client_order_id != ""
-            for order in desk.oms.working_orders(desk.name)
-        )
+    def _on_market_data(desk: AccountDesk, event: MarketData) -> None:
+        """An account hears of its own exchange alone."""
+        if event.exchange == desk.port.exchange:
+            desk.bus.publish(event)
 
     # What the screen must not lose.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal
 
 from core.clock import Clock
@@ -31,6 +31,7 @@ MONITOR_INTERVAL_S = 300  # spec T3: a backfill every 300 s, whatever the stream
 HOUR = Timeframe.H1
 RETRY_FIRST_S, RETRY_MOST_S = 1.0, 60.0
 LATENCY_SAMPLES = 50_000
+_FOR_GOOD = ""  # who follows a series without ever letting go of it
 _Series = tuple[str, Timeframe]
 
 
@@ -68,28 +69,102 @@ class MarketFeed:
         self._supervisor = supervisor
         self._clock = clock
         self._managers: dict[_Series, BotDataManager] = {}
+        self._followers: dict[_Series, set[str]] = {}
         self._streamed: set[_Series] = set()
+        self._charted: set[_Series] = set()
         self._told_ms: dict[_Series, int] = {}  # open time of the newest closed bar announced
         self._repairing: set[_Series] = set()
         self._was_connected = False
 
     async def follow(self, symbol: str, timeframe: Timeframe) -> BotDataManager:
         """Load a series, keep it complete, and stream it. Raises ExchangeError, StoreFault."""
-        series = (symbol, timeframe)
         manager = self.data.get_manager(symbol, timeframe)
-        if series not in self._managers:
+        if (symbol, timeframe) not in self._managers:
             await manager.load_historical(self.port.fetch_candles)
-            self._managers[series] = manager
-            self._told_ms[series] = manager.newest.open_time_ms if manager.newest else -1
-            # A bar that closes before the stream begins is a hole that the next one reveals.
-            self.stream(symbol, timeframe)
+        self._keep(symbol, timeframe, by=_FOR_GOOD)
         return manager
+
+    async def follow_many(
+        self, symbols: list[str], timeframe: Timeframe, *, by: str, bars: int
+    ) -> dict[str, bool]:
+        """As `follow`, with the newest `bars` at least; False (and a log line) where that failed.
+        The store is read in one go, and a symbol whose newest closed bar is there costs no
+        request. `by` holds the series until `release`."""
+        loaded = await self.data.load_historical_batch(
+            symbols, self.port.fetch_candles, timeframe, bars
+        )
+        for symbol, is_loaded in loaded.items():
+            if is_loaded:
+                self._keep(symbol, timeframe, by=by)
+        return loaded
+
+    def release(self, by: str, keep: Collection[str] = ()) -> None:
+        """`by` needs only the symbols of `keep`; what nobody else needs is let go of."""
+        for series, followers in list(self._followers.items()):
+            if by in followers and series[0] not in keep:
+                followers.discard(by)
+                if not followers:
+                    self._let_go(series)
+
+    def is_followed_by(self, by: str, symbol: str, timeframe: Timeframe) -> bool:
+        return by in self._followers.get((symbol, timeframe), ())
 
     def stream(self, symbol: str, timeframe: Timeframe) -> None:
         """Stream a series without storing it (a chart on another timeframe)."""
-        if (symbol, timeframe) not in self._streamed:
-            self._streamed.add((symbol, timeframe))
-            self.port.subscribe_candles(symbol, timeframe)
+        self._charted.add((symbol, timeframe))
+        self._subscribe((symbol, timeframe))
+
+    async def poll(self, symbols: list[str], timeframe: Timeframe) -> dict[str, ExchangeError]:
+        """Ask, side by side, for the closed bars that no stream has brought; they come in as if
+        one had. Returns why, for each followed symbol that could not be asked."""
+        asked = [s for s in symbols if (s, timeframe) in self._managers]
+        answers = await asyncio.gather(*(self._newer_bars(symbol, timeframe) for symbol in asked))
+        faults: dict[str, ExchangeError] = {}
+        for symbol, bars in zip(asked, answers, strict=True):
+            if isinstance(bars, ExchangeError):
+                faults[symbol] = bars
+                continue
+            for bar in bars:
+                now_ms = self._clock.time_ms()
+                self.on_candle(
+                    CandleUpdate(self.port.exchange, symbol, timeframe, bar, True, now_ms), 0.0
+                )
+        return faults
+
+    async def _newer_bars(self, symbol: str, timeframe: Timeframe) -> list[Candle] | ExchangeError:
+        try:
+            return await self.port.fetch_candles(
+                symbol, timeframe, start_ms=self._told_ms[symbol, timeframe] + 1
+            )
+        except ExchangeError as fault:
+            return fault
+
+    def _keep(self, symbol: str, timeframe: Timeframe, *, by: str) -> None:
+        """A loaded series is kept up from now on. A bar that closes before its stream begins is
+        a hole that the next one reveals."""
+        series = (symbol, timeframe)
+        self._followers.setdefault(series, set()).add(by)
+        if series not in self._managers:
+            manager = self._managers[series] = self.data.get_manager(symbol, timeframe)
+            self._told_ms[series] = manager.newest.open_time_ms if manager.newest else -1
+            self._subscribe(series)
+
+    def _let_go(self, series: _Series) -> None:
+        del self._followers[series], self._managers[series]
+        if series not in self._charted:
+            self._streamed.discard(series)
+            self._told_ms.pop(series, None)
+            self.forming.pop(series, None)
+            self.port.unsubscribe_candles(*series)
+
+    def _subscribe(self, series: _Series) -> None:
+        if series not in self._streamed:
+            self._streamed.add(series)
+            self.port.subscribe_candles(*series)
+
+    def is_streamed(self, symbol: str, timeframe: Timeframe) -> bool:
+        """Whether the stream has brought anything of a followed or charted series yet."""
+        return (symbol, timeframe) in self.forming
 
     def is_stored(self, symbol: str, timeframe: Timeframe) -> bool:
         return (symbol, timeframe) in self._managers
@@ -248,6 +323,8 @@ class MarketFeed:
         StoreFault."""
         symbol, timeframe = series
         manager = self._managers.get(series)
+        if series not in self._told_ms:
+            return []  # nobody needs it any more
         if manager is None:
             return await self.port.fetch_candles(
                 symbol, timeframe, start_ms=self._told_ms[series] + 1

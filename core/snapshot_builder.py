@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from core.account_desk import AccountDesk
-from core.bots.unified_bot import UnifiedBot
+from core.bots.bot import Bot
 from core.engine import Engine
 from core.market_feed import MarketFeed
 from core.metrics import percentile
@@ -82,7 +82,7 @@ class SnapshotBuilder:
             unhandled_exceptions=engine.supervisor.unhandled_exceptions,
             download=engine.downloads.snapshot(),
             protection=[proof for desk in desks for proof in desk.guard.snapshot()],
-            findings=engine.findings(),
+            findings=engine.roster.findings(),
         )
 
     def _connection(self, desk: AccountDesk) -> ConnectionState:
@@ -100,7 +100,7 @@ class SnapshotBuilder:
             reconnects=feed.reconnects + max(0, desk.private_connects - 1),
         )
 
-    def _bot(self, bot: UnifiedBot) -> BotSnapshot:
+    def _bot(self, bot: Bot) -> BotSnapshot:
         engine = self._engine
         desk = engine.desks[bot.spec.account]
         today_ms = engine.clock.time_ms() // DAY_MS * DAY_MS
@@ -120,6 +120,9 @@ class SnapshotBuilder:
             last_signal=bot.last_signal,
             candles_closed=bot.candles_closed,
             indicators=bot.indicators,
+            name=bot.spec.shown_name,
+            signal_exchange=bot.spec.signal_exchange,
+            scan=bot.scan_snapshot(),
         )
 
     def _position(self, desk: AccountDesk, position: Position) -> PositionSnapshot:
@@ -132,7 +135,7 @@ class SnapshotBuilder:
             risk = abs(entry.reference_price - entry.stop_loss) * position.quantity
         return PositionSnapshot(
             position=position,
-            bot_id=self._engine.owner_of(desk.name, position.symbol),
+            bot_id=self._engine.roster.owner_of(desk.name, position.symbol),
             opened_ms=trade.opened_ms if trade else None,
             pnl_ratio=pnl / position.entry_notional if position.entry_notional else None,
             r_multiple=pnl / risk if risk else None,

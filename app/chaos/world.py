@@ -24,6 +24,7 @@ from app.virtual_time import VirtualTimeLoop
 from core.account_desk import AccountDesk
 from core.bot_registry import BotRegistry
 from core.bots.bot_spec import BotSpec
+from core.bots.universe_book import UniverseBook
 from core.engine import Engine
 from core.event_bus import EventBus
 from core.exchange_port import StreamKind
@@ -223,18 +224,20 @@ class World:
             risk_limits=RiskLimits(max_orders_per_minute=self.schedule.orders_per_minute),
             sizing=FixedPercent(ratio=self.schedule.size_ratio),
             leverage=Decimal(1),
-            owner_of=lambda name, symbol: engine.owner_of(name, symbol),  # noqa: PLW0108
-            on_external=lambda *told: engine.pause_external(*told),  # noqa: PLW0108
-            on_kill=lambda *told: engine.stop_bots_of(*told),  # noqa: PLW0108
+            owner_of=lambda name, symbol: engine.roster.owner_of(name, symbol),  # noqa: PLW0108
+            on_external=lambda *told: engine.roster.pause_external(*told),  # noqa: PLW0108
+            on_kill=lambda *told: engine.roster.stop_bots_of(*told),  # noqa: PLW0108
             correct_clock=run_clock.correct,
         )
+        database = self._open("engine.sqlite", None)
         engine = Engine(
             clock=clock,
             bus=bus,
             supervisor=supervisor,
             desks={ACCOUNT: desk},
             feeds={port.exchange: feed},
-            registry=BotRegistry(self._open("engine.sqlite", None)),
+            registry=BotRegistry(database),
+            universes=UniverseBook(database),
             limiters=MultiExchangeRateLimiter(clock),
             make_strategy=_make_strategy,
             data_dir=self.data_dir,

@@ -400,6 +400,11 @@ class BotDataManager:
         """Rows and frames in memory."""
         return self._memory.bytes
 
+    def recent(self, count: int) -> Columns:
+        """The newest `count` bars in memory, fewer if there are no more; read-only."""
+        _, columns = self._memory.rows_after(0, -1)
+        return columns.select(slice(max(0, columns.rows - count), None))
+
     def gaps(self) -> list[Range]:
         """Bars missing from the oldest in memory up to the newest closed one."""
         return self._memory.gaps(self._newest_closed_ms())

@@ -17,6 +17,7 @@ from core.exchange_port import ExchangeError
 from core.market_data.bot_data_manager import AppendOutcome, BotDataManager, FetchCandles
 from core.market_data.candle_store import CandleStore, StoreFault
 from core.market_data.integrity import BadCandle
+from core.market_data.series_memory import MAX_ENTRY_MEMORY
 from core.models.candles import Candle, SeriesKey, Timeframe
 from core.snapshots import DataSnapshot, SeriesSnapshot
 from core.storage.disk import DISK, Disk
@@ -109,10 +110,15 @@ class SharedDataManager:
         return await asyncio.get_running_loop().run_in_executor(self._writer, append)
 
     async def load_historical_batch(
-        self, symbols: Iterable[str], fetch: FetchCandles, timeframe: Timeframe = Timeframe.M15
+        self,
+        symbols: Iterable[str],
+        fetch: FetchCandles,
+        timeframe: Timeframe = Timeframe.M15,
+        bars: int = MAX_ENTRY_MEMORY,
     ) -> dict[str, bool]:
-        """Load many symbols; False (and a log line) where that failed. The store is read in one
-        go; the exchange is asked, side by side, only where something is missing."""
+        """Load the newest `bars` of many symbols; False (and a log line) where that failed. The
+        store is read in one go; the exchange is asked, side by side, only where something is
+        missing."""
         names = list(dict.fromkeys(symbols))
         managers = {name: self.get_manager(name, timeframe) for name in names}
         results = await asyncio.to_thread(self._load_stored, managers)
@@ -121,12 +127,12 @@ class SharedDataManager:
         async def fill(name: str) -> None:
             async with slots:
                 try:
-                    await managers[name].fill_recent(fetch)
+                    await managers[name].fill_recent(fetch, bars)
                 except (ExchangeError, StoreFault) as fault:
                     self._log_not_loaded(name, fault)
                     results[name] = False
 
-        lacking = [name for name in names if results[name] and managers[name].lacks_recent()]
+        lacking = [name for name in names if results[name] and managers[name].lacks_recent(bars)]
         await asyncio.gather(*map(fill, lacking))
         self._cache_bytes = await asyncio.to_thread(self._measure_cache)
         return results

@@ -26,6 +26,7 @@ class Instrument(msgspec.Struct, frozen=True):
     min_notional: Decimal
     max_leverage: Decimal
     is_trading: bool = True
+    listed_ms: int | None = None  # ms UTC; None where the exchange does not say
 
     @property
     def price_decimals(self) -> int:

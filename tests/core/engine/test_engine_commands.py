@@ -142,7 +142,7 @@ async def test_a_bots_life_by_commands(up, ask):
 async def test_a_bot_with_a_position_is_not_removed(up, ask):
     await up.until(lambda: bool(up.held()))
     [symbol] = up.held()
-    bot_id = up.engine.owner_of("demo", symbol)
+    bot_id = up.engine.roster.owner_of("demo", symbol)
     await ask(StopBot(bot_id, close_position=False))
     result = await ask(RemoveBot(bot_id))
     assert result.text == f"{bot_id} still owns a position in {symbol}; close it first."

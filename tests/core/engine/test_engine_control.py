@@ -87,7 +87,7 @@ async def test_a_killed_engine_stays_killed_over_a_restart_until_it_is_resumed(w
 async def test_stop_with_close_ends_flat_and_without_orders(world):
     await trading(world)
     [symbol] = world.held()
-    bot_id = world.engine.owner_of("demo", symbol)
+    bot_id = world.engine.roster.owner_of("demo", symbol)
     text = await world.engine.stop_bot(bot_id, close_position=True)
     assert text == f"{bot_id} is stopped and {symbol} is closed."
     assert symbol not in world.held()
@@ -104,7 +104,7 @@ async def test_stop_with_close_ends_flat_and_without_orders(world):
 async def test_stop_without_close_leaves_the_position_to_its_stops(world):
     await trading(world)
     [symbol] = world.held()
-    bot_id = world.engine.owner_of("demo", symbol)
+    bot_id = world.engine.roster.owner_of("demo", symbol)
     assert await world.engine.stop_bot(bot_id, close_position=False) == f"{bot_id} is stopped."
     assert symbol in world.held()
     await world.audit()
@@ -205,7 +205,7 @@ async def test_stop_with_close_waits_for_an_entry_that_is_on_its_way(world):
 async def test_stop_with_close_says_when_the_exchange_does_not_answer(world):
     await trading(world)
     [symbol] = world.held()
-    bot_id = world.engine.owner_of("demo", symbol)
+    bot_id = world.engine.roster.owner_of("demo", symbol)
     world.exchange.is_reachable = False
     with pytest.raises(Refused, match=f"{bot_id} is stopped, but {symbol} is not closed yet"):
         await world.engine.stop_bot(bot_id, close_position=True)

@@ -232,7 +232,7 @@ async def test_after_a_sleep_nothing_leaves_before_the_books_are_right(world):
 
 async def test_an_exit_waits_for_the_books_and_then_leaves(world):
     symbol = await trading(world)
-    world.engine.pause_bot(world.engine.owner_of("demo", symbol))
+    world.engine.pause_bot(world.engine.roster.owner_of("demo", symbol))
     stand_still(30)
     if symbol in world.held():
         world.engine.close_position("demo", symbol)

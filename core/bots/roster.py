@@ -1,0 +1,409 @@
+"""The engine's bots: which there are, who owns which symbol, how they start, stop and change.
+
+What a bot owns is derived, never kept twice: the symbol of its spec, or what the journal says its
+entries have opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from core.account_desk import AccountDesk
+from core.bot_registry import BotRegistry
+from core.bots.bot import Bot, BotParts
+from core.bots.bot_account import BotAccount
+from core.bots.bot_spec import BotSpec
+from core.bots.kinds import bot_kind
+from core.bots.universe_book import UniverseBook
+from core.clock import Clock
+from core.exchange_port import ExchangeError, RequestRejected
+from core.market_data.candle_store import StoreFault
+from core.market_feed import MarketFeed
+from core.portfolio.sizing import SizingMethod
+from core.portfolio.sizing_methods import make_sizing
+from core.refusal import Refused
+from core.scanning.settings import ScanSettings
+from core.snapshots import AccountMode, BotState, FindingSnapshot
+from core.strategy import Strategy
+from core.supervision import Supervisor
+
+CLOSE_TIMEOUT_S = 10.0
+RETRY_FIRST_S, RETRY_MOST_S = 1.0, 60.0
+MOST_NAME_LENGTH = 60
+
+
+class BotRoster:
+    """Attributes: `bots` by id."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        supervisor: Supervisor,
+        desks: Mapping[str, AccountDesk],
+        feeds: Mapping[str, MarketFeed],
+        registry: BotRegistry,
+        universes: UniverseBook,
+        make_strategy: Callable[[BotSpec], Strategy],
+        notice: Callable[..., None],
+    ) -> None:
+        """`make_strategy` raises ValueError for an unknown name or bad parameters.
+        `notice(severity, title, text, symbol=, bot_id=)` tells the trader."""
+        self.bots: dict[str, Bot] = {}
+        self._clock = clock
+        self._supervisor = supervisor
+        self._desks = desks
+        self._feeds = feeds
+        self._registry = registry
+        self._universes = universes
+        self._make_strategy = make_strategy
+        self._notice = notice
+        self._specs = {spec.bot_id: spec for spec, _ in registry.load()}  # of all that are kept
+        # what was found on accounts' symbols that wait for the trader; "" once he knows of it
+        self._findings: dict[tuple[str, str], str] = {}
+
+    def bring_back(self, configured: list[BotSpec], *, autostart: bool) -> None:
+        """The bots of the configuration and those kept from earlier runs; starts those told to,
+        and those that ran before, except with real money (a person starts those). Raises Refused
+        when a bot of the configuration cannot exist."""
+        for spec in configured:
+            if self._registry.is_news(spec):
+                self._make(spec)  # refused before it is kept: a mistake in a file stays there
+                self._keep(spec)
+                self._registry.note_configured(spec)
+        for spec, was_running in self._registry.load():
+            if spec.account not in self._desks:
+                continue  # its account is no longer configured; the bot is kept for its return
+            if spec.bot_id not in self.bots and not self._made_again(spec):
+                continue
+            if not (was_running or autostart or spec.autostart):
+                continue
+            if self._desks[spec.account].mode is AccountMode.LIVE:
+                text = "It trades real money: a person starts it."
+                self._notice("warning", "Not started", text, bot_id=spec.bot_id)
+            else:
+                self._supervisor.spawn(spec.bot_id, self._bring_up(self.bots[spec.bot_id]))
+
+    def stop_all(self, reason: str) -> None:
+        """They come back with the next run."""
+        for bot in self.bots.values():
+            bot.stop(reason)
+
+    # --- commands: each does the whole thing or raises Refused --------------------------------
+
+    async def start(self, bot_id: str, *, confirm_live: bool) -> str:
+        bot = self._bot(bot_id)
+        desk = self._desks[bot.spec.account]
+        if desk.mode is AccountMode.LIVE and not confirm_live:
+            raise Refused(f"{bot_id} trades real money: it starts only after you confirm.")
+        if not desk.is_ready:
+            raise Refused(f"{desk.name} is not ready: {desk.state_text}")
+        try:
+            await bot.start()
+        except (ExchangeError, StoreFault):
+            raise Refused(bot.state_text) from None
+        if bot.state is BotState.STOPPED:
+            raise Refused(f"{bot_id} was stopped while it was starting.")
+        self._has_been_seen(bot)
+        self._registry.set_running(bot_id, True)
+        return f"{bot_id} is running."
+
+    def pause(self, bot_id: str) -> str:
+        """It is not started by itself after a restart: who paused it has to say so."""
+        bot = self._bot(bot_id)
+        bot.pause()
+        if bot.state is BotState.PAUSED:
+            self._registry.set_running(bot_id, False)
+        return bot.state_text
+
+    async def stop(self, bot_id: str, *, close_position: bool) -> str:
+        """Stops first, so that no new entry can follow; then closes, and waits to see it flat."""
+        bot = self._bot(bot_id)
+        bot.stop()
+        self._registry.set_running(bot_id, False)
+        closed = await self._flatten(bot) if close_position else []
+        if not closed:
+            return f"{bot_id} is stopped."
+        are = "is" if len(closed) == 1 else "are"
+        return f"{bot_id} is stopped and {', '.join(closed)} {are} closed."
+
+    def add(self, spec: BotSpec) -> str:
+        if spec.account not in self._desks:
+            raise Refused(f"There is no account {spec.account!r}.")
+        if spec.bot_id in self.bots or spec.bot_id in self._specs:
+            raise Refused(f"There is a bot {spec.bot_id} already.")
+        self._make(spec)
+        self._keep(spec)
+        return f"{spec.bot_id} is ready."
+
+    def remove(self, bot_id: str) -> str:
+        bot = self._bot(bot_id)
+        if bot.state not in (BotState.STOPPED, BotState.ERROR):
+            raise Refused(f"{bot_id} is {bot.state}; stop it first.")
+        desk = self._desks[bot.spec.account]
+        for symbol in self._symbols_of(bot):
+            if _has_position(desk, symbol):
+                raise Refused(f"{bot_id} still owns a position in {symbol}; close it first.")
+            if _orders_on_their_way(desk, symbol):
+                raise Refused(f"{bot_id} cannot be removed: an order of it is on its way.")
+        del self.bots[bot_id], self._specs[bot_id]
+        self._registry.remove(bot_id)
+        self._universes.forget(bot_id)
+        return f"{bot_id} was removed."
+
+    def rename(self, bot_id: str, name: str) -> str:
+        """What screens show; the id stays, because orders and books carry it."""
+        bot = self._bot(bot_id)
+        self._reconfigure(bot, msgspec.structs.replace(bot.spec, name=_checked_name(name)))
+        return f"{bot_id} is now called {bot.spec.shown_name}."
+
+    def duplicate(self, bot_id: str, *, name: str, symbol: str, account: str) -> str:
+        """A second bot with the same settings, stopped."""
+        spec = self._bot(bot_id).spec
+        account = account or spec.account
+        copy = msgspec.structs.replace(
+            spec,
+            account=account,
+            symbol=symbol or spec.symbol,
+            name=_checked_name(name),
+            autostart=False,
+        )
+        return self.add(msgspec.structs.replace(copy, bot_id=self.new_id(copy)))
+
+    def change_scan(self, bot_id: str, settings: ScanSettings) -> str:
+        bot = self._bot(bot_id)
+        if not bot.scans:
+            raise Refused(f"{bot_id} follows {bot.spec.symbol} alone: it does not scan.")
+        self._reconfigure(bot, msgspec.structs.replace(bot.spec, scan=settings))
+        return f"{bot_id} scans with the new settings."
+
+    def new_id(self, spec: BotSpec) -> str:
+        """An id for a bot that has none yet: from its symbol, or from its kind where it scans
+        many; with the account or a number where that is taken."""
+        what = "multi" if bot_kind(spec.kind).scans else spec.symbol.lower()
+        first = f"{what}-{spec.timeframe}"
+        taken = self._specs.keys() | self.bots.keys()
+        if first not in taken or self.owner_of(spec.account, spec.symbol) == first:
+            return first  # the second of one symbol is refused by that name
+        names = [f"{first}-{spec.account}", *(f"{first}-{number}" for number in range(2, 1000))]
+        return next(name for name in names if name not in taken)
+
+    # --- the desks' questions -------------------------------------------------------------------
+
+    def owner_of(self, account: str, symbol: str) -> str:
+        """The bot that trades this symbol on this account, "" if none."""
+        owner = self._bot_of_symbol(account, symbol)
+        if owner:
+            return owner
+        desk = self._desks[account]
+        holder = desk.oms.holder(account, symbol) if desk.is_built else ""
+        return holder if holder in self._specs and not self._specs[holder].symbol else ""
+
+    def sizing_of(self, bot_id: str) -> SizingMethod | None:
+        """A bot's own sizing method, None when it uses the account's."""
+        spec = self._specs.get(bot_id)
+        return make_sizing(spec.sizing) if spec is not None and spec.sizing else None
+
+    def stop_bots_of(self, account: str, reason: str) -> None:
+        """The kill switch of an account: its bots stop and stay stopped."""
+        for bot in self.bots.values():
+            if bot.spec.account == account and bot.state is not BotState.STOPPED:
+                bot.stop(reason)
+                self._registry.set_running(bot.spec.bot_id, False)
+
+    def pause_external(self, account: str, symbol: str, text: str) -> None:
+        """Something on `symbol` that no bot explains: the bot of that symbol pauses, also one that
+        comes up later or after a restart, until the trader starts it; a bot that scans leaves the
+        symbol alone. The trader is told."""
+        if text or (account, symbol) not in self._findings:
+            self._findings[account, symbol] = text
+        owner = self._specs.get(self.owner_of(account, symbol))
+        if owner is not None and owner.symbol == symbol:
+            self._registry.set_running(owner.bot_id, False)
+            if owner.bot_id in self.bots:
+                self.bots[owner.bot_id].pause()
+        self._notice("danger", "External", text, symbol=symbol)
+
+    def is_found(self, account: str, symbol: str) -> bool:
+        """Whether something there waits for the trader's word, or is ignored on his word."""
+        return (account, symbol) in self._findings
+
+    def ignore_finding(self, account: str, symbol: str) -> None:
+        """Known to the trader; the symbol's bots stay paused."""
+        self._findings[account, symbol] = ""
+
+    def drop_finding(self, account: str, symbol: str) -> None:
+        self._findings.pop((account, symbol), None)
+
+    def findings(self) -> list[FindingSnapshot]:
+        """What waits for the trader's word, those that he knows of included."""
+        return [
+            FindingSnapshot(account, symbol, text, is_ignored=not text)
+            for (account, symbol), text in self._findings.items()
+        ]
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _made_again(self, spec: BotSpec) -> bool:
+        """One bot of our own list that cannot exist any more (a delisted symbol, say) must not
+        keep the others down."""
+        try:
+            self._make(spec)
+        except Refused as refusal:
+            self._notice("danger", "Bot not loaded", str(refusal), bot_id=spec.bot_id)
+            return False
+        return True
+
+    def _make(self, spec: BotSpec) -> None:
+        desk = self._desks[spec.account]
+        try:
+            kind = bot_kind(spec.kind)
+            self._check_symbol(spec, desk, scans=kind.scans)
+            make_sizing(spec.sizing)
+            self.bots[spec.bot_id] = kind(spec, self._parts(spec, desk))
+        except ValueError as fault:
+            raise Refused(str(fault)) from None
+
+    def _check_symbol(self, spec: BotSpec, desk: AccountDesk, *, scans: bool) -> None:
+        if scans:
+            if spec.symbol:
+                raise Refused(f"{spec.kind} chooses its symbols itself; {spec.symbol} is too much.")
+            return
+        if spec.symbol not in desk.instruments:
+            likely = difflib.get_close_matches(spec.symbol, desk.instruments, n=1)
+            hint = f" Did you mean {likely[0]}?" if likely else ""
+            raise Refused(f"{desk.port.exchange} has no symbol {spec.symbol}.{hint}")
+        owner = self.owner_of(spec.account, spec.symbol)
+        if owner not in ("", spec.bot_id):
+            raise Refused(f"{owner} trades {spec.symbol} on {spec.account} already.")
+
+    def _parts(self, spec: BotSpec, desk: AccountDesk) -> BotParts:
+        """Raises ValueError."""
+        feed = self._feeds[desk.port.exchange]
+        signal_feed = self._feeds.get(spec.signal_exchange or desk.port.exchange)
+        if signal_feed is None:
+            known = ", ".join(self._feeds)
+            raise ValueError(
+                f"no account is on {spec.signal_exchange!r}, so it gives no signals; known: {known}"
+            )
+        account = BotAccount(
+            desk,
+            spec.bot_id,
+            owner_of=lambda symbol: self.owner_of(desk.name, symbol),
+            waits_for_trader=lambda symbol: self.is_found(desk.name, symbol),
+        )
+        return BotParts(
+            strategy=self._make_strategy(spec),
+            account=account,
+            feed=feed,
+            signal_feed=signal_feed,
+            bus=desk.bus,
+            clock=self._clock,
+            supervisor=self._supervisor,
+            universes=self._universes,
+        )
+
+    def _keep(self, spec: BotSpec) -> None:
+        self._registry.add(spec)
+        self._specs[spec.bot_id] = spec
+
+    def _reconfigure(self, bot: Bot, spec: BotSpec) -> None:
+        self._keep(spec)
+        bot.reconfigure(spec)
+
+    async def _bring_up(self, bot: Bot) -> None:
+        """Start a bot that nobody stands beside: an exchange that does not answer is asked
+        again, until somebody stops the bot."""
+        bot_id, delay_s = bot.spec.bot_id, RETRY_FIRST_S
+        while True:
+            try:
+                await bot.start()
+                break
+            except (ExchangeError, StoreFault) as fault:
+                if delay_s == RETRY_FIRST_S:
+                    self._notice("danger", "Bot not running", bot.state_text, bot_id=bot_id)
+                if isinstance(fault, RequestRejected):
+                    return
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, RETRY_MOST_S)
+            if bot.state is not BotState.ERROR or self.bots.get(bot_id) is not bot:
+                return
+        if bot.state is BotState.RUNNING:
+            self._registry.set_running(bot_id, True)
+            if self.is_found(bot.spec.account, bot.spec.symbol):
+                bot.pause()
+
+    def _has_been_seen(self, bot: Bot) -> None:
+        """Who starts a bot by hand knows what was found on its symbol; with one that scans, on
+        all symbols without a bot of their own."""
+        for account, symbol in list(self._findings):
+            owner = self._bot_of_symbol(account, symbol)
+            if account == bot.spec.account and owner == ("" if bot.scans else bot.spec.bot_id):
+                del self._findings[account, symbol]
+
+    def _bot_of_symbol(self, account: str, symbol: str) -> str:
+        """The bot that has this very symbol in its spec, "" if none."""
+        owners = (
+            spec.bot_id
+            for spec in self._specs.values()
+            if symbol and (spec.account, spec.symbol) == (account, symbol)
+        )
+        return next(owners, "")
+
+    async def _flatten(self, bot: Bot) -> list[str]:
+        """Close its positions, also one whose entry is still on its way; returns the symbols that
+        were open. Raises Refused when it takes too long."""
+        desk = self._desks[bot.spec.account]
+        closed: dict[str, None] = {}
+        deadline_s = self._clock.monotonic_s() + CLOSE_TIMEOUT_S
+        while True:
+            busy = [
+                symbol
+                for symbol in {*self._symbols_of(bot), *closed}
+                if _has_position(desk, symbol) or _orders_on_their_way(desk, symbol)
+            ]
+            if not busy:
+                return sorted(closed)
+            for symbol in sorted(busy):
+                if symbol not in closed and desk.close_position(symbol, "The bot was stopped."):
+                    closed[symbol] = None
+            if self._clock.monotonic_s() > deadline_s:
+                open_ = ", ".join(sorted(busy))
+                bot_id = bot.spec.bot_id
+                raise Refused(f"{bot_id} is stopped, but {open_} is not closed yet; see Orders.")
+            await asyncio.sleep(0.05)
+
+    def _symbols_of(self, bot: Bot) -> list[str]:
+        """What it trades: its one symbol, or those that it has entered."""
+        if bot.spec.symbol:
+            return [bot.spec.symbol]
+        return sorted(bot.account.engaged())
+
+    def _bot(self, bot_id: str) -> Bot:
+        if bot_id not in self.bots:
+            raise Refused(f"There is no bot {bot_id!r}.")
+        return self.bots[bot_id]
+
+
+def _checked_name(name: str) -> str:
+    name = " ".join(name.split())
+    if len(name) > MOST_NAME_LENGTH:
+        raise Refused(f"A name has at most {MOST_NAME_LENGTH} characters.")
+    return name
+
+
+def _has_position(desk: AccountDesk, symbol: str) -> bool:
+    position = desk.state.position(desk.name, symbol)
+    return position is not None and not position.is_flat
+
+
+def _orders_on_their_way(desk: AccountDesk, symbol: str) -> bool:
+    """Orders of ours, which may yet open something; not the exchange's own stops."""
+    return desk.is_built and any(
+        order.symbol == symbol and order.client_order_id != ""
+        for order in desk.oms.working_orders(desk.name)
+    )
