@@ -21,6 +21,7 @@ from core.bots.kinds import bot_kind
 from core.bots.universe_book import UniverseBook
 from core.clock import Clock
 from core.exchange_port import ExchangeError, RequestRejected
+from core.limits.priority import asking_for
 from core.market_data.candle_store import StoreFault
 from core.market_feed import MarketFeed
 from core.portfolio.sizing import SizingMethod
@@ -103,7 +104,8 @@ class BotRoster:
         if not desk.is_ready:
             raise Refused(f"{desk.name} is not ready: {desk.state_text}")
         try:
-            await bot.start()
+            with asking_for(bot_id):
+                await bot.start()
         except (ExchangeError, StoreFault):
             raise Refused(bot.state_text) from None
         if bot.state is BotState.STOPPED:
@@ -321,7 +323,8 @@ class BotRoster:
         bot_id, delay_s = bot.spec.bot_id, RETRY_FIRST_S
         while True:
             try:
-                await bot.start()
+                with asking_for(bot_id):
+                    await bot.start()
                 break
             except (ExchangeError, StoreFault) as fault:
                 if delay_s == RETRY_FIRST_S:

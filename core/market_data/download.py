@@ -17,6 +17,7 @@ from typing import TypeVar
 from core.clock import Clock
 from core.exchange_port import ExchangeError, MarketDataPort, RateLimited, Unavailable
 from core.limits.api_rate_limiter import APIRateLimiter
+from core.limits.priority import Priority, asking_for
 from core.market_data.bot_data_manager import BotDataManager
 from core.market_data.candle_store import CandleStore, StoreFault
 from core.market_data.integrity import Range, missing_ranges
@@ -144,7 +145,8 @@ class HistoryDownload:
         if not self.is_running:
             return  # cancelled before it began
         self._task = asyncio.current_task()
-        workers = [asyncio.create_task(self._work()) for _ in range(self._at_once)]
+        with asking_for("download", Priority.DOWNLOAD):  # the workers inherit it
+            workers = [asyncio.create_task(self._work()) for _ in range(self._at_once)]
         try:
             await asyncio.gather(*workers)
         except StoreFault as fault:

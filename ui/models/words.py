@@ -154,10 +154,27 @@ PARTS = {
     "download": "Download",
 }
 REQUEST_FAMILIES = {
+    "address": "all requests",
     "market": "market data",
+    "instruments": "instruments",
+    "tickers": "tickers",
     "order": "orders",
+    "order_create": "new orders",
+    "order_amend": "order changes",
+    "order_cancel": "cancels",
+    "order_read": "order queries",
+    "open_orders": "open orders",
+    "order_history": "order history",
+    "fills": "fills",
+    "bookings": "balance history",
+    "positions": "positions",
+    "balance": "balance",
     "account": "account",
-    "position": "position settings",
+    "leverage": "leverage",
+    "protection": "stops",
+    "default": "account queries",
+    "public": "public requests",
+    "private": "private requests",
 }
 LEDGER_KINDS = {
     "reserved": "Reserved",

@@ -34,7 +34,7 @@ class RequestLimits(QWidget):
 
     def __init__(self, bridge: Bridge, with_totals: bool = True) -> None:
         super().__init__()
-        self._rows: dict[tuple[str, str], LimitRow] = {}
+        self._rows: dict[tuple[str, str, str], LimitRow] = {}
         self._list = QVBoxLayout()
         self._list.setSpacing(8)
         self._requests, self._held = Stat("Requests"), Stat("Held back")
@@ -56,7 +56,7 @@ class RequestLimits(QWidget):
         self.show_limits(bridge.limiter.latest)
 
     def show_limits(self, limits: list[LimiterSnapshot]) -> None:
-        keys = [(limit.exchange, limit.family) for limit in limits]
+        keys = [(limit.exchange, limit.account, limit.family) for limit in limits]
         if keys != list(self._rows):
             clear(self._list)
             self._rows = {key: LimitRow() for key in keys}
@@ -67,7 +67,7 @@ class RequestLimits(QWidget):
             name = f"{words.exchange_name(limit.exchange)} · {family}"
             wait = tr("wait {n} ms", n=formatting.number(limit.wait_ms, 0))
             used = formatting.percent(limit.used_ratio, 0, sign=False)
-            self._rows[limit.exchange, limit.family].show_limit(
+            self._rows[limit.exchange, limit.account, limit.family].show_limit(
                 name, used, "", limit.used_ratio, wait
             )
         if not limits:
