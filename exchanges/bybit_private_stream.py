@@ -10,8 +10,10 @@ hands texts over to that loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+import socket
 import threading
 from collections.abc import Callable
 
@@ -31,6 +33,8 @@ log = logging.getLogger(__name__)
 
 TOPICS = ("order", "execution", "position", "wallet")
 AUTH_EXPIRY_S = 10  # pybit's own 1 s refuses every computer whose clock is 1 s slow
+
+_THREAD_END_S = 1.0
 
 # websocket-client logs "goodbye" as an error at every end of a connection; the stream state
 # says the same with the cause, and a second voice would only alarm.
@@ -95,7 +99,7 @@ class BybitPrivateStream:
     async def _one_connection(self) -> str:
         """From the handshake until the connection ends; returns why it ended."""
         session = _Session(self)
-        socket = _PybitSocket(
+        connection = _PybitSocket(
             self._url,
             self._credentials,
             self._timing,
@@ -103,7 +107,7 @@ class BybitPrivateStream:
             on_pong=session.post_pong,
             on_end=session.post_end,
         )
-        session.subscribe = socket.subscribe_all
+        session.subscribe = connection.subscribe_all
         try:
             try:
                 async with asyncio.timeout(self._timing.answer_timeout_s):
@@ -116,7 +120,7 @@ class BybitPrivateStream:
             return str(end)
         finally:
             session.is_open = False
-            await asyncio.shield(asyncio.to_thread(socket.exit))
+            await asyncio.shield(asyncio.to_thread(connection.exit))
 
     def _tell(self, state: StreamState, detail: str) -> None:
         try:
@@ -241,7 +245,7 @@ class _PybitSocket(_V5WebSocketManager):  # type: ignore[misc]
             ping_timeout=None,  # by the wall clock, which may be set; the session watches
             private_auth_expire=AUTH_EXPIRY_S,
         )
-        # a handshake or half a message that never goes on would hold its thread for good
+        # an address that swallows everything would hold the connecting thread for minutes
         websocket.setdefaulttimeout(timing.answer_timeout_s)
         self._on_text = on_text
         self._tell_pong = on_pong
@@ -270,6 +274,16 @@ class _PybitSocket(_V5WebSocketManager):  # type: ignore[misc]
             )
         finally:
             self._on_end(self._reason)
+
+    def exit(self) -> None:
+        """Blocks until the thread has ended, as a rule: closing alone would not wake it from a
+        handshake, or half a message, that never goes on."""
+        connection = self.ws.sock
+        if connection is not None and connection.sock is not None:
+            with contextlib.suppress(OSError):  # the other side was faster
+                connection.sock.shutdown(socket.SHUT_RDWR)
+            self.wst.join(_THREAD_END_S)
+        super().exit()
 
     def _on_pong(self) -> None:
         self._tell_pong()
