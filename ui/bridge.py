@@ -24,8 +24,6 @@ from core.commands import (
     AddBot,
     Attach,
     AttachedMessage,
-    CancelOrder,
-    ClosePosition,
     Command,
     CommandResult,
     FeedMessage,
@@ -44,7 +42,7 @@ from core.link_protocol import (
     read_frame,
 )
 from core.models.instruments import Instrument
-from core.models.orders import Order
+from core.models.orders import Order, OrderPurpose
 from core.snapshots import (
     PROTOCOL_VERSION,
     AccountMode,
@@ -61,6 +59,8 @@ from core.snapshots import (
     PositionSnapshot,
     TickerRow,
 )
+from ui.i18n import tr
+from ui.order_desk import OrderDesk
 from ui.shared_services import APIRateLimiter, BotLink, SharedCapitalManager, SharedDataManager
 
 _LOG = logging.getLogger(__name__)
@@ -69,6 +69,9 @@ _RETRY_MOST_S = 2.0
 _ATTACH_TIMEOUT_S = 5.0
 _KEPT_ITEMS = 2000
 STALE_AFTER_MS = 15_000
+NOT_CONNECTED = "The engine is not connected"
+CONNECTING = "Connecting to the engine"
+WAITING_FOR_PRICE = "Waiting for a fresh price"
 _NO_BOTS_YET = (EngineState.STARTING, EngineState.RECONCILING)
 
 
@@ -266,8 +269,9 @@ class EngineLink(QObject):
 class Bridge(QObject):
     """Everything a tab may use: the shared services, one `BotLink` per bot, and the feed.
 
-    Attributes: link, data, capital, limiter, bots (by id, in the engine's order), snapshot (newest
-    or None), instruments (by symbol), strategies, items (the newest of the ordered list).
+    Attributes: link, data, capital, limiter, orders (what may be asked about them), bots (by id, in
+    the engine's order), snapshot (newest or None), instruments (by symbol), strategies, items (the
+    newest of the ordered list).
     Signals: snapshot_changed(EngineSnapshot), state_changed(LinkState), bots_changed() when
     the set of bots differs, feed_reset() after attaching, feed_items(list[FeedItem]).
     """
@@ -284,6 +288,7 @@ class Bridge(QObject):
         self.data = SharedDataManager(self.link.send, self)
         self.capital = SharedCapitalManager(self)
         self.limiter = APIRateLimiter(self)
+        self.orders = OrderDesk(self.link.send)
         self.bots: dict[str, BotLink] = {}
         self.snapshot: EngineSnapshot | None = None
         self.instruments: dict[str, Instrument] = {}
@@ -391,6 +396,39 @@ class Bridge(QObject):
         age_ms = self.price_age_ms(symbol)
         return not self.is_attached or (age_ms is not None and age_ms > STALE_AFTER_MS)
 
+    def obstacle(self, symbol: str) -> str:
+        """Why nothing that depends on this symbol's price may be sent now, in English; "" if
+        nothing stands in the way."""
+        if not self.is_attached:
+            return NOT_CONNECTED
+        if not self.is_settled:
+            return CONNECTING
+        return WAITING_FOR_PRICE if self.is_price_stale(symbol) else ""
+
+    def owners(self) -> dict[str, str]:
+        """Accounts and bots by the names that the engine gives their parts, as a trader reads
+        them."""
+        accounts = self.snapshot.accounts if self.snapshot else []
+        shown = {a.name: f"{tr('Account')} · {a.name}" for a in accounts}
+        for bot_id, link in self.bots.items():
+            bot = link.latest
+            shown[bot_id] = f"{tr('Bot')} · {bot.symbol} {bot.timeframe}".strip()
+        return shown
+
+    def entry_of(self, account: str, symbol: str) -> Order | None:
+        """The newest entry of ours that was filled there: what its position was meant to be."""
+        return next(
+            (
+                order
+                for order in self.order_history()
+                if (order.account, order.symbol) == (account, symbol)
+                and order.purpose is OrderPurpose.ENTRY
+                and order.filled_quantity > 0
+                and order.client_order_id
+            ),
+            None,
+        )
+
     def position(self, account: str, symbol: str) -> PositionSnapshot | None:
         """The open position of one account in one symbol; None when flat."""
         for row in self.snapshot.positions if self.snapshot else []:
@@ -430,14 +468,6 @@ class Bridge(QObject):
         self, account: str, symbol: str, timeframe: str, strategy: str
     ) -> CommandResult:
         return await self.link.send(AddBot("UnifiedBot", account, symbol, timeframe, strategy))
-
-    async def close_position(self, account: str, symbol: str) -> CommandResult:
-        return await self.link.send(ClosePosition(account, symbol), timeout_s=30)
-
-    async def cancel_order(self, order: Order) -> CommandResult:
-        return await self.link.send(
-            CancelOrder(order.account, order.symbol, order.client_order_id, order.exchange_order_id)
-        )
 
     async def kill_switch(self) -> CommandResult:
         return await self.link.send(KillSwitch(), timeout_s=30)

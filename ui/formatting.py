@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, Decimal, InvalidOperation
 
 from ui.i18n import tr
 
@@ -46,6 +46,16 @@ def number(value: Number | None, decimals: int = 2) -> str:
     if value is None or not _is_known(value):
         return UNKNOWN
     return _digits(value, decimals)
+
+
+def parse(text: str) -> Decimal | None:
+    """A figure as a trader types it, thousands commas and spaces allowed; None if it is none."""
+    plain = text.replace(",", "").replace(" ", "").replace(MINUS, "-")
+    try:
+        value = Decimal(plain)
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() else None
 
 
 def price(value: Number | None, decimals: int) -> str:

@@ -29,7 +29,7 @@ from ui.dialogs import questions
 from ui.dialogs.add_bot import AddBotDialog
 from ui.i18n import sentence, tr
 from ui.last_chart import LastChart
-from ui.models.blotter import fill_words
+from ui.models.log import fill_words
 from ui.settings import ScreenSettings
 from ui.settings_menu import SettingsMenu
 from ui.tabs import PAGES, make_page

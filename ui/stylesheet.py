@@ -208,7 +208,7 @@ def _views(t: Tokens) -> str:
 QTableView, QListView, QTreeView {{ background: {t.e1}; border: none; outline: none;
   gridline-color: {t.e1}; selection-background-color: {t.sel}; selection-color: {t.t1}; }}
 QTableView[rows="selectable"] {{ border: 1px solid {t.e1}; }}
-QTableView[rows="selectable"]:focus {{ border-color: {t.accent}; }}
+QTableView[rows="selectable"][ring="true"]:focus {{ border-color: {t.accent}; }}
 QTableView::item:hover, QListView::item:hover, QTreeView::item:hover {{ background: {t.e2}; }}
 QTableView::item:selected, QListView::item:selected,
 QTreeView::item:selected {{ background: {t.sel}; color: {t.t1}; }}

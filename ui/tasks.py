@@ -17,11 +17,16 @@ from core.commands import CommandResult
 
 class _Signals(QObject):
     refused = pyqtSignal(str)
+    done = pyqtSignal(str)
 
 
 _signals = _Signals()
 refused = _signals.refused
 """Bound signal (sentence): the engine said no, or nobody knows."""
+
+done = _signals.done
+"""Bound signal (sentence): the engine did what was asked, where nothing else on the screen says
+so."""
 
 _running: set[asyncio.Task[Any]] = set()
 
@@ -39,6 +44,13 @@ def announce(result: CommandResult) -> bool:
     if not result.ok:
         refused.emit(result.text)
     return result.ok
+
+
+def tell(result: CommandResult) -> bool:
+    """As `announce`, and the engine's sentence where it said yes."""
+    if result.ok and result.text:
+        done.emit(result.text)
+    return announce(result)
 
 
 def _finished(task: asyncio.Task[Any]) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from decimal import Decimal
+
 from PyQt6.QtWidgets import QWidget
 
+from core.models.orders import Order
 from core.snapshots import AccountMode, BotSnapshot, PositionSnapshot
 from ui import formatting
 from ui.bridge import Bridge
@@ -12,6 +16,8 @@ from ui.i18n import tr
 from ui.models import words
 
 KEEP, CLOSE, GO = "keep", "close", "go"
+CANCEL_ALL_KEYS = "Ctrl+Shift+X"
+_LISTED = 6  # rows of a list in a question; the rest is counted
 
 
 def stop_bot(parent: QWidget, bot: BotSnapshot, held: PositionSnapshot | None) -> Sheet:
@@ -78,7 +84,7 @@ def start_live(parent: QWidget, bridge: Bridge, bot: BotSnapshot) -> Sheet:
 
 
 def close_position(parent: QWidget, held: PositionSnapshot) -> Sheet:
-    """Answers GO or cancel."""
+    """Answers GO (Enter) or cancel."""
     position = held.position
     asked = Sheet(parent, tr("Close the {symbol} position?", symbol=position.symbol))
     asked.add_text(
@@ -88,9 +94,87 @@ def close_position(parent: QWidget, held: PositionSnapshot) -> Sheet:
             pnl=formatting.signed(position.unrealized_pnl),
         )
     )
-    asked.add_button(GO, tr("Close position"), "primary")
-    asked.add_cancel()
+    asked.add_button(GO, tr("Close position"), "primary", default=True)
+    asked.add_cancel(default=False)
     return asked
+
+
+def close_all(parent: QWidget, held: Sequence[PositionSnapshot]) -> Sheet:
+    """Answers GO (Enter) or cancel."""
+    if len(held) == 1:
+        return close_position(parent, held[0])
+    asked = Sheet(parent, tr("Close {n} positions?", n=len(held)))
+    for one in held[:_LISTED]:
+        position = one.position
+        asked.add_point(
+            tr(
+                "{symbol}: {side} {size}, result {pnl} USDT",
+                symbol=position.symbol,
+                side=tr(words.DIRECTIONS[position.side]),
+                size=formatting.quantity(position.quantity),
+                pnl=formatting.signed(position.unrealized_pnl),
+            )
+        )
+    _add_rest(asked, len(held))
+    total = sum((one.position.unrealized_pnl for one in held), Decimal(0))
+    asked.add_text(
+        tr(
+            "Market orders close them now. Result at the mark prices: {pnl} USDT.",
+            pnl=formatting.signed(total),
+        )
+    )
+    asked.add_button(GO, tr("Close all"), "danger", default=True)
+    asked.add_cancel(default=False)
+    return asked
+
+
+def cancel_all(parent: QWidget, orders: Sequence[Order]) -> Sheet:
+    """Answers GO (Enter, or the same shortcut again) or cancel."""
+    one = len(orders) == 1
+    title = tr("Cancel 1 order?") if one else tr("Cancel {n} orders?", n=len(orders))
+    asked = Sheet(parent, title)
+    for order in orders[:_LISTED]:
+        asked.add_point(_order_words(order))
+    _add_rest(asked, len(orders))
+    asked.add_text(tr("Stops and take profits of open positions stay."))
+    asked.add_button(GO, tr("Cancel orders"), "primary", default=True)
+    asked.add_button(CANCELLED, tr("Keep orders"))
+    asked.agree_by(CANCEL_ALL_KEYS)
+    return asked
+
+
+def cancel_order(parent: QWidget, order: Order) -> Sheet:
+    """Answers GO (Enter) or cancel."""
+    asked = Sheet(parent, tr("Cancel the {symbol} order?", symbol=order.symbol))
+    asked.add_text(_order_words(order))
+    asked.add_button(GO, tr("Cancel order"), "primary", default=True)
+    asked.add_button(CANCELLED, tr("Keep order"))
+    return asked
+
+
+def cancel_stop(parent: QWidget, order: Order) -> Sheet:
+    """Answers GO or cancel (the default): a position would stand without its stop."""
+    asked = Sheet(parent, tr("Cancel the stop of {symbol}?", symbol=order.symbol))
+    asked.add_text(tr("The position is not protected until the engine sets it again or closes it."))
+    asked.add_button(GO, tr("Cancel order"), "danger")
+    asked.add_button(CANCELLED, tr("Keep order"), default=True)
+    return asked
+
+
+def _order_words(order: Order) -> str:
+    price = order.price if order.price is not None else order.trigger_price
+    return tr(
+        "{side} {size} {symbol} at {price}",
+        side=tr(words.SIDES[order.side]),
+        size=formatting.quantity(order.quantity),
+        symbol=order.symbol,
+        price=formatting.UNKNOWN if price is None else f"{price:,f}",
+    )
+
+
+def _add_rest(asked: Sheet, total: int) -> None:
+    if total > _LISTED:
+        asked.add_text(tr("and {n} more", n=total - _LISTED))
 
 
 def resume_trading(parent: QWidget) -> Sheet:
@@ -133,9 +217,14 @@ def close_window(parent: QWidget, bridge: Bridge, running: list[BotSnapshot]) ->
 
 __all__ = [
     "CANCELLED",
+    "CANCEL_ALL_KEYS",
     "CLOSE",
     "GO",
     "KEEP",
+    "cancel_all",
+    "cancel_order",
+    "cancel_stop",
+    "close_all",
     "close_position",
     "close_window",
     "remove_bot",

@@ -10,7 +10,7 @@ import asyncio
 
 from PyQt6 import sip
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QShowEvent
+from PyQt6.QtGui import QKeySequence, QShortcut, QShowEvent
 from PyQt6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from ui.i18n import tr
@@ -87,6 +87,12 @@ class Sheet(QDialog):
 
     def add_cancel(self, default: bool = True) -> QPushButton:
         return self.add_button(CANCELLED, tr("Cancel"), default=default)
+
+    def agree_by(self, keys: str) -> None:
+        """The shortcut that asked also answers with the default button."""
+        for made in self.buttons.values():
+            if made.isDefault():
+                QShortcut(QKeySequence(keys), self).activated.connect(made.click)
 
     def add_badge(self) -> None:
         """LIVE, left of the buttons."""

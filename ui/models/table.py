@@ -17,6 +17,7 @@ from ui.i18n import tr
 
 Row = TypeVar("Row")
 FLASH_MS = 250
+_ONE_BY_ONE = 50  # rows that come or go in one refresh without a reset
 _CALM_S = 1.0  # a value that changes more often than this is not tinted at each change
 _NOWHERE = QModelIndex()
 
@@ -25,7 +26,9 @@ class Cell(NamedTuple):
     """What one cell shows. `tone` and `caption_tone` name colour tokens.
 
     `caption` is small text behind the value (quote currency), `arrow` +1/-1 draws ▲/▼ before it,
-    `bar` 0..1 a share bar, `action` makes the cell a button that reports this name.
+    `bar` 0..1 a share bar, `action` makes the cell a button that reports this name, `is_off` one
+    that does nothing now (`tool_tip` says why). `plain` is what copy and export write where that
+    is not the text: the whole figure, the whole time.
     """
 
     text: str
@@ -36,7 +39,17 @@ class Cell(NamedTuple):
     icon: str = ""
     bar: float | None = None
     action: str = ""
+    is_off: bool = False
     tool_tip: str = ""
+    plain: str | None = None
+
+
+class Edit(NamedTuple, Generic[Row]):
+    """A cell that is changed in its place. `start(row)` is the text to begin with, "" where this
+    row has nothing to change; `problem(row, text)` says what is wrong with an entry, "" if fine."""
+
+    start: Callable[[Row], str]
+    problem: Callable[[Row, str], str]
 
 
 class Column(NamedTuple, Generic[Row]):
@@ -54,6 +67,7 @@ class Column(NamedTuple, Generic[Row]):
     stretch: int = 0
     flash: bool = False
     drop: bool = False
+    edit: Edit[Row] | None = None
 
 
 class TableModel(QAbstractTableModel, Generic[Row]):
@@ -85,16 +99,18 @@ class TableModel(QAbstractTableModel, Generic[Row]):
     def set_rows(self, rows: Sequence[Row]) -> None:
         """Show `rows`; only what differs is repainted."""
         fresh = self._sorted(rows)
-        old_keys = [self._key(row) for row in self._rows]
         keys = [self._key(row) for row in fresh]
-        if keys == old_keys:
-            self._replace_values(fresh)
-        elif len(keys) == len(old_keys) and set(keys) == set(old_keys):
-            self._move_rows(fresh, keys)
-        else:
+        if not self._has_few_changes(keys):
             self.beginResetModel()
             self._rows = fresh
             self.endResetModel()
+            return
+        self._remove_gone(set(keys))
+        self._insert_new(fresh, keys)
+        if keys == [self._key(row) for row in self._rows]:
+            self._replace_values(fresh)
+        else:
+            self._move_rows(fresh, keys)
 
     def row_at(self, index: int) -> Row:
         return self._rows[index]
@@ -126,6 +142,29 @@ class TableModel(QAbstractTableModel, Generic[Row]):
         if role == Qt.ItemDataRole.ToolTipRole:
             return cell.tool_tip or None
         return None
+
+    def flags(self, index: QModelIndex) -> Qt.ItemFlag:
+        usual = super().flags(index)
+        return usual | Qt.ItemFlag.ItemIsEditable if self.edit_start(index) else usual
+
+    def edit_start(self, index: QModelIndex) -> str:
+        """The text an edit of this cell begins with, "" where it cannot be changed."""
+        edit = self.columns[index.column()].edit if index.isValid() else None
+        return edit.start(self._rows[index.row()]) if edit is not None else ""
+
+    def plain_titles(self, columns: Sequence[int]) -> list[str]:
+        """Heads of these columns, in the trader's language."""
+        return [tr(self.columns[i].title) for i in columns]
+
+    def plain_cells(self, row: int, columns: Sequence[int]) -> list[str]:
+        """One row as it is copied and exported: whole figures and times."""
+        value = self._rows[row]
+        cells = (self.columns[i].cell(value) for i in columns)
+        return [cell.text if cell.plain is None else cell.plain for cell in cells]
+
+    def plain_columns(self) -> list[int]:
+        """Columns that say something: all but buttons."""
+        return [i for i, column in enumerate(self.columns) if column.title]
 
     def headerData(
         self,
@@ -159,6 +198,28 @@ class TableModel(QAbstractTableModel, Generic[Row]):
         known = [row for row in rows if value(row) is not None]
         unknown = [row for row in rows if value(row) is None]  # last either way: "—" has no order
         return sorted(known, key=value, reverse=self._sort_descending) + unknown
+
+    def _has_few_changes(self, keys: list[Hashable]) -> bool:
+        """Few rows come and go one by one, so that selection and an open editor stay; a table
+        that is filled anew is reset."""
+        old, new = {self._key(row) for row in self._rows}, set(keys)
+        return len(new) == len(keys) and len(old ^ new) <= _ONE_BY_ONE
+
+    def _remove_gone(self, kept: set[Hashable]) -> None:
+        for i in reversed(range(len(self._rows))):
+            if self._key(self._rows[i]) not in kept:
+                self.beginRemoveRows(_NOWHERE, i, i)
+                del self._rows[i]
+                self.endRemoveRows()
+
+    def _insert_new(self, fresh: list[Row], keys: list[Hashable]) -> None:
+        known = {self._key(row) for row in self._rows}
+        for i, (row, key) in enumerate(zip(fresh, keys, strict=True)):
+            if key not in known:
+                place = min(i, len(self._rows))
+                self.beginInsertRows(_NOWHERE, place, place)
+                self._rows.insert(place, row)
+                self.endInsertRows()
 
     def _replace_values(self, fresh: list[Row]) -> None:
         old, self._rows = self._rows, fresh

@@ -11,9 +11,16 @@ from PyQt6.QtGui import QKeySequence, QShortcut
 from PyQt6.QtWidgets import QHBoxLayout, QWidget
 
 from core.commands import CommandResult
-from core.snapshots import EngineSnapshot, FeedItem, FillRecord, LiveCandle, PositionSnapshot
+from core.snapshots import EngineSnapshot, FeedItem, FillRecord, LiveCandle
 from ui import tasks
-from ui.bridge import STALE_AFTER_MS, Bridge, LinkState
+from ui.bridge import (
+    CONNECTING,
+    NOT_CONNECTED,
+    STALE_AFTER_MS,
+    WAITING_FOR_PRICE,
+    Bridge,
+    LinkState,
+)
 from ui.charts.chart_view import CandleChart
 from ui.dialogs import questions
 from ui.i18n import sentence, tr
@@ -31,19 +38,18 @@ _RIGHT_WIDE, _RIGHT_NARROW = 324, 280
 _BLOTTER_WIDE, _BLOTTER_NARROW = 224, 124
 _HISTORY_BARS = 1000
 _KEPT_BARS = 300
-_NOT_CONNECTED = "The engine is not connected"
-_CONNECTING = "Connecting to the engine"
-_WAITING = "Waiting for a fresh price"
 
 
 class BotTab(QWidget):
     """Shows the bot behind `bot`; its chart's timeframe starts as the bot's and may be changed.
 
     `last` are bars of an earlier run, shown as old until the engine's own are there.
-    Signal: chart_painted(is_live): bars stand; is_live when they are the engine's.
+    Signals: chart_painted(is_live): bars stand; is_live when they are the engine's.
+    trail_wanted(client order id).
     """
 
     chart_painted = pyqtSignal(bool)
+    trail_wanted = pyqtSignal(str)
 
     def __init__(self, bridge: Bridge, bot: BotLink, last: LastChart | None = None) -> None:
         super().__init__()
@@ -101,7 +107,9 @@ class BotTab(QWidget):
         )
         reset = QShortcut(QKeySequence("Alt+R"), self)
         reset.activated.connect(self.chart.reset_view)
-        self.blotter.close_wanted.connect(lambda held: tasks.spawn(self._close_and_tell(held)))
+        cancel = QShortcut(QKeySequence(questions.CANCEL_ALL_KEYS), self)
+        cancel.activated.connect(lambda: self.blotter.cancel_all(self._bot.latest.symbol))
+        self.blotter.trail_wanted.connect(self.trail_wanted)
         bridge.snapshot_changed.connect(self._take)
         bridge.state_changed.connect(self._take_link_state)
         bridge.feed_reset.connect(self._load_anew)
@@ -186,7 +194,7 @@ class BotTab(QWidget):
         if self._bridge.link.state is LinkState.LOST:
             self.chart.set_stale(0, tr("Engine lost"))
         elif not known or (self.chart.has_bars and not self._bars_are_live):
-            self.chart.set_stale(0, tr(_CONNECTING))
+            self.chart.set_stale(0, tr(CONNECTING))
         elif old and age_ms is not None:
             text = tr("No price for {n} s, reconnecting", n=age_ms // 1000)
             self.chart.set_stale(age_ms / 1000, text)
@@ -194,9 +202,9 @@ class BotTab(QWidget):
             self.chart.set_stale(None)
         stale = old or not known
         self.header.show_market(self._bridge.ticker(self._bot.latest.symbol), stale)
-        refusal = "" if known else _NOT_CONNECTED if not self._bridge.is_attached else _CONNECTING
-        self.header.set_allowed(refusal, _WAITING if old else "")
-        self.position.close_button.set_allowed(refusal or (_WAITING if old else ""))
+        refusal = "" if known else NOT_CONNECTED if not self._bridge.is_attached else CONNECTING
+        self.header.set_allowed(refusal, WAITING_FOR_PRICE if old else "")
+        self.position.close_button.set_allowed(refusal or (WAITING_FOR_PRICE if old else ""))
         return stale
 
     # The chart's history
@@ -286,17 +294,7 @@ class BotTab(QWidget):
     async def _ask_close_own(self) -> CommandResult | None:
         bot = self._bot.latest
         held = self._bridge.position(bot.account, bot.symbol)
-        return await self._ask_close(held) if held is not None else None
-
-    async def _ask_close(self, held: PositionSnapshot) -> CommandResult | None:
-        if await questions.close_position(self.window() or self, held).ask() != questions.GO:
-            return None
-        return await self._bridge.close_position(held.position.account, held.position.symbol)
-
-    async def _close_and_tell(self, held: PositionSnapshot) -> None:
-        result = await self._ask_close(held)
-        if result is not None:
-            tasks.announce(result)
+        return await self.blotter.order_actions.close(held) if held is not None else None
 
     async def _remove(self) -> None:
         answer = await questions.remove_bot(self.window() or self, self._bot.latest).ask()

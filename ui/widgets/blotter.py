@@ -1,121 +1,178 @@
-"""The blotter under the chart: positions, working orders, fills, history, log, latest events."""
+"""The blotter under the chart: positions and their protection, working orders, fills, history,
+refusals, log. Everything that the mouse does there a key does too.
+
+Enter shows why a row is there, Delete asks to close or cancel it, F2 changes a price in its
+place, Ctrl+C copies it, the menu key has all of it.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QGridLayout, QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PyQt6.QtCore import QPoint, Qt, pyqtSignal
+from PyQt6.QtGui import QKeySequence, QShortcut
+from PyQt6.QtWidgets import QMenu, QStackedWidget
 
+from core.commands import CommandResult
 from core.models.orders import Order
-from core.snapshots import EngineSnapshot, FeedItem
-from ui import formatting, i18n, tasks
-from ui.bridge import Bridge
+from core.snapshots import EngineSnapshot, FeedItem, PositionSnapshot
+from ui import export, formatting, i18n, tasks
+from ui.bridge import NOT_CONNECTED, Bridge
 from ui.i18n import tr
 from ui.models import blotter as tables
-from ui.models.table import TableModel
-from ui.widgets.basic import (
-    INSET,
-    ElidedLabel,
-    EmptyState,
-    Panel,
-    label,
-    rule,
-    show_value,
-)
-from ui.widgets.table_view import DataTable
-
-_EVENTS = 3
+from ui.models.cause import cause_of
+from ui.models.log import log, log_lines
+from ui.models.protection import guarded_positions, protection
+from ui.models.refusals import refusals, refused
+from ui.order_actions import OrderActions
+from ui.widgets.basic import EmptyState, Panel
+from ui.widgets.blotter_bar import BlotterBar
+from ui.widgets.blotter_page import BlotterPage
+from ui.widgets.latest_events import LatestEvents
 
 
-class _Page(QWidget):
-    """One table, or the words that stand where it would be."""
+class MenuEntry(NamedTuple):
+    """`text` is English; `keys` are shown beside it."""
 
-    def __init__(self, model: TableModel[Any], empty: tuple[str, str, str]) -> None:
-        super().__init__()
-        self.model, self.table = model, DataTable(model)
-        self._empty = EmptyState(*empty)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(self.table)
-        outer.addWidget(self._empty)
-
-    def set_narrow(self, narrow: bool) -> None:
-        self.table.set_narrow(narrow)
-        self._empty.icon.setVisible(not narrow)  # the words matter where room is short
-
-    def set_rows(self, rows: list[Any]) -> None:
-        self.model.set_rows(rows)
-        self.table.setVisible(bool(rows))
-        self._empty.setVisible(not rows)
+    text: str
+    keys: str
+    do: Callable[[], object]
+    can: bool = True
 
 
 class Blotter(Panel):
-    """Signals: close_wanted(PositionSnapshot); a working order is cancelled at once."""
+    """Signal: trail_wanted(client order id): why an order was made, and what came of it."""
 
-    close_wanted = pyqtSignal(object)
+    trail_wanted = pyqtSignal(str)
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
         self._bridge = bridge
-        self._busy: set[tuple[str, str]] = set()
-        self._positions = _Page(
-            tables.positions(bridge),
-            ("layers", "No open positions", "Start a bot; it opens one at its next signal."),
-        )
-        self._working = _Page(
-            tables.working(bridge),
-            ("hourglass", "No working orders", "Orders that wait at the exchange stand here."),
-        )
-        self._fills = _Page(
-            tables.fills(bridge), ("check", "No fills yet", "Every execution is listed here.")
-        )
-        self._history = _Page(
-            tables.history(bridge), ("clock", "No orders yet", "Every order is listed here.")
-        )
-        self._log = _Page(tables.log(), ("list", "Nothing yet", "What happens is written here."))
-        self._pages: list[tuple[str, _Page]] = [
-            ("Positions", self._positions),
-            ("Working", self._working),
-            ("Fills", self._fills),
-            ("History", self._history),
-            ("Log", self._log),
-        ]
-        self._tabs = QTabBar()
-        self._tabs.setProperty("kind", "sub")
-        self._tabs.setDrawBase(False)
-        self._tabs.setExpanding(False)
-        self._tabs.setFixedHeight(34)
-        self._tabs.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.order_actions = OrderActions(bridge, lambda: self.window() or self)
+        self._make_pages()
+        self.bar = BlotterBar(bridge, [page.name for page in self.pages])
         self._stack = QStackedWidget()
         keeps_its_room = self._stack.sizePolicy()
         keeps_its_room.setRetainSizeWhenHidden(True)
         self._stack.setSizePolicy(keeps_its_room)
-        for name, page in self._pages:
-            self._tabs.addTab(tr(name))
+        for page in self.pages:
             self._stack.addWidget(page)
-        self._tabs.currentChanged.connect(self._stack.setCurrentIndex)
-        self.body.addWidget(self._tabs)
+        self._events = LatestEvents()
+        self.body.addWidget(self.bar)
         self.body.addWidget(self._stack, 1)
-        self._events = _LatestEvents()
         self.body.addWidget(self._events)
-        self._positions.table.action.connect(lambda row, _name: self.close_wanted.emit(row))
-        self._positions.table.chosen.connect(self.close_wanted)
-        self._working.table.action.connect(lambda row, _name: self._cancel(row))
+        self._connect()
+        self._add_shortcuts()
+        self._show_page(0)
+        self.refresh()
+
+    def _make_pages(self) -> None:
+        bridge, busy = self._bridge, self.order_actions.is_busy
+        self._positions = BlotterPage(
+            "Positions",
+            tables.positions(bridge, busy),
+            EmptyState(
+                "layers", "No open positions", "Start a bot; it opens one at its next signal."
+            ),
+            lambda r: r.bot_id,
+        )
+        self._protection = BlotterPage(
+            "Protection",
+            protection(bridge),
+            EmptyState(
+                "shield-check", "Nothing to protect", "Each open position's stop is proved here."
+            ),
+            lambda r: r.held.bot_id,
+        )
+        self._working = BlotterPage(
+            "Working",
+            tables.working(bridge, busy),
+            EmptyState(
+                "hourglass", "No working orders", "Orders that wait at the exchange stand here."
+            ),
+            lambda r: r.bot_id,
+        )
+        self._fills = BlotterPage(
+            "Fills",
+            tables.fills(bridge),
+            EmptyState("check", "No fills yet", "Every execution is listed here."),
+            lambda r: r.fill.bot_id,
+        )
+        self._history = BlotterPage(
+            "History",
+            tables.history(bridge),
+            EmptyState("clock", "No orders yet", "Every order is listed here."),
+            lambda r: r.bot_id,
+        )
+        self._refused = BlotterPage(
+            "Refused",
+            refused(bridge),
+            EmptyState(
+                "shield-check", "No order was refused", "Every no is listed here, with its numbers."
+            ),
+            lambda r: r.bot_id,
+        )
+        self._log = BlotterPage(
+            "Log", log(), EmptyState("list", "Nothing yet", "What happens is written here."), None
+        )
+        self.pages = [
+            self._positions, self._protection, self._working, self._fills, self._history,
+            self._refused, self._log,
+        ]  # fmt: skip
+
+    def _connect(self) -> None:
+        bridge, actions, bar = self._bridge, self.order_actions, self.bar
+        bar.chosen.connect(self._show_page)
+        bar.filtered.connect(self._filter)
+        bar.export_wanted.connect(self._export)
+        bar.search_left.connect(lambda: self.page.table.setFocus())  # noqa: PLW0108 (the page of then)
+        bar.cancel_all.clicked.connect(lambda: self.cancel_all())  # noqa: PLW0108 (carries a bool)
+        bar.close_all.clicked.connect(lambda: self.close_all())  # noqa: PLW0108
+        for page in self.pages:
+            page.table.entered.connect(self._show_trail)
+            page.table.menu_wanted.connect(self._open_menu)
+        for page in (self._protection, self._fills, self._history, self._refused):
+            page.table.chosen.connect(self._show_trail)
+        held, orders = self._positions.table, self._working.table
+        held.action.connect(lambda row, _name: self._do(actions.close(row)))
+        held.chosen.connect(lambda row: self._do(actions.close(row)))
+        held.delete_wanted.connect(lambda row: self._do(actions.close(row)))
+        held.edited.connect(
+            lambda row, title, text: self._do(actions.change_position(row, title=title, text=text))
+        )
+        orders.action.connect(lambda row, _name: self._do(actions.cancel(row)))
+        orders.chosen.connect(lambda row: self._do(actions.cancel(row)))
+        orders.delete_wanted.connect(lambda row: self._do(actions.ask_and_cancel(row)))
+        orders.edited.connect(
+            lambda row, title, text: self._do(actions.change_order(row, title=title, text=text))
+        )
+        actions.busy_changed.connect(held.paint_again)
+        actions.busy_changed.connect(orders.paint_again)
         bridge.snapshot_changed.connect(self._take)
         bridge.feed_items.connect(self._take_items)
         bridge.feed_reset.connect(self.refresh)
-        bridge.state_changed.connect(self._positions.table.paint_again)
+        bridge.state_changed.connect(self._take_link_state)
         i18n.language.changed.connect(self._retranslate)
-        self.refresh()
+
+    def _add_shortcuts(self) -> None:
+        for keys, do in (("Ctrl+F", self.bar.begin_search), ("Ctrl+E", self._export)):
+            shortcut = QShortcut(QKeySequence(keys), self)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(do)
+
+    @property
+    def page(self) -> BlotterPage:
+        """The one in front."""
+        return self.pages[self._stack.currentIndex()]
 
     def set_narrow(self, narrow: bool) -> None:
-        for _, page in self._pages:
+        self.bar.set_narrow(narrow)
+        for page in self.pages:
             page.set_narrow(narrow)
         self._events.setVisible(not narrow)
 
-    def _retranslate(self, _language: str) -> None:
-        self.refresh()
+    # What is shown
 
     def refresh(self) -> None:
         """Everything anew: at the start, after attaching, in another language."""
@@ -123,10 +180,10 @@ class Blotter(Panel):
         if self._bridge.snapshot is not None:
             self._show_open(self._bridge.snapshot)
         self._show_feed()
-        for page, of in ((0, self._positions), (1, self._working), (2, self._fills)):
-            self._title(page, of)
-        self._tabs.setTabText(3, tr("History"))
-        self._tabs.setTabText(4, tr("Log"))
+
+    def _retranslate(self, _language: str) -> None:
+        self.bar.retranslate()
+        self.refresh()
 
     def _take(self, snapshot: EngineSnapshot) -> None:
         if self.isVisible():
@@ -136,6 +193,11 @@ class Blotter(Panel):
         if self.isVisible():
             self._show_feed()
 
+    def _take_link_state(self, _state: object) -> None:
+        for page in self.pages:
+            page.table.paint_again()
+        self._show_allowed()
+
     def showEvent(self, event: Any) -> None:
         super().showEvent(event)
         self.refresh()
@@ -143,68 +205,122 @@ class Blotter(Panel):
     def _show_open(self, snapshot: EngineSnapshot) -> None:
         self._stack.setVisible(self._bridge.is_settled)  # before, an empty list says nothing
         self._positions.set_rows([p for p in snapshot.positions if not p.position.is_flat])
+        self._protection.set_rows(guarded_positions(snapshot))
         self._working.set_rows(snapshot.working_orders)
-        self._title(0, self._positions)
-        self._title(1, self._working)
+        self._show_titles()
+        self._show_allowed()
 
     def _show_feed(self) -> None:
         self._fills.set_rows(list(reversed(self._bridge.fills())))
-        self._title(2, self._fills)
         self._history.set_rows(self._bridge.order_history())
-        lines = tables.log_lines(self._bridge)
+        self._refused.set_rows(refusals(self._bridge.items))
+        lines = log_lines(self._bridge)
         self._log.set_rows(lines)
-        self._events.show_lines(lines[:_EVENTS])
+        self._events.show_lines(lines)
+        self._show_titles()
 
-    def _title(self, index: int, page: _Page) -> None:
-        count = page.model.rowCount()
-        text = tr(self._pages[index][0])
-        text = f"{text}  {count}" if count else text
-        if self._tabs.tabText(index) != text:
-            self._tabs.setTabText(index, text)
+    def _show_titles(self) -> None:
+        counted = (self._positions, self._working, self._fills, self._refused)
+        for i, page in enumerate(self.pages):
+            count = page.model.rowCount() if page in counted else 0
+            naked = sum(not row.proof.is_protected for row in self._protection.rows)
+            count = naked if page is self._protection else count
+            text = f"{tr(page.name)}  {count}" if count else tr(page.name)
+            if self.bar.tabs.tabText(i) != text:
+                self.bar.tabs.setTabText(i, text)
 
-    def _cancel(self, order: Order) -> None:
-        key = (order.client_order_id, order.exchange_order_id)
-        if key not in self._busy:  # a second click while the first is under way sends nothing
-            self._busy.add(key)
-            tasks.spawn(self._cancel_once(order, key))
+    def _show_allowed(self) -> None:
+        attached = self._bridge.is_attached
+        for button, rows in (
+            (self.bar.cancel_all, self._working.rows),
+            (self.bar.close_all, self._positions.rows),
+        ):
+            button.setEnabled(attached and bool(rows))
+            i18n.set_tool_tip(button, "" if attached else NOT_CONNECTED)
 
-    async def _cancel_once(self, order: Order, key: tuple[str, str]) -> None:
-        try:
-            tasks.announce(await self._bridge.cancel_order(order))
-        finally:
-            self._busy.discard(key)
+    def _show_page(self, index: int) -> None:
+        self._stack.setCurrentIndex(index)
+        held = self.page in (self._positions, self._protection)
+        self.bar.close_all.setVisible(held)
+        self.bar.cancel_all.setVisible(held or self.page is self._working)
 
+    def _filter(self, chosen: Any) -> None:
+        for page in self.pages:
+            page.set_filter(chosen)
+        self._show_titles()
+        self._show_allowed()
 
-class _LatestEvents(QWidget):
-    """The newest lines of the log, always in sight."""
+    # What the trader does
 
-    def __init__(self) -> None:
-        super().__init__()
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(INSET, 0, INSET, 8)
-        outer.setSpacing(4)
-        outer.addWidget(rule())
-        outer.addWidget(label("caption", "Latest events"))
-        lines = QGridLayout()
-        lines.setContentsMargins(0, 0, 0, 0)
-        lines.setHorizontalSpacing(12)
-        lines.setVerticalSpacing(0)
-        lines.setColumnMinimumWidth(0, 80)
-        lines.setColumnMinimumWidth(1, 80)
-        lines.setColumnStretch(2, 1)
-        self._lines = [
-            (label("label", tone="t3"), label("value"), ElidedLabel("label"))
-            for _ in range(_EVENTS)
+    def cancel_all(self, symbol: str = "") -> None:
+        """Every order shown, or of one symbol (Ctrl+Shift+X); stops stay. Asks."""
+        rows = self._working.rows
+        if symbol and self._bridge.snapshot is not None:
+            rows = self._bridge.snapshot.working_orders
+        self._do(self.order_actions.cancel_all(rows, symbol))
+
+    def close_all(self) -> None:
+        """Every position shown. Asks."""
+        self._do(self.order_actions.close_all(self._positions.rows))
+
+    @staticmethod
+    def _do(work: Any) -> None:
+        tasks.spawn(work)
+
+    def _export(self) -> None:
+        now_ms = self._bridge.snapshot.market_time_ms if self._bridge.snapshot else 0
+        day = formatting.date_time(now_ms).partition(" ")[0]
+        name = f"twinstar-{self.page.name.lower()}-{day}"
+        export.ask_and_save(self.window() or self, self.page.model, name)
+
+    def _show_trail(self, row: Any) -> None:
+        cause = cause_of(self._bridge, row)
+        if cause.client_order_id:
+            self.trail_wanted.emit(cause.client_order_id)
+        elif cause.problem:
+            tasks.announce(CommandResult(0, False, cause.problem))
+
+    def _open_menu(self, row: Any, position: QPoint) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for entry in self._menu_entries(row):
+            action = menu.addAction(tr(entry.text))
+            if action is None:
+                continue
+            action.setEnabled(entry.can)
+            action.setShortcut(QKeySequence(entry.keys))
+            action.setShortcutVisibleInContextMenu(True)
+            action.triggered.connect(lambda _on, do=entry.do: do())
+        menu.popup(position)
+
+    def _menu_entries(self, row: Any) -> list[MenuEntry]:
+        table, actions = self.page.table, self.order_actions
+        entries: list[MenuEntry] = []
+        cause = cause_of(self._bridge, row)
+        if any(cause):
+            can = bool(cause.client_order_id)
+            entries.append(
+                MenuEntry("Why this order", "Return", lambda: self._show_trail(row), can)
+            )
+        if isinstance(row, PositionSnapshot):
+            can = not self._bridge.obstacle(row.position.symbol)
+            here = self._bridge.is_attached
+            entries += [
+                MenuEntry("Close position…", "Del", lambda: self._do(actions.close(row)), can),
+                MenuEntry("Change stop loss", "F2", lambda: table.edit_row("SL"), here),
+                MenuEntry("Change take profit", "", lambda: table.edit_row("TP"), here),
+            ]
+        elif isinstance(row, Order) and self.page is self._working:
+            here = self._bridge.is_attached
+            entries += [
+                MenuEntry(
+                    "Cancel order", "Del", lambda: self._do(actions.ask_and_cancel(row)), here
+                ),
+                MenuEntry("Change price", "F2", lambda: table.edit_row("Price"), here),
+                MenuEntry("Change size", "", lambda: table.edit_row("Size"), here),
+            ]
+        return [
+            *entries,
+            MenuEntry("Copy row", "Ctrl+C", table.copy_row),
+            MenuEntry("Export as CSV", "Ctrl+E", self._export),
         ]
-        for i, parts in enumerate(self._lines):
-            lines.setRowMinimumHeight(i, 20)
-            for j, part in enumerate(parts):
-                lines.addWidget(part, i, j)
-        outer.addLayout(lines)
-
-    def show_lines(self, lines: list[tables.LogLine]) -> None:
-        empty = [None] * (_EVENTS - len(lines))
-        for (time, title, text), line in zip(self._lines, [*lines, *empty], strict=True):
-            show_value(time, formatting.clock_ms(line.time_ms) if line else "")
-            show_value(title, line.title if line else "", line.tone if line else "t1")
-            text.show_text(line.text if line else "")

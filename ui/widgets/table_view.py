@@ -10,7 +10,19 @@ from __future__ import annotations
 from typing import Any
 
 from PyQt6.QtCore import QModelIndex, QPointF, QRectF, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QFontMetricsF, QMouseEvent, QPainter, QPolygonF, QResizeEvent
+from PyQt6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QFocusEvent,
+    QFontMetricsF,
+    QGuiApplication,
+    QKeyEvent,
+    QKeySequence,
+    QMouseEvent,
+    QPainter,
+    QPolygonF,
+    QResizeEvent,
+)
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QFrame,
@@ -24,12 +36,13 @@ from PyQt6.QtWidgets import (
 
 from ui import fonts, icons, theme
 from ui.models.table import Cell, TableModel
+from ui.widgets.cell_editor import CellEditing
 
 _PAD = 12
 _GAP = 4
 
 
-class CellDelegate(QStyledItemDelegate):
+class CellDelegate(CellEditing, QStyledItemDelegate):
     """Paints the cells of a `TableModel`; `pad` px left and right."""
 
     def __init__(self, parent: QWidget, pad: int = _PAD) -> None:
@@ -87,7 +100,7 @@ def _paint_text(
 ) -> None:
     tone = "t3" if stale and cell.tone in ("t1", "t2", "up", "down") else cell.tone
     if cell.action:
-        tone = "t1" if hovered else "t2"
+        tone = "t3" if cell.is_off else "t1" if hovered else "t2"
     hue = theme.color(tone)
     metrics = fonts.metrics(12, cell.weight)
     caption_metrics = fonts.metrics(10)
@@ -137,12 +150,18 @@ def _paint_arrow(painter: QPainter, at: QPointF, direction: int, hue: QColor) ->
 class DataTable(QTableView):
     """A `TableModel` shown by the house rules.
 
-    Signals: action(row value, name) for a click on a cell that is a button;
-    chosen(row value) for a double click or Return on a row.
+    Signals: action(row value, name) for a click on a cell that is a button; chosen(row value) for
+    a double click on a row (not on a cell that can be changed); entered(row value) for Return;
+    delete_wanted(row value) for Delete; menu_wanted(row value, global position) for the right
+    button or the menu key; edited(row value, column title, text).
     """
 
     action = pyqtSignal(object, str)
     chosen = pyqtSignal(object)
+    entered = pyqtSignal(object)
+    delete_wanted = pyqtSignal(object)
+    menu_wanted = pyqtSignal(object, object)
+    edited = pyqtSignal(object, str, str)
 
     def __init__(
         self,
@@ -170,13 +189,21 @@ class DataTable(QTableView):
             if selectable
             else QAbstractItemView.SelectionMode.NoSelection
         )
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus if selectable else Qt.FocusPolicy.NoFocus)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if selectable else Qt.FocusPolicy.NoFocus)
         if selectable:
             self.setProperty("rows", "selectable")
         if pad != _PAD:
             self.setStyleSheet(f"QHeaderView::section {{ padding: 0 {pad}px; }}")
         self._set_up_headers(model, row_height, header)
-        self.doubleClicked.connect(lambda index: self.chosen.emit(model.row_at(index.row())))
+        self.setEditTriggers(
+            QAbstractItemView.EditTrigger.DoubleClicked
+            if any(column.edit for column in model.columns)
+            else QAbstractItemView.EditTrigger.NoEditTriggers
+        )
+        self.doubleClicked.connect(self._on_double_click)
+        self._kept_key: object = None
+        model.modelAboutToBeReset.connect(self._keep_selection)
+        model.modelReset.connect(self._restore_selection)
 
     def _set_up_headers(self, model: TableModel[Any], row_height: int, header: bool) -> None:
         rows, heads = self.verticalHeader(), self.horizontalHeader()
@@ -225,9 +252,86 @@ class DataTable(QTableView):
         index = self.indexAt(event.position().toPoint())
         if index.isValid():
             value = self._columns.row_at(index.row())
-            name = self._columns.columns[index.column()].cell(value).action
-            if name:
-                self.action.emit(value, name)
+            cell = self._columns.columns[index.column()].cell(value)
+            if cell.action and not cell.is_off:
+                self.action.emit(value, cell.action)
+
+    def _on_double_click(self, index: QModelIndex) -> None:
+        value = self._columns.row_at(index.row())
+        is_button = bool(self._columns.columns[index.column()].cell(value).action)
+        if not is_button and not self._columns.edit_start(index):
+            self.chosen.emit(value)
+
+    # Keys and menus: only where rows can be selected.
+
+    def current_row(self) -> Any:
+        """The selected row's value, None without one."""
+        index = self.currentIndex()
+        is_shown = index.isValid() and self.selectionModel() is not None
+        return self._columns.row_at(index.row()) if is_shown else None
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        row = self.current_row()
+        if event is None or row is None:
+            super().keyPressEvent(event)
+        elif event.matches(QKeySequence.StandardKey.Copy):
+            self.copy_row()
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.entered.emit(row)
+        elif event.key() == Qt.Key.Key_Delete:
+            self.delete_wanted.emit(row)
+        elif event.key() == Qt.Key.Key_F2:
+            self.edit_row()
+        else:
+            super().keyPressEvent(event)
+
+    def copy_row(self) -> None:
+        """The selected row's cells, tab separated, to the clipboard."""
+        index, clipboard = self.currentIndex(), QGuiApplication.clipboard()
+        if index.isValid() and clipboard is not None:
+            cells = self._columns.plain_cells(index.row(), self._columns.plain_columns())
+            clipboard.setText("\t".join(cells))
+
+    def edit_row(self, title: str = "") -> None:
+        """Begin to change the selected row: the column with this title, or the first that can."""
+        row = self.currentIndex().row()
+        for i, column in enumerate(self._columns.columns):
+            index = self._columns.index(row, i)
+            if title in ("", column.title) and self._columns.edit_start(index):
+                self.setCurrentIndex(index)
+                self.edit(index)
+                return
+
+    def contextMenuEvent(self, event: QContextMenuEvent | None) -> None:
+        if event is None:
+            return
+        index = self.currentIndex()
+        position = event.globalPos()
+        if event.reason() is QContextMenuEvent.Reason.Mouse:
+            index = self.indexAt(event.pos())
+        elif index.isValid():
+            view = self.viewport()
+            below = self.visualRect(index).bottomLeft()
+            position = view.mapToGlobal(below) if view is not None else position
+        if index.isValid():
+            self.menu_wanted.emit(self._columns.row_at(index.row()), position)
+
+    def focusInEvent(self, event: QFocusEvent | None) -> None:
+        super().focusInEvent(event)
+        by_mouse = event is None or event.reason() is Qt.FocusReason.MouseFocusReason
+        theme.set_property(self, "ring", "false" if by_mouse else "true")
+        if by_mouse:
+            return
+        if not self.currentIndex().isValid() and self._columns.rowCount():
+            self.selectRow(0)
+
+    def _keep_selection(self) -> None:
+        row = self.currentIndex().row()
+        self._kept_key = self._columns.key_at(row) if row >= 0 else None
+
+    def _restore_selection(self) -> None:
+        if self._kept_key is not None:
+            self.select_key(self._kept_key)
 
     def _sort_by(self, section: int) -> None:
         if self._columns.columns[section].sort is None:

@@ -14,7 +14,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from PyQt6.QtCore import QEvent
+from PyQt6.QtCore import QEvent, Qt
+from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication
 
 from core.commands import (
@@ -66,6 +67,7 @@ from core.snapshots import (
 )
 from ui import i18n, theme
 from ui.bridge import Bridge, LinkState
+from ui.dialogs.sheet import Sheet
 from ui.last_chart import LastChart
 from ui.main_window import MainWindow
 from ui.settings import ScreenSettings
@@ -447,6 +449,46 @@ def until(qapp: QApplication) -> Callable[[Callable[[], object]], Awaitable[None
                 await asyncio.sleep(0.002)
 
     return wait
+
+
+class Trader:
+    """Answers questions, and remembers what the engine was asked."""
+
+    def __init__(
+        self, server: LinkServer, until: Callable[[Callable[[], object]], Awaitable[None]]
+    ) -> None:
+        self._server, self._until = server, until
+
+    def sent(self, kind: type) -> list[Command]:
+        return [command for command in self._server.commands if isinstance(command, kind)]
+
+    @property
+    def sheet(self) -> Sheet | None:
+        """The question that is open."""
+        sheets = (w for w in QApplication.topLevelWidgets() if isinstance(w, Sheet))
+        return next((sheet for sheet in sheets if sheet.isVisible()), None)
+
+    async def asked(self) -> Sheet:
+        await self._until(lambda: self.sheet is not None)
+        assert self.sheet is not None
+        return self.sheet
+
+    async def answer(self, name: str) -> None:
+        """Press the question's button `name` ("" is Cancel)."""
+        QTest.mouseClick((await self.asked()).buttons[name], Qt.MouseButton.LeftButton)
+        await self._until(lambda: self.sheet is None)
+
+    async def press(self, key: Qt.Key) -> None:
+        """Press a key in the question."""
+        QTest.keyClick(await self.asked(), key)
+        await self._until(lambda: self.sheet is None)
+
+
+@pytest.fixture
+def trader(
+    link_server: LinkServer, until: Callable[[Callable[[], object]], Awaitable[None]]
+) -> Trader:
+    return Trader(link_server, until)
 
 
 @pytest.fixture

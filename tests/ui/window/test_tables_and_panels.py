@@ -13,7 +13,8 @@ from PyQt6.QtWidgets import QApplication
 
 from core.snapshots import CapitalSnapshot, FillRecord, RiskLimit
 from ui.bridge import Bridge
-from ui.models.blotter import log_lines, positions
+from ui.models.blotter import positions
+from ui.models.log import log_lines
 from ui.models.table import Cell, Column, TableModel
 from ui.models.watchlist import watchlist
 from ui.widgets.capital_bar import CapitalBar, parts_of
@@ -87,7 +88,7 @@ def test_an_unprotected_position_says_none_not_a_price(still_bridge: Bridge) -> 
     row = still_bridge.snapshot.positions[1]
     bare = msgspec.structs.replace(row.position, stop_loss=None)
     cell = positions(still_bridge).columns[6].cell(msgspec.structs.replace(row, position=bare))
-    assert (cell.text, cell.tone) == ("none", "danger")
+    assert (cell.text, cell.tone) == ("none", "warn")
 
 
 def test_only_the_stale_symbol_greys_in_the_watchlist(still_bridge: Bridge) -> None:

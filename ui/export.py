@@ -1,0 +1,62 @@
+"""A table as a CSV file: whole figures and times, every row that is shown, in the order shown."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from PyQt6.QtCore import QStandardPaths
+from PyQt6.QtWidgets import QFileDialog, QWidget
+
+from core.commands import CommandResult
+from core.storage.durable import write_atomic
+from ui import formatting, tasks
+from ui.i18n import tr
+from ui.models.table import TableModel
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_bytes(model: TableModel[Any]) -> bytes:
+    """UTF-8 with a mark, so that a spreadsheet reads Korean; text that a spreadsheet would run as
+    a formula is quoted with an apostrophe."""
+    columns = model.plain_columns()
+    written = io.StringIO(newline="")
+    writer = csv.writer(written)
+    writer.writerow(model.plain_titles(columns))
+    for row in range(model.rowCount()):
+        writer.writerow([_harmless(cell) for cell in model.plain_cells(row, columns)])
+    return written.getvalue().encode("utf-8-sig")
+
+
+def _harmless(cell: str) -> str:
+    if cell.startswith(_FORMULA_STARTS) and formatting.parse(cell.rstrip(" %")) is None:
+        return f"'{cell}"
+    return cell
+
+
+def ask_and_save(parent: QWidget, model: TableModel[Any], name: str) -> QFileDialog:
+    """Ask for the file's place, then write it; `name` is proposed, without folder or ending."""
+    folder = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
+    proposed = str(Path(folder) / f"{name}.csv")
+    dialog = QFileDialog(parent, tr("Export as CSV"), proposed, "CSV (*.csv)")
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    dialog.setDefaultSuffix("csv")
+    dialog.selectFile(proposed)
+    dialog.fileSelected.connect(lambda path: tasks.spawn(_save(Path(path), csv_bytes(model))))
+    dialog.finished.connect(dialog.deleteLater)
+    dialog.open()
+    return dialog
+
+
+async def _save(path: Path, content: bytes) -> None:
+    try:
+        await asyncio.to_thread(write_atomic, path, content)
+    except OSError as fault:
+        text = f"The file could not be written: {fault.strerror or fault}."
+        tasks.announce(CommandResult(0, False, text))
+    else:
+        tasks.tell(CommandResult(0, True, f"Saved as {path.name}."))

@@ -1,0 +1,85 @@
+"""One table of the blotter: its rows, the filter on them, or the words that stand instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from PyQt6.QtWidgets import QVBoxLayout, QWidget
+
+from ui import i18n
+from ui.models.table import TableModel
+from ui.widgets.basic import EmptyState
+from ui.widgets.table_view import DataTable
+
+
+class RowFilter(NamedTuple):
+    """`bot_id` None: all; "": what no bot owns. `words`: every one of them has to be in a row."""
+
+    bot_id: str | None = None
+    words: tuple[str, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        return self.bot_id is None and not self.words
+
+
+class BlotterPage(QWidget):
+    """`empty` stands where there are no rows; `bot_of(row)` is the bot that a row belongs to, ""
+    for none; None where rows have no bot."""
+
+    def __init__(
+        self,
+        name: str,
+        model: TableModel[Any],
+        empty: EmptyState,
+        bot_of: Callable[[Any], str] | None,
+    ) -> None:
+        super().__init__()
+        self.name, self.model, self.table = name, model, DataTable(model, selectable=True)
+        self._bot_of = bot_of
+        self._all: Sequence[Any] = ()
+        self._filter = RowFilter()
+        self._empty = empty
+        self._title, self._hint = empty.title.property("trText"), empty.hint.property("trText")
+        self.table.setAccessibleName(name)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(self.table)
+        outer.addWidget(self._empty)
+
+    @property
+    def rows(self) -> list[Any]:
+        """What is shown, in the order shown."""
+        return [self.model.row_at(i) for i in range(self.model.rowCount())]
+
+    def set_narrow(self, narrow: bool) -> None:
+        self.table.set_narrow(narrow)
+        self._empty.icon.setVisible(not narrow)  # the words matter where room is short
+
+    def set_rows(self, rows: Sequence[Any]) -> None:
+        self._all = rows
+        shown = rows if self._filter.is_open else [row for row in rows if self._passes(row)]
+        self.model.set_rows(shown)
+        self.table.setVisible(bool(shown))
+        self._empty.setVisible(not shown)
+        is_filtered = bool(rows) and not shown
+        title = "Nothing fits the filter" if is_filtered else self._title
+        hint = "Choose all bots, or clear the search." if is_filtered else self._hint
+        if self._empty.title.property("trText") != title:
+            i18n.set_text(self._empty.title, title)
+            i18n.set_text(self._empty.hint, hint)
+
+    def set_filter(self, chosen: RowFilter) -> None:
+        if chosen != self._filter:
+            self._filter = chosen
+            self.set_rows(self._all)
+
+    def _passes(self, row: Any) -> bool:
+        bot_id, words = self._filter
+        if bot_id is not None and self._bot_of is not None and self._bot_of(row) != bot_id:
+            return False
+        if not words:
+            return True
+        shown = " ".join(column.cell(row).text for column in self.model.columns).casefold()
+        return all(word in shown for word in words)
