@@ -139,6 +139,7 @@ class OrderGate:
                 TrailLine(signal.time_ms, "signal", f"{words}: {signal.reason}"),
             ]
         size = f"{request.quantity} x {request.reference_price} = {request.notional:f}"
+        size = f"{request.sizing}; {size}" if request.sizing else size
         lines.append(TrailLine(self._clock.time_ms(), "size", size))
         return lines
 

@@ -74,7 +74,8 @@ class OrderRequest(msgspec.Struct, frozen=True):
 
     `reference_price` is the price the size was computed from; notional and risk checks use it
     for market orders. `stop_loss` and `take_profit` are prices that the exchange attaches to the
-    position at the fill. `created_ms` is market time. `reason` is what the trader reads.
+    position at the fill. `created_ms` is market time. `reason` is what the trader reads, `sizing`
+    how the quantity came about, in figures.
     """
 
     client_order_id: str
@@ -94,6 +95,7 @@ class OrderRequest(msgspec.Struct, frozen=True):
     stop_loss: Decimal | None = None
     take_profit: Decimal | None = None
     reason: str = ""
+    sizing: str = ""
 
     @property
     def notional(self) -> Decimal:

@@ -79,10 +79,11 @@ class PortfolioManager:
             return
         price = signal.reference_price
         sizing = self._sizing_of(signal.bot_id) or self._sizing
+        equity = self._capital.figures().equity
         target = sizing.target_notional(
             SizingFacts(
                 signal=signal,
-                equity=self._capital.figures().equity,
+                equity=equity,
                 round_trips=lambda: self._round_trips_of(signal.bot_id),
                 closes=self._closes,
             )
@@ -115,6 +116,10 @@ class PortfolioManager:
                 stop_loss=stop_loss,
                 take_profit=take_profit if take_profit is None or take_profit > 0 else None,
                 reason=signal.reason,
+                sizing=(
+                    f"{sizing.name} of {equity:,.2f} {instrument.quote} allows {target:,.2f}; "
+                    f"{target:,.2f} / {price} = {target / price:.6g}, in whole steps {quantity}"
+                ),
             )
         )
 

@@ -123,6 +123,16 @@ def test_a_long_signal_opens_ten_percent_with_its_stops(desk: Desk) -> None:
     assert request.increases_risk
 
 
+def test_an_entry_says_how_its_size_came_about(desk: Desk) -> None:
+    desk.signal(1)
+    [request] = desk.requests
+    price = request.reference_price
+    assert request.sizing == (
+        f"fixed_percent of 10,000.00 USDT allows 1,000.00; 1,000.00 / {price} = "
+        f"{D(1000) / price:.6g}, in whole steps {request.quantity}"
+    )
+
+
 def test_a_short_signal_has_its_stop_above(desk: Desk) -> None:
     desk.signal(-1)
     [request] = desk.requests
