@@ -20,6 +20,8 @@ from exchanges.simulated.wire.signatures import authenticate_request
 
 log = logging.getLogger(__name__)
 
+_TOO_MANY = "Too many visits. Exceeded the API Rate Limit."
+
 
 class BatchResult(msgspec.Struct, frozen=True):
     """`result` and `retExtInfo` of a request that holds several orders."""
@@ -84,17 +86,53 @@ class RestApi:
     ) -> dict[str, Any] | BatchResult:
         _, _, query = request.raw_path.partition("?")
         payload = body if request.method == "POST" else query.encode()
+        now_ms = real_time_ms()
+        headers["Timenow"] = str(now_ms)
         api_key = ""
         if route.is_private:
-            now_ms = real_time_ms()
             api_key = authenticate_request(request.headers, payload, self._keys, now_ms)
-            allowance = self._windows.spend(api_key, request.path)
-            if allowance is not None:
-                headers.update(limit_headers(allowance, now_ms))
-                if allowance.wait_s > 0:
-                    raise BybitError(10006, "Too many visits. Exceeded the API Rate Limit.")
         params = _json_object(body) if request.method == "POST" else dict(parse_qsl(query))
+        if not route.is_private:
+            return route.answer(api_key, params)
+        return answer_within(self._windows, route, request.path, (api_key, params), headers)
+
+
+def answer_within(
+    windows: RateWindows,
+    route: Route,
+    path: str,
+    request: tuple[str, Params],
+    headers: dict[str, str],
+) -> dict[str, Any] | BatchResult:
+    """Answer `request` (API key, parameters) as far as its window allows, and state that window in
+    `headers`: of a batch the orders that do not fit are refused one by one."""
+    api_key, params = request
+    items = params.get("request")
+    orders = items if isinstance(items, list) else []
+    allowance = windows.spend(api_key, path, max(1, len(orders)))
+    if allowance is None:
         return route.answer(api_key, params)
+    headers.update(limit_headers(allowance, real_time_ms()))
+    if allowance.wait_s > 0:
+        raise BybitError(10006, _TOO_MANY)
+    if len(orders) <= allowance.granted:
+        return route.answer(api_key, params)
+    batch = route.answer(api_key, {**params, "request": orders[: allowance.granted]})
+    assert isinstance(batch, BatchResult)
+    over = [item if isinstance(item, dict) else {} for item in orders[allowance.granted :]]
+    refused = [
+        {
+            "category": "linear",
+            "symbol": str(item.get("symbol", "")),
+            "orderId": "",
+            "orderLinkId": str(item.get("orderLinkId", "")),
+        }
+        for item in over
+    ]
+    return BatchResult(
+        {"list": batch.result["list"] + refused},
+        {"list": batch.ext_info["list"] + [{"code": 10006, "msg": _TOO_MANY}] * len(over)},
+    )
 
 
 def limit_headers(allowance: Allowance, now_ms: int) -> dict[str, str]:

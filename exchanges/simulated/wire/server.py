@@ -18,6 +18,7 @@ from aiohttp import web
 from core.clock import SystemClock
 from exchanges.simulated.venue import Venue
 from exchanges.simulated.wire.account_endpoints import AccountEndpoints
+from exchanges.simulated.wire.errors import HttpRefused
 from exchanges.simulated.wire.market_endpoints import MarketEndpoints
 from exchanges.simulated.wire.order_endpoints import OrderEndpoints
 from exchanges.simulated.wire.private_stream import PrivateStream
@@ -53,7 +54,7 @@ class DemoServer:
         limits: RateLimits | None = None,
     ) -> None:
         self._venue = venue
-        windows = RateWindows(SystemClock(), limits or RateLimits())
+        windows = self._windows = RateWindows(SystemClock(), limits or RateLimits())
         routes = {
             **MarketEndpoints(venue).routes(),
             **OrderEndpoints(venue).routes(),
@@ -155,13 +156,13 @@ class DemoServer:
                 pause_s = _AFTER_FAULT_S
             await asyncio.sleep(max(pause_s, (1 - turns) * _CONFLATION_S / max(topics, 1)))
 
-    async def _serve_public(self, request: web.Request) -> web.WebSocketResponse:
+    async def _serve_public(self, request: web.Request) -> web.StreamResponse:
         return await self._serve(request, self._public, self._public.leave)
 
-    async def _serve_private(self, request: web.Request) -> web.WebSocketResponse:
+    async def _serve_private(self, request: web.Request) -> web.StreamResponse:
         return await self._serve(request, self._private, self._private.leave)
 
-    async def _serve_trade(self, request: web.Request) -> web.WebSocketResponse:
+    async def _serve_trade(self, request: web.Request) -> web.StreamResponse:
         return await self._serve(request, self._trade, None)
 
     async def _serve(
@@ -169,7 +170,11 @@ class DemoServer:
         request: web.Request,
         stream: _Stream,
         leave: Callable[[StreamSession], None] | None,
-    ) -> web.WebSocketResponse:
+    ) -> web.StreamResponse:
+        try:
+            self._windows.open_stream(request.remote or "")
+        except HttpRefused as refused:
+            return web.Response(status=refused.status, text=refused.text)
         session = StreamSession(request, f"demo-{next(self._connections)}")
         self._sessions.add(session)
         try:

@@ -9,7 +9,7 @@ from typing import Any
 from exchanges.simulated.values import VenueReject
 from exchanges.simulated.wire.errors import BybitError, refusal
 from exchanges.simulated.wire.rate_windows import RateWindows
-from exchanges.simulated.wire.rest import BatchResult, Routes, limit_headers, real_time_ms
+from exchanges.simulated.wire.rest import BatchResult, Routes, answer_within, real_time_ms
 from exchanges.simulated.wire.session import StreamSession
 from exchanges.simulated.wire.signatures import authenticate_stream, check_time
 
@@ -92,9 +92,6 @@ class TradeStream:
         now_ms = real_time_ms()
         window = header.get("X-BAPI-RECV-WINDOW") or 5_000
         check_time(str(header.get("X-BAPI-TIMESTAMP", "")), str(window), now_ms)
-        allowance = self._windows.spend(session.api_key, _PATHS[op])
-        if allowance is not None:
-            headers.update(limit_headers(allowance, now_ms))
-            if allowance.wait_s > 0:
-                raise BybitError(10006, "Too many visits. Exceeded the API Rate Limit.")
-        return self._routes["POST", _PATHS[op]].answer(session.api_key, args[0])
+        path = _PATHS[op]
+        signed = (session.api_key, args[0])
+        return answer_within(self._windows, self._routes["POST", path], path, signed, headers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.clock import ManualClock
+from core.limits.published_limits import ADDRESS, PUBLISHED_LIMITS, Family
 from exchanges.simulated.wire.errors import HttpRefused
 from exchanges.simulated.wire.rate_windows import RateLimits, RateWindows
 
@@ -62,8 +63,77 @@ def test_an_address_that_breaks_its_window_is_banned_and_then_forgiven() -> None
     windows.enter("10.0.0.1")
 
 
+def test_a_batch_counts_as_many_as_it_holds_orders() -> None:
+    clock = ManualClock()
+    windows = RateWindows(clock, RateLimits())
+    batch = "/v5/order/create-batch"
+
+    first, second = windows.spend("key", batch, 7), windows.spend("key", batch, 7)
+    third, single = windows.spend("key", batch, 7), windows.spend("key", CREATE)
+
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert single is not None
+    assert (first.granted, first.remaining) == (7, 3)
+    assert (second.granted, second.remaining, second.wait_s) == (3, 0, 0.0)
+    assert (third.granted, third.wait_s) == (0, 1.0)
+    assert single.remaining == 9, "single orders have a window of their own"
+
+
+def test_an_address_may_open_500_streams_in_five_minutes() -> None:
+    clock = ManualClock()
+    windows = RateWindows(clock, RateLimits())
+    for _ in range(500):
+        windows.open_stream("10.0.0.1")
+    with pytest.raises(HttpRefused) as refused:
+        windows.open_stream("10.0.0.1")
+    assert refused.value.status == 403
+    windows.open_stream("10.0.0.2")
+    clock.advance_ms(300_000)
+    windows.open_stream("10.0.0.1")
+
+
 def test_the_published_defaults_are_bybits() -> None:
+    """bybit-exchange.github.io/docs/v5/rate-limit, linear, unified account."""
     limits = RateLimits()
     assert (limits.requests_per_address, limits.address_window_s) == (600, 5.0)
-    assert limits.per_second[CREATE] == 10
-    assert limits.per_second["/v5/order/realtime"] == 50
+    assert (limits.streams_per_address, limits.streams_window_s) == (500, 300.0)
+    for count, paths in {
+        10: (
+            "order/create order/amend order/cancel order/cancel-all order/create-batch "
+            "order/cancel-batch position/set-leverage position/trading-stop position/switch-mode "
+            "user/query-api"
+        ),
+        50: (
+            "order/realtime order/history execution/list position/list position/closed-pnl "
+            "account/wallet-balance account/info"
+        ),
+        25: "account/transaction-log",
+        5: "account/fee-rate asset/coin/query-info",
+    }.items():
+        for path in paths.split():
+            assert limits.per_second[f"/v5/{path}"] == count, path
+    assert len(limits.per_second) == 20
+
+
+def test_our_own_table_asks_for_no_more_than_the_demo_exchange_allows() -> None:
+    """What the limiter believes and what the demo enforces are two readings of one page."""
+    ours = PUBLISHED_LIMITS["bybit"].limits
+    theirs = RateLimits()
+    assert ours[ADDRESS].windows[0] == (theirs.requests_per_address, 5_000)
+    for family, path in {
+        Family.ORDER_CREATE: "order/create",
+        Family.ORDER_AMEND: "order/amend",
+        Family.ORDER_CANCEL: "order/cancel",
+        Family.ORDER_READ: "order/realtime",
+        Family.ORDER_HISTORY: "order/history",
+        Family.FILLS: "execution/list",
+        Family.BOOKINGS: "account/transaction-log",
+        Family.POSITIONS: "position/list",
+        Family.BALANCE: "account/wallet-balance",
+        Family.ACCOUNT: "user/query-api",
+        Family.LEVERAGE: "position/set-leverage",
+        Family.PROTECTION: "position/trading-stop",
+    }.items():
+        assert ours[family].windows == ((theirs.per_second[f"/v5/{path}"], 1_000),)

@@ -431,3 +431,34 @@ async def test_a_fault_inside_an_endpoint_is_10016_and_the_server_goes_on(
         "GET /v5/market/tickers failed"
     ]
     fail_on_unexpected_log.clear()
+
+
+async def test_of_a_batch_the_orders_above_the_window_are_refused_one_by_one(
+    caller: Caller,
+) -> None:
+    order = {"symbol": "BTCUSDT", "side": "Buy", "orderType": "Market", "qty": "0.001"}
+    answer = await caller.post(
+        "/v5/order/create-batch",
+        category="linear",
+        request=[order | {"orderLinkId": f"b-{number}"} for number in range(12)],
+    )
+    assert answer["retCode"] == 0
+    codes = [row["code"] for row in answer["retExtInfo"]["list"]]
+    assert codes == [0] * 10 + [10006] * 2
+    assert answer["result"]["list"][11]["orderLinkId"] == "b-11"
+    assert answer["result"]["list"][11]["orderId"] == ""
+    assert caller.headers["X-Bapi-Limit-Status"] == "0"
+
+
+class TestFewStreams:
+    @pytest.fixture
+    def limits(self) -> RateLimits:
+        return RateLimits(streams_per_address=1)
+
+    async def test_an_address_that_opens_too_many_streams_gets_403(
+        self, server: DemoServer, client: aiohttp.ClientSession
+    ) -> None:
+        async with client.ws_connect(server.ws_public_url):
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await client.ws_connect(server.ws_private_url)
+        assert refused.value.status == 403
