@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from core.clock import Clock
-from core.market_data.candle_store import CandleStore, SeriesInfo
+from core.market_data.candle_store import CandleStore, SeriesInfo, StoredSeries, StoreFault
 from core.market_data.columns import Columns, IntArray
 from core.market_data.exchange_days import day_offset_ms
 from core.market_data.higher_bars import base_bars_at_most
@@ -63,7 +63,8 @@ class BotDataManager:
 
     `writing` is held by whoever changes the series, over the disk's whole answer; readers of
     what is in memory never wait for it. `classify` and `remember` are the two halves of
-    `append_candle` for a batch, called with it held.
+    `append_candle` for a batch, called with it held, and `take_stored` is the second half of
+    `load_stored`.
     """
 
     def __init__(
@@ -123,9 +124,16 @@ class BotDataManager:
         """Bring the newest stored candles into memory (disk). Raises StoreFault."""
         with self.writing:
             self._flush()
-            columns, newest = self._store.read_tail(self.key, MAX_ENTRY_MEMORY)
-            self._memory.load(columns, newest, self._empty_from(columns.open_time_ms))
-            self.refresh_info()
+            [stored] = self._store.read_newest([self.key], MAX_ENTRY_MEMORY)
+            if isinstance(stored, StoreFault):
+                raise stored
+            self.take_stored(stored)
+
+    def take_stored(self, stored: StoredSeries) -> None:
+        """What `load_stored` has read; `writing` is held since before it was."""
+        self._memory.load(stored.columns, stored.newest, stored.empty)
+        self._stored = stored.info
+        self._added = 0
 
     def lacks_recent(self, bars: int = MAX_ENTRY_MEMORY) -> bool:
         """Whether one of the newest `bars` closed bars is neither in memory nor known not to

@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import lru_cache
@@ -31,7 +31,15 @@ import pyarrow as pa
 
 from core.market_data import cold_file
 from core.market_data.columns import EMPTY, Columns
-from core.market_data.hot_file import MAX_MS, ColdNote, EmptyBars, HotFile, HotRow, store_faults
+from core.market_data.hot_file import (
+    MAX_MS,
+    ColdNote,
+    EmptyBars,
+    HotExtent,
+    HotFile,
+    HotRow,
+    store_faults,
+)
 from core.market_data.hot_file import StoreFault as StoreFault  # noqa: PLC0414 (the store's own error)
 from core.market_data.integrity import Range
 from core.models.candles import Candle, SeriesKey
@@ -40,6 +48,8 @@ from core.storage.durable import write_atomic
 from core.storage.instance_lock import AlreadyRunning, InstanceLock
 
 log = logging.getLogger(__name__)
+
+_NO_FILE = ColdNote(b"", 0, MAX_MS, -MAX_MS)  # no time lies in its range
 
 
 class SeriesInfo(NamedTuple):
@@ -52,6 +62,16 @@ class SeriesInfo(NamedTuple):
     first_ms: int | None
     last_ms: int | None
     file_bytes: int
+
+
+class StoredSeries(NamedTuple):
+    """The newest stored candles of a series: as floats; the last one exactly; the bars known to
+    be empty from the first one on; and the figures of the whole series."""
+
+    columns: Columns
+    newest: Candle | None
+    empty: list[EmptyBars]
+    info: SeriesInfo
 
 
 class CandleStore:
@@ -114,15 +134,37 @@ class CandleStore:
         """As `read`, as floats and much faster."""
         return _united(*self._read_parts(_stem(key), start_ms, end_ms, last), last)
 
-    def read_tail(self, key: SeriesKey, rows: int) -> tuple[Columns, Candle | None]:
-        """The newest `rows` candles, and the newest of them exactly. Raises StoreFault."""
-        hot, cold = self._read_parts(_stem(key), None, None, rows)
-        newest = _candle(hot[-1]) if hot else None
-        if cold is not None and len(cold):
-            [last] = cold_file.candles_from_table(cold.slice(len(cold) - 1))
-            if newest is None or last.open_time_ms > newest.open_time_ms:
-                newest = last
-        return _united(hot, cold, rows), newest
+    def read_newest(self, keys: Sequence[SeriesKey], rows: int) -> list[StoredSeries | StoreFault]:
+        """The newest `rows` candles of many series, in the order of `keys`; of one that cannot be
+        read, why. Raises StoreFault when none can."""
+        stems = [_stem(key) for key in keys]
+        hot = self._hot.newest(stems, rows)
+        notes = self._hot.notes_of(stems)
+        found: list[StoredSeries | StoreFault] = []
+        for stem in stems:
+            try:
+                found.append(self._newest(stem, rows, hot[stem], notes[stem]))
+            except StoreFault as fault:
+                found.append(fault)
+        return found
+
+    def _newest(
+        self, stem: str, rows: int, hot: list[HotRow], notes: list[ColdNote]
+    ) -> StoredSeries:
+        cold = self._cold_table(stem, None, None, rows, notes)
+        newest = None if cold is None else cold_file.last_candle(cold)
+        if hot and (newest is None or hot[-1][0] >= newest.open_time_ms):
+            newest = _candle(hot[-1])
+        columns = _united(hot, cold, rows)
+        empty = self._hot.empty_bars(stem, int(columns.open_time_ms[0]), MAX_MS) if newest else []
+        note, file_bytes = self._cold_figures(stem, notes)
+        extent: HotExtent = (0, None, None)
+        if len(hot) == rows:  # there may be more
+            extent = self._hot.extent(stem, note.first_ms, note.last_ms)
+        elif hot:
+            outside = sum(not note.first_ms <= row[0] <= note.last_ms for row in hot)
+            extent = (outside, hot[0][0], hot[-1][0])
+        return StoredSeries(columns, newest, empty, _info(note, file_bytes, extent))
 
     def path_of(self, key: SeriesKey) -> Path:
         """Where the cold file of the series is, or would be."""
@@ -131,19 +173,24 @@ class CandleStore:
     def info(self, key: SeriesKey) -> SeriesInfo:
         """Rows, range and file size, without reading candles. Raises StoreFault."""
         stem = _stem(key)
+        note, file_bytes = self._cold_figures(stem, self._hot.notes(stem))
+        extent = self._hot.extent(stem, note.first_ms, note.last_ms)
+        return _info(note, file_bytes, extent)
+
+    def _cold_figures(self, stem: str, notes: list[ColdNote]) -> tuple[ColdNote, int]:
+        """Rows and range of the cold file, and its size in bytes."""
         with store_faults("read"):
             try:
                 file_bytes = self._path(stem).stat().st_size
             except FileNotFoundError:
-                file_bytes = 0
-        notes = self._hot.notes(stem) if file_bytes else []
-        _, rows, first_ms, last_ms = notes[0] if notes else ColdNote(b"", 0, MAX_MS, -MAX_MS)
-        outside, hot_first_ms, hot_last_ms = self._hot.extent(stem, first_ms, last_ms)
-        times = [first_ms, last_ms] if rows else []
-        times += [t for t in (hot_first_ms, hot_last_ms) if t is not None]
-        return SeriesInfo(
-            rows + outside, min(times, default=None), max(times, default=None), file_bytes
-        )
+                return _NO_FILE, 0
+        if notes:
+            return notes[0], file_bytes
+        table = self._cold_table(stem, None, None, None)  # copied in by hand: only it can tell
+        if table is None or not len(table):
+            return _NO_FILE, file_bytes
+        times = cold_file.timestamps(table)
+        return ColdNote(b"", len(times), int(times[0]), int(times[-1])), file_bytes
 
     # --- bars that are not there -------------------------------------------------------------
 
@@ -240,9 +287,15 @@ class CandleStore:
         return hot, self._cold_table(stem, start_ms, end_ms, last)
 
     def _cold_table(
-        self, stem: str, start_ms: int | None, end_ms: int | None, last: int | None
+        self,
+        stem: str,
+        start_ms: int | None,
+        end_ms: int | None,
+        last: int | None,
+        notes: list[ColdNote] | None = None,
     ) -> pa.Table | None:
-        """The cold file's rows if it is what a note says; None if there is no file.
+        """The cold file's rows if it is what a note says; None if there is no file. `notes` are
+        what the caller has just read; if the file is none of them, they are read again.
 
         A merge may replace file and note between our looks at them: so only a file that is
         wrong twice, itself and its notes unchanged, is damaged.
@@ -256,7 +309,7 @@ class CandleStore:
                     return None
                 with file:
                     status = os.fstat(file.fileno())
-                    notes = self._hot.notes(stem)
+                    notes = notes or self._hot.notes(stem)
                     # Without a note it was copied in by hand.
                     known: list[bytes | None] = [note.checks for note in notes]
                     for checks in known or [None]:
@@ -270,7 +323,7 @@ class CandleStore:
             if seen == wrong:
                 self._put_aside(stem, seen)
                 return None
-            wrong = seen
+            wrong, notes = seen, None
 
     def _put_aside(self, stem: str, seen: object) -> None:
         path = self._path(stem)
@@ -317,6 +370,15 @@ class CandleStore:
 @lru_cache(maxsize=4096)
 def _stem(key: SeriesKey) -> str:
     return key.file_stem
+
+
+def _info(note: ColdNote, file_bytes: int, extent: HotExtent) -> SeriesInfo:
+    outside, hot_first_ms, hot_last_ms = extent
+    times = [note.first_ms, note.last_ms] if note.rows else []
+    times += [t for t in (hot_first_ms, hot_last_ms) if t is not None]
+    return SeriesInfo(
+        note.rows + outside, min(times, default=None), max(times, default=None), file_bytes
+    )
 
 
 def _hot_row(candle: Candle) -> HotRow:

@@ -12,7 +12,6 @@ before pyarrow sees the block: a damaged file can crash the parser, or give wron
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from io import FileIO
@@ -23,16 +22,21 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from zlib_ng.zlib_ng import crc32  # nine times as fast as the standard library's
 
 from core.market_data.columns import Columns, FloatArray, IntArray
 from core.models.candles import Candle
 
 VALUE_NAMES = ("open", "high", "low", "close", "volume")
+_INT32_DIGITS = 9  # a decimal of so few is stored in 32 bits, and is slower to decode
 _INT64_DIGITS = 18
 _MAX_DIGITS = 38
+_FLOAT_DIGITS = 15  # integers of so many digits are exact floats
 _EXACT_IN_FLOAT = 1 << 53
-# Reading a tail touches one or two groups; each costs a few hundred bytes in the footer.
-_ROW_GROUP_ROWS = 8192
+# The newest rows, which are read most often, lie in a group of their own; the older ones in few,
+# since each group costs a whole read ten microseconds.
+_NEWEST_GROUP_ROWS = 1024
+_OLDER_GROUP_ROWS = 1 << 15
 
 _CHECK = struct.Struct("<QI")  # end of the block in the file, CRC-32 of its bytes
 
@@ -86,20 +90,26 @@ def encode(table: pa.Table) -> bytes:
         scale = column.type.scale
         digits = max(value.adjusted() + 1 for value in extremes.values()) + scale
         is_int64 = digits <= _INT64_DIGITS
-        types.append(pa.decimal128(_INT64_DIGITS if is_int64 else _MAX_DIGITS, scale))
+        # The true number of digits: it tells a reader whether they fit into a float.
+        precision = max(digits, scale, _INT32_DIGITS + 1) if is_int64 else _MAX_DIGITS
+        types.append(pa.decimal128(precision, scale))
         encodings[name] = "DELTA_BINARY_PACKED" if is_int64 else "PLAIN"
         compression[name] = "NONE" if is_int64 else "ZSTD"
+    table = table.cast(_schema(types))
+    older_rows = max(0, len(table) - _NEWEST_GROUP_ROWS)
     sink = pa.BufferOutputStream()
-    pq.write_table(
-        table.cast(_schema(types)),
+    with pq.ParquetWriter(
         sink,
-        row_group_size=_ROW_GROUP_ROWS,
+        table.schema,
         use_dictionary=False,
         column_encoding=encodings,
         compression=compression,
         store_decimal_as_integer=True,
         write_statistics=["timestamp"],
-    )
+    ) as writer:
+        if older_rows:
+            writer.write_table(table.slice(0, older_rows), row_group_size=_OLDER_GROUP_ROWS)
+        writer.write_table(table.slice(older_rows), row_group_size=_NEWEST_GROUP_ROWS)
     content: bytes = sink.getvalue().to_pybytes()
     return content
 
@@ -112,7 +122,7 @@ def checks_of(content: bytes) -> bytes:
     for group in range(metadata.num_row_groups + 1):
         is_footer = group == metadata.num_row_groups
         end = len(content) if is_footer else _end_of(metadata.row_group(group))
-        checks += _CHECK.pack(end, zlib.crc32(content[start:end]))
+        checks += _CHECK.pack(end, crc32(content[start:end]))
         start = end
     return checks
 
@@ -133,42 +143,47 @@ def read(
         file.seek(0)
         return _decoded(np.frombuffer(file.read(), dtype=np.uint8), part)
     blocks = list(_CHECK.iter_unpack(checks))
-    content = np.zeros(blocks[-1][0], dtype=np.uint8)  # what is never filled costs no memory
+    content = np.empty(blocks[-1][0], dtype=np.uint8)  # what is never filled costs no memory
     view = content.data
 
-    def fill(block: int) -> None:
-        start = blocks[block - 1][0] if block > 0 else 0
-        end, crc32 = blocks[block]
-        target = view[start:end]
+    def fill(wanted: range) -> None:
+        start = blocks[wanted[0] - 1][0] if wanted[0] > 0 else 0
+        target = view[start : blocks[wanted[-1]][0]]
         file.seek(start)
-        if file.readinto(target) != len(target) or zlib.crc32(target) != crc32:
-            raise Damaged(f"block {block} has changed")
+        if file.readinto(target) != len(target):
+            raise Damaged("cut off")
+        for block in wanted:
+            end, checksum = blocks[block]
+            if crc32(view[start:end]) != checksum:
+                raise Damaged(f"block {block} has changed")
+            start = end
 
-    fill(len(blocks) - 1)
+    groups = len(blocks) - 1
+    fill(range(groups, groups + 1))  # the footer
     return _decoded(content, part, fill)
 
 
 def _decoded(
-    content: npt.NDArray[np.uint8], part: _Part, fill: Callable[[int], None] | None = None
+    content: npt.NDArray[np.uint8], part: _Part, fill: Callable[[range], None] | None = None
 ) -> pa.Table:
     try:
-        file = pq.ParquetFile(pa.BufferReader(content))
+        # Nothing to be fetched ahead: the content is in memory.
+        file = pq.ParquetFile(pa.BufferReader(content), pre_buffer=False)
         if fill is None:  # not known to be `encode`'s work
             _check_schema(file.schema_arrow)
         wanted = _wanted_groups(file.metadata, part)
-        if fill is not None:
-            for group in wanted:
-                fill(group)
-        table = file.read_row_groups(wanted, use_threads=False)  # half a millisecond for all
+        if fill is not None and wanted:
+            fill(wanted)
+        table = file.read_row_groups(wanted, use_threads=len(wanted) > 1)
     except (pa.ArrowException, OSError) as fault:
         raise Damaged(str(fault)) from fault
-    times = timestamps(table)
-    if fill is None and not (times[1:] > times[:-1]).all():
+    if fill is None and not (np.diff(timestamps(table)) > 0).all():
         raise Damaged("timestamps do not increase")
-    start = 0 if part.start_ms is None else int(np.searchsorted(times, part.start_ms))
-    stop = len(times)
+    start, stop = 0, len(table)
+    if part.start_ms is not None:
+        start = int(np.searchsorted(timestamps(table), part.start_ms))
     if part.end_ms is not None:
-        stop = int(np.searchsorted(times, part.end_ms, side="right"))
+        stop = int(np.searchsorted(timestamps(table), part.end_ms, side="right"))
     if part.last is not None:
         start = max(start, stop - part.last)
     return table.slice(start, max(0, stop - start))
@@ -201,8 +216,9 @@ def _end_of(row_group: Any) -> int:
 
 
 def timestamps(table: pa.Table) -> IntArray:
-    column = table["timestamp"].combine_chunks()
-    return _words(column, 8) if len(column) else np.empty(0, dtype=np.int64)
+    """The caller's own."""
+    chunks = [_words(chunk, 8) for chunk in table["timestamp"].chunks]
+    return np.concatenate(chunks) if chunks else np.empty(0, dtype=np.int64)
 
 
 def candles_from_table(table: pa.Table) -> list[Candle]:
@@ -213,48 +229,60 @@ def candles_from_table(table: pa.Table) -> list[Candle]:
     ]
 
 
+def last_candle(table: pa.Table) -> Candle | None:
+    """None when there are no rows."""
+    if not len(table):
+        return None
+    time_ms, *values = (column[-1].as_py() for column in table.columns)
+    return Candle(time_ms, *values)
+
+
 def columns_from_table(table: pa.Table) -> Columns:
-    return Columns(timestamps(table).copy(), *(_floats(table[name]) for name in VALUE_NAMES))
+    # One piece of memory for all: freed and asked for again, it is not given back in between.
+    values = np.empty((len(VALUE_NAMES), len(table)))
+    for name, floats in zip(VALUE_NAMES, values, strict=True):
+        _to_floats(table[name], floats)
+    return Columns(timestamps(table), *values)
 
 
-def _wanted_groups(metadata: Any, part: _Part) -> list[int]:
+def _wanted_groups(metadata: Any, part: _Part) -> range:
     start_ms, end_ms, last = part
-    wanted: list[int] = []
+    first = stop = metadata.num_row_groups
     certain_rows = 0  # rows of the wanted groups that `end_ms` cannot cut off
     for group in reversed(range(metadata.num_row_groups)):
         statistics = metadata.row_group(group).column(0).statistics
         if statistics is None:  # another program's file: it has to be read to know
-            return list(range(metadata.num_row_groups))
+            return range(metadata.num_row_groups)
         if end_ms is not None and statistics.min > end_ms:
+            first = stop = group
             continue
         if start_ms is not None and statistics.max < start_ms:
             break
         if last is not None and certain_rows >= last:
             break
-        wanted.insert(0, group)
+        first = group
         if end_ms is None or statistics.max <= end_ms:
             certain_rows += metadata.row_group(group).num_rows
-    return wanted
+    return range(first, stop)
 
 
-def _floats(column: Any) -> FloatArray:
+def _to_floats(column: Any, floats: FloatArray) -> None:
     """The float nearest to each decimal, as `float(Decimal)` gives it."""
-    if column.type.precision > _INT64_DIGITS:
-        return np.array([float(value) for value in column.to_pylist()], dtype=np.float64)
+    precision, scale = column.type.precision, column.type.scale
+    if precision > _INT64_DIGITS:
+        floats[:] = [float(value) for value in column.to_pylist()]
+        return
     # The low half of the 128-bit integer is the whole value. Integers below 2**53 and powers of
     # ten up to 10**22 are exact floats, so their quotient is rounded once, as it should be.
-    scale = column.type.scale
-    floats: FloatArray = np.empty(len(column))
     start = 0
     for chunk in column.chunks:
         stop = start + len(chunk)
         np.divide(_words(chunk, 16)[::2], 10.0**scale, out=floats[start:stop])
         start = stop
-    exact_below = _EXACT_IN_FLOAT / 2 / 10.0**scale
-    if len(floats) and max(floats.max(), -floats.min()) > exact_below:
+    if precision > _FLOAT_DIGITS:
+        exact_below = _EXACT_IN_FLOAT / 2 / 10.0**scale
         for row in np.flatnonzero(np.abs(floats) > exact_below):
             floats[row] = float(column[int(row)].as_py())
-    return floats
 
 
 def _words(chunk: Any, width_bytes: int) -> IntArray:

@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import threading
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,6 +63,8 @@ CREATE TABLE IF NOT EXISTS lost_history (
 """
 
 HotRow = tuple[int, str, str, str, str, str]  # open time, then the decimals' own digits
+# Rows outside of a range; oldest and newest of all rows (ms UTC), None when there are none.
+HotExtent = tuple[int, int | None, int | None]
 
 
 class StoreFault(OSError):
@@ -132,14 +134,21 @@ class HotFile:
                 -1 if last is None else last,
             ),
         )
-        rows: list[HotRow] = []
-        for time_ms, open_, high, low, close, volume, crc32 in reversed(found):
-            row = (time_ms, open_, high, low, close, volume)
-            if _crc32(stem, row) == crc32:
-                rows.append(row)
-            else:
-                log.error("%s: the stored bar %s is damaged and is left out.", stem, time_ms)
-        return rows
+        return [row[:-1] for row in reversed(found) if _is_sound(stem, row)]
+
+    def newest(self, stems: Sequence[str], last: int) -> dict[str, list[HotRow]]:
+        """`candles` of many series, of each the newest `last`, in one look at the file: it is
+        ordered by time, so a look for each would go through the rows of all each time."""
+        rows: dict[str, list[HotRow]] = {stem: [] for stem in stems}
+        sql = (
+            "SELECT series, open_time_ms, open, high, low, close, volume, crc32 FROM hot_candle"
+            f" WHERE series IN ({_places(stems)}) ORDER BY open_time_ms DESC"
+        )
+        with store_faults("read"), self._read_lock:
+            for stem, *row in self._reader.execute(sql, stems):
+                if len(rows[stem]) < last and _is_sound(stem, row):
+                    rows[stem].append(tuple(row[:-1]))
+        return {stem: found[::-1] for stem, found in rows.items()}
 
     def drop(self, stem: str, rows: Sequence[HotRow]) -> None:
         """Remove these rows; one that was replaced since it was read stays."""
@@ -160,13 +169,13 @@ class HotFile:
         """Hot rows by series."""
         return dict(self._query("SELECT series, count(*) FROM hot_candle GROUP BY series", ()))
 
-    def extent(self, stem: str, first_ms: int, last_ms: int) -> tuple[int, int | None, int | None]:
-        """Rows before the first or after the last; oldest and newest of all rows."""
+    def extent(self, stem: str, first_ms: int, last_ms: int) -> HotExtent:
+        """As seen from `first_ms`..`last_ms`."""
         sql = (
             "SELECT count(*) FILTER (WHERE open_time_ms < ? OR open_time_ms > ?),"
             " min(open_time_ms), max(open_time_ms) FROM hot_candle WHERE series = ?"
         )
-        extent: tuple[int, int | None, int | None] = self._query(sql, (first_ms, last_ms, stem))[0]
+        extent: HotExtent = self._query(sql, (first_ms, last_ms, stem))[0]
         return extent
 
     # --- what is known about the cold file ---------------------------------------------------
@@ -175,6 +184,17 @@ class HotFile:
         """More than one only while a merge is at work, or after one was cut off."""
         sql = "SELECT checks, rows, first_ms, last_ms FROM cold_note WHERE series = ?"
         return [ColdNote(*row) for row in self._query(sql, (stem,))]
+
+    def notes_of(self, stems: Sequence[str]) -> dict[str, list[ColdNote]]:
+        """`notes` of many series."""
+        notes: dict[str, list[ColdNote]] = {stem: [] for stem in stems}
+        sql = (
+            "SELECT series, checks, rows, first_ms, last_ms FROM cold_note"
+            f" WHERE series IN ({_places(stems)})"
+        )
+        for stem, *note in self._query(sql, stems):
+            notes[stem].append(ColdNote(*note))
+        return notes
 
     def add_note(self, stem: str, note: ColdNote) -> None:
         with self._writing() as writer:
@@ -207,11 +227,15 @@ class HotFile:
 
     def empty_bars(self, stem: str, first_ms: int, last_ms: int) -> list[EmptyBars]:
         """Those that reach into `first_ms`..`last_ms`, oldest first."""
+        # They never overlap: only the last one that begins before the range may reach into it.
         sql = (
-            "SELECT first_ms, last_ms, checked_ms FROM empty_bars"
-            " WHERE series = ? AND first_ms <= ? AND last_ms >= ? ORDER BY first_ms"
+            "SELECT first_ms, last_ms, checked_ms FROM empty_bars WHERE series = :stem"
+            " AND first_ms BETWEEN coalesce((SELECT max(first_ms) FROM empty_bars"
+            " WHERE series = :stem AND first_ms <= :first), :first) AND :last"
+            " AND last_ms >= :first ORDER BY first_ms"
         )
-        return [EmptyBars(*row) for row in self._query(sql, (stem, last_ms, first_ms))]
+        bounds = {"stem": stem, "first": first_ms, "last": last_ms}
+        return [EmptyBars(*row) for row in self._query(sql, bounds)]
 
     def set_lost(self, stem: str, lost: Range | None) -> None:
         """History that was in a damaged file and is to be fetched again."""
@@ -236,7 +260,7 @@ class HotFile:
             self._reader.close()
             self._writer.close()
 
-    def _query(self, sql: str, parameters: tuple[object, ...]) -> list[Any]:
+    def _query(self, sql: str, parameters: Sequence[object] | Mapping[str, object]) -> list[Any]:
         with store_faults("read"), self._read_lock:
             return self._reader.execute(sql, parameters).fetchall()
 
@@ -260,6 +284,18 @@ def store_faults(action: str) -> Iterator[None]:
 
 def _crc32(stem: str, row: HotRow) -> int:
     return zlib.crc32(f"{stem} {row}".encode())
+
+
+def _is_sound(stem: str, record: Sequence[Any]) -> bool:
+    """Whether the row is what its checksum, which comes last, was made of."""
+    is_sound: bool = _crc32(stem, tuple(record[:-1])) == record[-1]
+    if not is_sound:
+        log.error("%s: the stored bar %s is damaged and is left out.", stem, record[0])
+    return is_sound
+
+
+def _places(values: Sequence[str]) -> str:
+    return ",".join("?" * len(values))
 
 
 def _cut_out(

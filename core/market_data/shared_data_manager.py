@@ -6,8 +6,9 @@ import asyncio
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -78,12 +79,9 @@ class SharedDataManager:
         its neighbours are kept. Raises StoreFault; then nothing changed."""
         outcomes: dict[str, AppendOutcome] = {}
         accepted: list[tuple[BotDataManager, Candle]] = []
-        # One order of locking, so that two batches never wait for each other.
-        managers = [(symbol, self.get_manager(symbol, timeframe)) for symbol in sorted(candles)]
-        for _, manager in managers:
-            manager.writing.acquire()
-        try:
-            for symbol, manager in managers:
+        managers = {symbol: self.get_manager(symbol, timeframe) for symbol in candles}
+        with _writing(managers.values()):
+            for symbol, manager in managers.items():
                 candle = candles[symbol]
                 try:
                     outcome = manager.classify(candle)
@@ -96,9 +94,6 @@ class SharedDataManager:
             self._store.append((manager.key, candle) for manager, candle in accepted)
             for manager, candle in accepted:
                 manager.remember(candle)
-        finally:
-            for _, manager in managers:
-                manager.writing.release()
         return outcomes
 
     async def append_candles(
@@ -139,12 +134,22 @@ class SharedDataManager:
 
     def _load_stored(self, managers: Mapping[str, BotDataManager]) -> dict[str, bool]:
         results = dict.fromkeys(managers, True)
-        for name, manager in managers.items():
-            try:
-                manager.load_stored()
-            except StoreFault as fault:
+        try:
+            with _writing(managers.values()):
+                for manager in managers.values():
+                    manager.make_durable()
+                keys = [manager.key for manager in managers.values()]
+                found = self._store.read_newest(keys, MAX_ENTRY_MEMORY)
+                for (name, manager), stored in zip(managers.items(), found, strict=True):
+                    if isinstance(stored, StoreFault):
+                        self._log_not_loaded(name, stored)
+                        results[name] = False
+                    else:
+                        manager.take_stored(stored)
+        except StoreFault as fault:
+            for name in managers:
                 self._log_not_loaded(name, fault)
-                results[name] = False
+            return dict.fromkeys(managers, False)
         return results
 
     def _log_not_loaded(self, symbol: str, fault: Exception) -> None:
@@ -254,3 +259,13 @@ class SharedDataManager:
             except FileNotFoundError:
                 continue
         return total
+
+
+@contextmanager
+def _writing(managers: Iterable[BotDataManager]) -> Iterator[None]:
+    """Nobody else changes these series meanwhile. One order of locking, so that two batches
+    never wait for each other."""
+    with ExitStack() as held:
+        for manager in sorted(managers, key=lambda manager: manager.key):
+            held.enter_context(manager.writing)
+        yield

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -93,6 +94,57 @@ def test_info_counts_both_parts(store: CandleStore, key: SeriesKey, bar: MakeBar
     info = store.info(key)
     assert info[:3] == (6, bar(0).open_time_ms, bar(5).open_time_ms)
     assert info.file_bytes > 0
+
+
+def test_many_series_read_at_once_equal_each_alone(store: CandleStore, bar: MakeBar) -> None:
+    names = ("COLD", "BOTH", "HOT", "LONG", "NONE", "COPIED")
+    keys = {name: SeriesKey("bybit", name, Timeframe.M15) for name in names}
+    _append(store, keys["COLD"], [bar(n) for n in range(30)])
+    _append(store, keys["BOTH"], [bar(n) for n in range(30)])
+    store.merge()
+    shutil.copy(store.path_of(keys["COLD"]), store.path_of(keys["COPIED"]))
+    _append(store, keys["BOTH"], [bar(29, volume=Decimal(5)), *(bar(n) for n in range(30, 35))])
+    _append(store, keys["HOT"], [bar(3), bar(7)])
+    _append(store, keys["LONG"], [bar(n) for n in range(25)])
+    store.mark_empty(keys["HOT"], [(bar(4).open_time_ms, bar(6).open_time_ms)])
+    for key, found in zip(keys.values(), store.read_newest([*keys.values()], 10), strict=True):
+        assert not isinstance(found, StoreFault)
+        wanted = store.read_columns(key, last=10)
+        assert all((a == b).all() for a, b in zip(found.columns, wanted, strict=True)), key
+        assert found.newest == next(iter(store.read(key, last=1)), None)
+        assert found.info == store.info(key)
+        assert len(found.empty) == (key.symbol == "HOT")
+    assert store.info(keys["COPIED"]).rows == 30
+    assert store.info(keys["LONG"]).rows == 25
+
+
+def test_a_series_that_cannot_be_read_keeps_no_other_from_it(
+    store: CandleStore, key: SeriesKey, bar: MakeBar
+) -> None:
+    other = key._replace(symbol="ETHUSDT")
+    _append(store, key, [bar(0)])
+    store.path_of(other).mkdir()
+    good, bad = store.read_newest([key, other], 10)
+    assert not isinstance(good, StoreFault)
+    assert good.newest == bar(0)
+    assert isinstance(bad, StoreFault)
+    assert "The candle store cannot read" in str(bad)
+
+
+def test_an_empty_range_is_found_from_any_bar_in_it(store: CandleStore, key: SeriesKey) -> None:
+    step_ms = key.timeframe.duration_ms
+    ranges = [(n * step_ms, (n + 2) * step_ms) for n in (10, 20, 30)]
+    store.mark_empty(key, ranges)
+
+    def found(first: int, last: int) -> list[int]:
+        empty = store.empty_bars(key, first * step_ms, last * step_ms)
+        return [e.first_ms // step_ms for e in empty]
+
+    assert found(12, 20) == [10, 20]
+    assert found(13, 19) == []
+    assert found(21, 21) == [20]
+    assert found(0, 9) == []
+    assert found(32, 99) == [30]
 
 
 def test_empty_ranges_survive(tmp_path: Path, key: SeriesKey) -> None:

@@ -71,7 +71,7 @@ def test_any_reader_sees_true_prices(bar: Callable[..., Candle], tmp_path: Path)
 def test_part_of_the_history_is_found_across_row_groups(
     bar: Callable[..., Candle], decode: Callable[..., pa.Table]
 ) -> None:
-    candles = [bar(n) for n in range(20_000)]
+    candles = [bar(n) for n in range(34_000)]  # groups of 32,768, 208 and 1,024
     content = cold_file.encode(cold_file.table_from_candles(candles))
 
     def read(**bounds: int) -> list[Candle]:
@@ -80,9 +80,10 @@ def test_part_of_the_history_is_found_across_row_groups(
     opens = [c.open_time_ms for c in candles]
     assert read() == candles
     assert read(last=1000) == candles[-1000:]
-    assert read(last=5000, end_ms=opens[8_200]) == candles[3_201:8_201]
-    assert read(start_ms=opens[8_190], end_ms=opens[8_195]) == candles[8_190:8_196]
-    assert read(start_ms=opens[100] + 1, end_ms=opens[16_400], last=30_000) == candles[101:16_401]
+    assert read(last=1025) == candles[-1025:]
+    assert read(last=5000, end_ms=opens[32_900]) == candles[27_901:32_901]
+    assert read(start_ms=opens[32_765], end_ms=opens[32_770]) == candles[32_765:32_771]
+    assert read(start_ms=opens[100] + 1, end_ms=opens[32_980], last=33_000) == candles[101:32_981]
     assert read(end_ms=opens[0] - 1) == []
     assert read(start_ms=opens[-1] + 1, last=5) == []
 
