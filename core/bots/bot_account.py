@@ -28,14 +28,15 @@ class BotAccount:
         bot_id: str,
         *,
         owner_of: Callable[[str], str],
-        waits_for_trader: Callable[[str], bool],
+        reserved: Callable[[], Mapping[str, str]],
     ) -> None:
-        """`owner_of(symbol)`: the bot that trades it on this account, "" if none.
-        `waits_for_trader(symbol)`: something was found there that no bot explains."""
+        """`owner_of(symbol)`: the bot that trades it on this account, "" if none. `reserved()`:
+        symbols that belong to one bot alone whatever is open, with its id, "" for those that wait
+        for the trader's word."""
         self._desk = desk
         self._bot_id = bot_id
         self._owner_of = owner_of
-        self._waits_for_trader = waits_for_trader
+        self._reserved = reserved
 
     @property
     def is_ready(self) -> bool:
@@ -50,10 +51,6 @@ class BotAccount:
         """Leverage and price feed, before the first order. Raises ExchangeError."""
         await self._desk.prepare(symbol)
 
-    def is_free(self, symbol: str) -> bool:
-        """Neither another bot's symbol nor one that waits for the trader's word."""
-        return self._owner_of(symbol) in ("", self._bot_id) and not self._waits_for_trader(symbol)
-
     def side(self, symbol: str) -> Side | None:
         """Of the position that is open there, whoever's it is; None when flat."""
         position = self._desk.state.position(self._desk.name, symbol)
@@ -62,6 +59,12 @@ class BotAccount:
     def engaged(self) -> frozenset[str]:
         """Symbols in which this bot has a position, or an entry that may still become one."""
         return frozenset(s for s in self._busy_symbols() if self._owner_of(s) == self._bot_id)
+
+    def taken(self) -> frozenset[str]:
+        """Symbols that this bot must not enter: another bot's, those in which somebody else has a
+        position or an order, and those that wait for the trader's word."""
+        others = {s for s, owner in self._reserved().items() if owner != self._bot_id}
+        return frozenset(others | (self._busy_symbols() - self.engaged()))
 
     def past_entries(self) -> Iterator[PastEntry]:
         """From the books, so the same after a restart; in no order."""

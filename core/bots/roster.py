@@ -296,7 +296,7 @@ class BotRoster:
             desk,
             spec.bot_id,
             owner_of=lambda symbol: self.owner_of(desk.name, symbol),
-            waits_for_trader=lambda symbol: self.is_found(desk.name, symbol),
+            reserved=lambda: self._reserved(desk.name),
         )
         return BotParts(
             strategy=self._make_strategy(spec),
@@ -308,6 +308,12 @@ class BotRoster:
             supervisor=self._supervisor,
             universes=self._universes,
         )
+
+    def _reserved(self, account: str) -> dict[str, str]:
+        """See `BotAccount`."""
+        owners = {s.symbol: s.bot_id for s in self._specs.values() if s.account == account}
+        waiting = {symbol: "" for name, symbol in self._findings if name == account}
+        return owners | waiting
 
     def _keep(self, spec: BotSpec) -> None:
         self._registry.add(spec)

@@ -51,7 +51,6 @@ class PendingSignal(msgspec.Struct, frozen=True):
     symbol: str
     direction: int
     score: float
-    reason: str
     candle_open_time_ms: int
     waits_for: str = ""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 
 import msgspec
@@ -23,6 +23,11 @@ class Universe(msgspec.Struct, frozen=True):
     chosen_ms: int
     left_out: dict[str, int] = {}
 
+    def within(self, settings: ScanSettings) -> Universe:
+        """What of it is allowed by `settings`, as far as that is known without new figures."""
+        allowed = [symbol for symbol in self.symbols if symbol not in settings.blocklist]
+        return msgspec.structs.replace(self, symbols=tuple(allowed[: settings.watch_count]))
+
 
 def choose_universe(
     tickers: Iterable[Ticker],
@@ -30,11 +35,11 @@ def choose_universe(
     settings: ScanSettings,
     *,
     now_ms: int,
-    is_free: Callable[[str], bool],
+    taken: Collection[str],
 ) -> Universe:
     """Equal turnovers are ordered by name, so the same market gives the same universe. What the
-    exchange has not said (listing, spread) keeps no symbol out. `is_free` says which symbols
-    no other bot trades."""
+    exchange has not said (listing, spread) keeps no symbol out. `taken`: symbols that are not
+    this bot's to enter."""
     blocked = frozenset(settings.blocklist)
     left_out: Counter[str] = Counter()
     found: list[tuple[Decimal, str]] = []
@@ -51,7 +56,7 @@ def choose_universe(
             left_out["listing"] += 1
         elif _spread_ratio(ticker) > settings.max_spread_ratio:
             left_out["spread"] += 1
-        elif not is_free(ticker.symbol):
+        elif ticker.symbol in taken:
             left_out["taken"] += 1
         else:
             found.append((-turnover, ticker.symbol))
