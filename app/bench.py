@@ -14,10 +14,15 @@ from app.options import EXIT_OK, EXIT_USAGE
 
 
 def main(words: list[str]) -> int:
+    from app.benchmarks.feed import feed
     from app.benchmarks.startup import startup
     from app.benchmarks.store import store
 
-    benchmarks: dict[str, Callable[[], list[Row]]] = {"startup": startup, "store": store}
+    benchmarks: dict[str, Callable[[], list[Row]]] = {
+        "feed": feed,
+        "startup": startup,
+        "store": store,
+    }
     name = words[0] if words else ""
     if name not in benchmarks:
         known = ", ".join(benchmarks)
