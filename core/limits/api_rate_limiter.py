@@ -95,8 +95,10 @@ class APIRateLimiter:
         tokens than a window ever holds."""
         ask = self._ask(family, tokens, account, priority, owner)
         loop = asyncio.get_running_loop()
-        waiter = Waiter(ask, self._clock.monotonic_s(), loop.create_future())
         with self._lock:
+            if self._room.is_empty and self._look(ask).wait_ms <= 0:
+                return self._depart(ask, waited_s=0.0)
+            waiter = Waiter(ask, self._clock.monotonic_s(), loop.create_future())
             self._room.add(waiter)
         self._call_up(loop)
         try:

@@ -142,6 +142,10 @@ class WaitingRoom:
         self._classes = {priority: _Class() for priority in Priority}
         self._turns_since_straggler = 0
 
+    @property
+    def is_empty(self) -> bool:
+        return not any(waiting.owners for waiting in self._classes.values())
+
     def add(self, waiter: Waiter) -> None:
         self._classes[waiter.ask.priority].add(waiter)
 
@@ -168,7 +172,7 @@ class WaitingRoom:
             let_go(waiter)
 
         for priority, waiting in self._classes.items():
-            if priority is Priority.ORDER and self._turns_since_straggler >= STRAGGLERS_TURN - 1:
+            if priority is Priority.ORDER and self._is_stragglers_turn:
                 straggler = self._straggler(calling)
                 if straggler is not None:
                     go(straggler)
@@ -181,6 +185,10 @@ class WaitingRoom:
                         go(waiter)
                         is_moving = True
         return calling.soonest_ms
+
+    @property
+    def _is_stragglers_turn(self) -> bool:
+        return self._turns_since_straggler >= STRAGGLERS_TURN - 1
 
     def _straggler(self, calling: _Calling) -> Waiter | None:
         """Who has waited longest, if it may go now; else what it needs is kept for it. One that
@@ -202,6 +210,8 @@ class WaitingRoom:
         """Whether a request that does not queue may leave now without what somebody ahead of it
         waits for."""
         calling = _Calling(look)
+        if self._is_stragglers_turn and ask.priority is not Priority.EXIT:
+            self._straggler(calling)
         for priority, waiting in self._classes.items():
             if priority <= ask.priority:
                 for head in waiting.heads():
