@@ -149,14 +149,15 @@ class OrderGate:
         if self._oms.order(request.client_order_id) is not None:
             self._tell(request, f"order {request.client_order_id} was asked for twice: sent once")
             return
-        try:
-            self._oms.accept(request, self._cause_of(request))
-        except sqlite3.Error as fault:
-            # rule 1: what is not on disk does not leave
-            self._refuse_unwritten(request, fault)
-            return
         checks: list[TrailLine] = []
-        denial = self._check(request, checks)
+        with self._oms.journal.before_sending():
+            try:
+                self._oms.accept(request, self._cause_of(request))
+            except sqlite3.Error as fault:
+                # rule 1: what is not on disk does not leave
+                self._refuse_unwritten(request, fault)
+                return
+            denial = self._check(request, checks)
         try:
             if denial is None:
                 self._oms.submit(request, checks)

@@ -1,4 +1,4 @@
-"""SQLite opened the one way we trust: WAL, every commit synced, one writer.
+"""SQLite opened the one way we trust: WAL, every commit synced (or with the next), one writer.
 
 Money is stored as TEXT (the decimal's own digits), so it comes back exactly.
 """
@@ -43,3 +43,15 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         if connection.in_transaction:  # after some faults SQLite has rolled back by itself
             connection.execute("ROLLBACK")
         raise
+
+
+@contextmanager
+def synced_later(connection: sqlite3.Connection) -> Iterator[None]:
+    """For steps that mean nothing without a later one: their commits survive a kill, but a power
+    cut may take them back until the next commit outside of the block, which makes all of them
+    durable. Never is a later one kept without those before it. Not inside a `transaction`."""
+    connection.execute("PRAGMA synchronous=NORMAL")
+    try:
+        yield
+    finally:
+        connection.execute("PRAGMA synchronous=FULL")

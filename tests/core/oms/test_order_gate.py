@@ -438,3 +438,24 @@ async def test_what_the_ledger_could_not_take_is_told_once_and_made_good(world):
     gate.gate._capital = capital
     gate.gate.settle()
     assert gate.held() == (0, 0)
+
+
+FULL = 2  # PRAGMA synchronous
+
+
+async def test_an_order_waits_for_the_disk_once_and_before_it_leaves(world, gate):
+    synced_when_sent = []
+
+    def levels(statement: str) -> None:
+        if statement == "COMMIT":
+            ((level,),) = world.database.execute("PRAGMA synchronous")
+            commits.append(level)
+
+    commits: list[int] = []
+    world.exchange.on_accepted = lambda: synced_when_sent.append(commits[-1] == FULL)
+    world.database.set_trace_callback(levels)
+    world.bus.publish(world.request())
+    assert len(commits) >= 3  # the intent, the reservation, "sent"
+    assert [level == FULL for level in commits] == [False] * (len(commits) - 1) + [True]
+    await world.idle(20)
+    assert synced_when_sent == [True]

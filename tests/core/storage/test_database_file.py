@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.storage.database import open_database, transaction
+from core.storage.database import open_database, synced_later, transaction
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -142,3 +142,20 @@ def test_killed_writer_loses_no_acknowledged_row(tmp_path: Path) -> None:
         with closing(open_database(path)) as connection:
             rows = [n for (n,) in connection.execute("SELECT n FROM t ORDER BY n")]
         assert rows in (list(range(acknowledged + 1)), list(range(acknowledged + 2)))
+
+
+def test_what_is_synced_later_survives_a_kill_and_ends_with_the_block(tmp_path: Path) -> None:
+    with closing(open_database(tmp_path / "x.sqlite")) as connection:
+        connection.execute("CREATE TABLE t (n INTEGER)")
+
+        def fail() -> None:
+            with synced_later(connection):
+                connection.execute("INSERT INTO t VALUES (1)")
+                assert connection.execute("PRAGMA synchronous").fetchone() == (1,)
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            fail()
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        with closing(open_database(tmp_path / "x.sqlite")) as reader:
+            assert reader.execute("SELECT n FROM t").fetchall() == [(1,)]
