@@ -15,11 +15,13 @@ from app.options import EXIT_OK, EXIT_USAGE
 
 def main(words: list[str]) -> int:
     from app.benchmarks.feed import feed
+    from app.benchmarks.orders import orders
     from app.benchmarks.startup import startup
     from app.benchmarks.store import store
 
     benchmarks: dict[str, Callable[[], list[Row]]] = {
         "feed": feed,
+        "orders": orders,
         "startup": startup,
         "store": store,
     }
