@@ -258,6 +258,8 @@ class AccountDesk:
             ports={self.name: self.port},
             clock=self._clock,
             lot_of=parts.lot_of,
+            owner_of=self._owner_of,
+            on_accepted=self.trades.on_accepted,
         )
         self._closer = PositionCloser(parts, ticker_of=self._feed.tickers.get)
         self._stand_down = StandDown(parts, risk=self.risk, close=self._closer.close)
@@ -266,7 +268,7 @@ class AccountDesk:
         )
         self.bus.subscribe(MarketData, self._on_market_data, part=f"{self.name}: valuation")
         self.bus.subscribe(Fill, self._on_booked_fill, part=f"{self.name}: trades")
-        self.past_fills = [(fill, self.trades.on_fill(fill)) for fill in self.oms.fills()]
+        self.past_fills = self.trades.replay(self.oms.history())
         self.is_built = True
 
     async def reconcile(self) -> None:
@@ -283,6 +285,7 @@ class AccountDesk:
             if report.is_consistent:  # else something moved meanwhile: the next one judges
                 self.ledger.compare(report)
         self._stand_down.go_on()
+        self._closer.go_on()
         self._in_step.regained()
         self.is_ready = self.private_state is StreamState.CONNECTED
         self.state_text = "Reconciled." if self.is_ready else "Waiting for the private stream."
@@ -315,8 +318,11 @@ class AccountDesk:
     async def accept_position(
         self, symbol: str, stop_loss: Decimal | None, take_profit: Decimal | None
     ) -> None:
-        """Take over a position that nothing of ours explains: it counts as known, and its stop is
-        guarded. Raises RequestRejected where no stop rests and none is given, OutcomeUnknown."""
+        """Take over a position that nothing of ours explains, as the exchange shows it now: it
+        counts as known, and its stop is guarded. Raises RequestRejected where no stop rests and
+        none is given, OutcomeUnknown, another ExchangeError when it could not be read,
+        sqlite3.Error."""
+        await self.reconcile()
         await self.guard.adopt(symbol, stop_loss, take_profit)
         self._reconciler.accept_position(self.name, symbol)
         await self._reconcile_or_report()

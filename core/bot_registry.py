@@ -1,4 +1,4 @@
-"""The engine's own list of bots: survives a restart, with which of them were running."""
+"""The engine's own list of bots: survives a restart, with what each of them was doing."""
 
 from __future__ import annotations
 
@@ -7,36 +7,38 @@ import sqlite3
 import msgspec
 
 from core.bots.bot_spec import BotSpec
+from core.snapshots import BotState
 from core.storage.database import transaction
 
 
 class BotRegistry:
-    """Table `bots` in the connection given."""
+    """Table `bots` in the connection given. A bot is kept as running, paused or stopped."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         with transaction(database):
             database.execute(
                 "CREATE TABLE IF NOT EXISTS bots ("
-                " bot_id TEXT PRIMARY KEY, spec TEXT NOT NULL, was_running INTEGER NOT NULL)"
+                " bot_id TEXT PRIMARY KEY, spec TEXT NOT NULL, state TEXT NOT NULL)"
             )
             database.execute(
                 "CREATE TABLE IF NOT EXISTS configured_bots ("
                 " bot_id TEXT PRIMARY KEY, spec TEXT NOT NULL)"
             )
+            self._take_over_old_form()
 
-    def load(self) -> list[tuple[BotSpec, bool]]:
-        """Every bot in the order it was added, with whether it was running."""
-        rows = self._database.execute("SELECT spec, was_running FROM bots ORDER BY rowid")
-        return [(msgspec.json.decode(spec, type=BotSpec), bool(on)) for spec, on in rows]
+    def load(self) -> list[tuple[BotSpec, BotState]]:
+        """Every bot in the order it was added, with what it was doing."""
+        rows = self._database.execute("SELECT spec, state FROM bots ORDER BY rowid")
+        return [(msgspec.json.decode(spec, type=BotSpec), BotState(state)) for spec, state in rows]
 
     def add(self, spec: BotSpec) -> None:
         """Keep `spec`; one that is there already is replaced and keeps its place and state."""
         with transaction(self._database):
             self._database.execute(
-                "INSERT INTO bots VALUES (?, ?, 0)"
+                "INSERT INTO bots VALUES (?, ?, ?)"
                 " ON CONFLICT (bot_id) DO UPDATE SET spec = excluded.spec",
-                (spec.bot_id, msgspec.json.encode(spec).decode()),
+                (spec.bot_id, msgspec.json.encode(spec).decode(), BotState.STOPPED.value),
             )
 
     def is_news(self, spec: BotSpec) -> bool:
@@ -58,11 +60,28 @@ class BotRegistry:
         with transaction(self._database):
             self._database.execute("DELETE FROM bots WHERE bot_id = ?", (bot_id,))
 
-    def set_running(self, bot_id: str, running: bool) -> None:
+    def set_state(self, bot_id: str, state: BotState) -> None:
+        """RUNNING, PAUSED or STOPPED: what it is to be after a restart."""
         with transaction(self._database):
             self._database.execute(
-                "UPDATE bots SET was_running = ? WHERE bot_id = ?", (int(running), bot_id)
+                "UPDATE bots SET state = ? WHERE bot_id = ?", (state.value, bot_id)
+            )
+
+    def pause(self, bot_id: str) -> None:
+        """One that was running comes back paused."""
+        with transaction(self._database):
+            self._database.execute(
+                "UPDATE bots SET state = 'paused' WHERE bot_id = ? AND state = 'running'", (bot_id,)
             )
 
     def close(self) -> None:
         self._database.close()
+
+    def _take_over_old_form(self) -> None:
+        """Earlier versions kept only whether a bot was running."""
+        columns = {row[1] for row in self._database.execute("PRAGMA table_info(bots)")}
+        if "was_running" in columns:
+            self._database.execute("ALTER TABLE bots RENAME COLUMN was_running TO state")
+            self._database.execute(
+                "UPDATE bots SET state = CASE WHEN state THEN 'running' ELSE 'stopped' END"
+            )

@@ -114,9 +114,10 @@ class Engine:
             )
 
     async def start(self, specs: list[BotSpec], *, autostart: bool = False) -> None:
-        """Reconcile every account, then bring the bots back: those told to start, and those that
-        ran before, except with real money (a person starts those). Raises ExchangeError when an
-        exchange refuses us, Refused when a bot of the configuration cannot exist."""
+        """Reconcile every account, then bring the bots back: those told to start, those that ran
+        before, and paused those that were paused; except with real money (a person starts those).
+        Raises ExchangeError when an exchange refuses us, Refused when a bot of the configuration
+        cannot exist."""
         self.supervisor.keep_running("loop probe", self.probe.run)
         self.state, self.state_text = EngineState.RECONCILING, "Connecting and reconciling."
         for desk in self.desks.values():
@@ -207,6 +208,8 @@ class Engine:
             await desk.accept_position(symbol, stop_loss, take_profit)
         except ExchangeError as fault:
             raise Refused(f"{fault.text}.") from None
+        except sqlite3.Error as fault:
+            raise Refused(f"{symbol} could not be taken over on disk: {fault}.") from None
         self.roster.drop_finding(account, symbol)
         return f"{symbol} is taken over as the exchange shows it. Its stop is watched."
 

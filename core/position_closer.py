@@ -4,11 +4,14 @@ One exit at a time, each a new intent on the one road. What makes the next try d
 order that found no counterpart simply goes again; one that was refused because resting
 reduce-only orders hold the whole size goes after these were cancelled, the take profit first, the
 stop last.
+
+A close is kept on disk until it has ended flat: what was asked before a crash goes on after it.
 """
 
 from __future__ import annotations
 
 import itertools
+import sqlite3
 from collections.abc import Callable
 
 import msgspec
@@ -18,6 +21,7 @@ from core.models.candles import Ticker
 from core.models.orders import Order, OrderPurpose, OrderRequest, OrderStatus, OrderType
 from core.models.positions import Position
 from core.oms.client_order_id import make_client_order_id, nonce_for
+from core.oms.intent_journal import KeptClose
 from core.oms.order_management_system import NEVER_ARRIVED
 from core.oms.order_state import needs_answer
 from core.order_parts import OrderParts
@@ -51,6 +55,7 @@ class PositionCloser:
         self._state = parts.state
         self._ticker_of = ticker_of
         self._wishes: dict[str, _Wish] = {}
+        self._ended: set[str] = set()  # flat, but still on disk as wishes
         self._sequence = itertools.count(1)
 
     def close(self, symbol: str, reason: str) -> bool:
@@ -59,6 +64,7 @@ class PositionCloser:
             return False
         if symbol not in self._wishes:
             self._wishes[symbol] = _Wish(reason)
+            self._keep(KeptClose(symbol, self._clock.time_ms(), reason))
             self._pursue(symbol, self._wishes[symbol])
         return True
 
@@ -67,8 +73,42 @@ class PositionCloser:
         for symbol, wish in list(self._wishes.items()):
             if self._open_position(symbol) is None:
                 del self._wishes[symbol]
+                self._ended.add(symbol)
             else:
                 self._pursue(symbol, wish)
+        for symbol in self._ended - self._wishes.keys():
+            self._forget(symbol)
+
+    def go_on(self) -> None:
+        """Once the positions are known: take up what a former run was asked to close."""
+        for kept in self._oms.journal.kept_closes(self._account):
+            if kept.symbol in self._wishes or kept.symbol in self._ended:
+                continue
+            if self._is_open_since(kept):
+                self._wishes[kept.symbol] = _Wish(kept.reason)
+            else:
+                self._ended.add(kept.symbol)
+        self.look()
+
+    def _is_open_since(self, kept: KeptClose) -> bool:
+        """False also for a later position: an entry since then means that it had been closed."""
+        entry = self._oms.entry_request(self._account, kept.symbol)
+        is_later = entry is not None and entry.created_ms > kept.asked_ms
+        return self._open_position(kept.symbol) is not None and not is_later
+
+    def _keep(self, close: KeptClose) -> None:
+        self._ended.discard(close.symbol)
+        try:
+            self._oms.journal.keep_close(self._account, close)
+        except sqlite3.Error as fault:  # it goes on all the same, but not over a restart
+            self._parts.tell(f"{close.symbol}: that it is closed could not be written ({fault})")
+
+    def _forget(self, symbol: str) -> None:
+        try:
+            self._oms.journal.forget_close(self._account, symbol)
+        except sqlite3.Error:  # tried again at the next look; told by the journal's other users
+            return
+        self._ended.discard(symbol)
 
     def _open_position(self, symbol: str) -> Position | None:
         """None also for less than a lot: that cannot be traded away."""

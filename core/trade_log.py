@@ -1,17 +1,19 @@
 """Round trips: from flat to flat, per symbol, with their net result.
 
-Fed with fills that were booked exactly once, in order; replaying the same fills after a restart
-gives the same trades.
+Fed with fills that were booked exactly once, and positions that were taken over, in order;
+replaying the same after a restart gives the same trades.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
 
 from core.models.fills import Fill, FillKind
 from core.models.orders import Side
+from core.models.positions import AcceptedPosition
 
 
 class RoundTrip(msgspec.Struct, frozen=True):
@@ -47,6 +49,18 @@ class TradeLog:
         """A bot's record, oldest first."""
         return [trip for trip in self.round_trips if trip.bot_id == bot_id]
 
+    def replay(
+        self, history: Iterable[Fill | AcceptedPosition]
+    ) -> list[tuple[Fill, RoundTrip | None]]:
+        """Take in what former runs booked; each fill with the round trip that it ended, if any."""
+        fills = []
+        for event in history:
+            if isinstance(event, AcceptedPosition):
+                self.on_accepted(event)
+            else:
+                fills.append((event, self.on_fill(event)))
+        return fills
+
     def on_fill(self, fill: Fill) -> RoundTrip | None:
         """The round trip that this fill ended, if it did."""
         trade = self.open_trades.get(fill.symbol)
@@ -69,16 +83,40 @@ class TradeLog:
         trade.position += signed
         trade.quantity = max(trade.quantity, abs(trade.position))
         trade.net_result += fill.cash_flow
+        return self._ended(trade, fill.time_ms)
+
+    def on_accepted(self, accepted: AcceptedPosition) -> None:
+        """A position that no fill explains: its trade begins now, for what it had cost or earned
+        before is not known. What vanished without a fill is no trade with a result. Dust changes
+        the size alone."""
+        trade = self.open_trades.get(accepted.symbol)
+        if accepted.is_dust and trade is not None:
+            trade.position = accepted.quantity
+            self._ended(trade, accepted.time_ms)
+            return
+        self.open_trades.pop(accepted.symbol, None)
+        if accepted.quantity != 0:
+            self.open_trades[accepted.symbol] = OpenTrade(
+                accepted.symbol,
+                accepted.bot_id,
+                Side.BUY if accepted.quantity > 0 else Side.SELL,
+                accepted.time_ms,
+                accepted.quantity,
+                abs(accepted.quantity),
+                Decimal(0),
+            )
+
+    def _ended(self, trade: OpenTrade, time_ms: int) -> RoundTrip | None:
         if trade.position != 0:
             return None
-        del self.open_trades[fill.symbol]
+        del self.open_trades[trade.symbol]
         ended = RoundTrip(
-            symbol=fill.symbol,
+            symbol=trade.symbol,
             bot_id=trade.bot_id,
             side=trade.side,
             quantity=trade.quantity,
             opened_ms=trade.opened_ms,
-            closed_ms=fill.time_ms,
+            closed_ms=time_ms,
             net_result=trade.net_result,
         )
         self.round_trips.append(ended)

@@ -66,27 +66,30 @@ class BotRoster:
         self._specs = {spec.bot_id: spec for spec, _ in registry.load()}  # of all that are kept
         # what was found on accounts' symbols that wait for the trader; "" once he knows of it
         self._findings: dict[tuple[str, str], str] = {}
+        self._to_pause: set[str] = set()  # bots that come back paused
 
     def bring_back(self, configured: list[BotSpec], *, autostart: bool) -> None:
         """The bots of the configuration and those kept from earlier runs; starts those told to,
-        and those that ran before, except with real money (a person starts those). Raises Refused
-        when a bot of the configuration cannot exist."""
+        those that ran before, and paused those that were paused; except with real money (a person
+        starts those). Raises Refused when a bot of the configuration cannot exist."""
         for spec in configured:
             if self._registry.is_news(spec):
                 self._make(spec)  # refused before it is kept: a mistake in a file stays there
                 self._keep(spec)
                 self._registry.note_configured(spec)
-        for spec, was_running in self._registry.load():
+        for spec, state in self._registry.load():
             if spec.account not in self._desks:
                 continue  # its account is no longer configured; the bot is kept for its return
             if spec.bot_id not in self.bots and not self._made_again(spec):
                 continue
-            if not (was_running or autostart or spec.autostart):
+            if not (autostart or spec.autostart or state is not BotState.STOPPED):
                 continue
             if self._desks[spec.account].mode is AccountMode.LIVE:
                 text = "It trades real money: a person starts it."
                 self._notice("warning", "Not started", text, bot_id=spec.bot_id)
             else:
+                if state is BotState.PAUSED:
+                    self._to_pause.add(spec.bot_id)
                 self._supervisor.spawn(spec.bot_id, self._bring_up(self.bots[spec.bot_id]))
 
     def stop_all(self, reason: str) -> None:
@@ -103,6 +106,7 @@ class BotRoster:
             raise Refused(f"{bot_id} trades real money: it starts only after you confirm.")
         if not desk.is_ready:
             raise Refused(f"{desk.name} is not ready: {desk.state_text}")
+        self._to_pause.discard(bot_id)
         try:
             with asking_for(bot_id):
                 await bot.start()
@@ -111,22 +115,20 @@ class BotRoster:
         if bot.state is BotState.STOPPED:
             raise Refused(f"{bot_id} was stopped while it was starting.")
         self._has_been_seen(bot)
-        self._registry.set_running(bot_id, True)
+        self._registry.set_state(bot_id, BotState.RUNNING)
         return f"{bot_id} is running."
 
     def pause(self, bot_id: str) -> str:
-        """It is not started by itself after a restart: who paused it has to say so."""
+        """It comes back paused after a restart: who paused it has to say otherwise."""
         bot = self._bot(bot_id)
-        bot.pause()
-        if bot.state is BotState.PAUSED:
-            self._registry.set_running(bot_id, False)
+        self._pause(bot)
         return bot.state_text
 
     async def stop(self, bot_id: str, *, close_position: bool) -> str:
         """Stops first, so that no new entry can follow; then closes, and waits to see it flat."""
         bot = self._bot(bot_id)
         bot.stop()
-        self._registry.set_running(bot_id, False)
+        self._registry.set_state(bot_id, BotState.STOPPED)
         closed = await self._flatten(bot) if close_position else []
         if not closed:
             return f"{bot_id} is stopped."
@@ -215,7 +217,7 @@ class BotRoster:
         for bot in self.bots.values():
             if bot.spec.account == account and bot.state is not BotState.STOPPED:
                 bot.stop(reason)
-                self._registry.set_running(bot.spec.bot_id, False)
+                self._registry.set_state(bot.spec.bot_id, BotState.STOPPED)
 
     def pause_external(self, account: str, symbol: str, text: str) -> None:
         """Something on `symbol` that no bot explains: the bot of that symbol pauses, also one that
@@ -225,7 +227,7 @@ class BotRoster:
             self._findings[account, symbol] = text
         owner = self._specs.get(self.owner_of(account, symbol))
         if owner is not None and owner.symbol == symbol:
-            self._registry.set_running(owner.bot_id, False)
+            self._registry.pause(owner.bot_id)
             if owner.bot_id in self.bots:
                 self.bots[owner.bot_id].pause()
         self._notice("danger", "External", text, symbol=symbol)
@@ -342,9 +344,14 @@ class BotRoster:
             if bot.state is not BotState.ERROR or self.bots.get(bot_id) is not bot:
                 return
         if bot.state is BotState.RUNNING:
-            self._registry.set_running(bot_id, True)
-            if self.is_found(bot.spec.account, bot.spec.symbol):
-                bot.pause()
+            self._registry.set_state(bot_id, BotState.RUNNING)
+            if bot_id in self._to_pause or self.is_found(bot.spec.account, bot.spec.symbol):
+                self._pause(bot)
+
+    def _pause(self, bot: Bot) -> None:
+        bot.pause()
+        if bot.state is BotState.PAUSED:
+            self._registry.set_state(bot.spec.bot_id, BotState.PAUSED)
 
     def _has_been_seen(self, bot: Bot) -> None:
         """Who starts a bot by hand knows what was found on its symbol; with one that scans, on

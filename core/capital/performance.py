@@ -39,6 +39,7 @@ class PerformanceTracker:
         self.equity = state.day.end_equity
         self.ended_days: list[TradingDay] = []  # over, and not on disk in their last state yet
         self._past_days = past_days
+        self._marked_by_fill: set[str] = set()
         self._timezone = timezone
         self._day_end_ms = next_day_start_ms(state.day.start_ms, timezone)
 
@@ -64,6 +65,13 @@ class PerformanceTracker:
 
     def mark(self, symbol: str, price: Decimal) -> None:
         self._replace(marks={**self.state.marks, symbol: price})
+        self._marked_by_fill.discard(symbol)
+
+    def mark_by_fill(self, symbol: str, price: Decimal) -> None:
+        """The price of an own execution counts until the market's own is heard."""
+        if symbol not in self.state.marks or symbol in self._marked_by_fill:
+            self.mark(symbol, price)
+            self._marked_by_fill.add(symbol)
 
     def refresh(self, book: CapitalBook, now_ms: int) -> None:
         """Equity and all that follows from it, for `book` and now."""

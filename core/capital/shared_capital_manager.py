@@ -36,7 +36,7 @@ from core.capital.report import (
 )
 from core.capital.trading_day import TradingDay, day_name, day_named
 from core.clock import Clock
-from core.models.fills import Fill
+from core.models.fills import Fill, FillKind
 from core.models.orders import Denial, Order, OrderPurpose, OrderRequest, Side
 from core.models.positions import Balance, Position
 from core.snapshots import CapitalSnapshot
@@ -167,9 +167,16 @@ class SharedCapitalManager:
         """Book one execution: False if this trade id was booked before. Raises sqlite3.Error:
         then nothing is booked, and entries are refused until it is, for the books are behind."""
         key = trade_key(fill)
+
+        def decide(draft: CapitalBook) -> list[Line]:
+            lines = draft.fill(fill, purpose)
+            if fill.kind is FillKind.TRADE and fill.symbol in draft.locks:
+                self._live.tracker.mark_by_fill(fill.symbol, fill.price)
+            return lines
+
         with self._live.lock:
             try:
-                is_new = self._live.write(lambda draft: draft.fill(fill, purpose), trade=key)
+                is_new = self._live.write(decide, trade=key)
             except sqlite3.Error:
                 self._live.missing.add(key)
                 raise

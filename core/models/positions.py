@@ -47,3 +47,16 @@ class Balance(msgspec.Struct, frozen=True):
     available_balance: Decimal
     equity: Decimal
     updated_ms: int
+
+
+class AcceptedPosition(msgspec.Struct, frozen=True):
+    """A position taken as the exchange shows it, though the fills do not explain it: on the
+    trader's word, or because the difference is less than can be traded (`is_dust`). `quantity` is
+    signed, base; `time_ms` is market time."""
+
+    account: str
+    symbol: str
+    bot_id: str  # whose it is from now on
+    quantity: Decimal
+    time_ms: int
+    is_dust: bool = False

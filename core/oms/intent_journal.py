@@ -23,6 +23,7 @@ import msgspec
 
 from core.models.fills import Fill, FillKind
 from core.models.orders import Order, OrderPurpose, OrderRequest, OrderStatus
+from core.models.positions import AcceptedPosition
 from core.oms.order_state import FillTotals, order_from_request
 from core.snapshots import TrailLine
 from core.storage.database import synced_later, transaction
@@ -68,6 +69,19 @@ CREATE TABLE IF NOT EXISTS oms_positions (
     quantity TEXT NOT NULL,
     PRIMARY KEY (account, symbol)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS oms_accepted (
+    id INTEGER PRIMARY KEY,
+    account TEXT NOT NULL,
+    after_fill INTEGER NOT NULL,
+    position TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS oms_closes (
+    account TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    asked_ms INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (account, symbol)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS oms_stops (
     account TEXT NOT NULL,
     symbol TEXT NOT NULL,
@@ -104,6 +118,14 @@ class KeptStop(msgspec.Struct, frozen=True):
     set_ms: int
     stop_loss: Decimal
     take_profit: Decimal | None
+
+
+class KeptClose(msgspec.Struct, frozen=True):
+    """A close that was asked for and is not known to have ended flat. `asked_ms` is market time."""
+
+    symbol: str
+    asked_ms: int
+    reason: str
 
 
 class IntentJournal:
@@ -307,9 +329,50 @@ class IntentJournal:
         )
         return {symbol: Decimal(quantity) for symbol, quantity in rows}
 
-    def set_net_quantity(self, account: str, symbol: str, quantity: Decimal) -> None:
+    def accept_position(self, position: AcceptedPosition) -> None:
         """Take over a position that the fills do not explain, as the exchange shows it."""
-        self._set_net_quantity(account, symbol, quantity)
+        with transaction(self._database):
+            self._set_net_quantity(position.account, position.symbol, position.quantity)
+            self._database.execute(
+                "INSERT INTO oms_accepted (account, after_fill, position) "
+                "VALUES (?, (SELECT ifnull(max(id), 0) FROM oms_fills), ?)",
+                (position.account, _text(position)),
+            )
+
+    def history(self, account: str) -> list[Fill | AcceptedPosition]:
+        """Every booked fill and every position taken over, in the order of their booking."""
+        events: list[tuple[int, Fill | AcceptedPosition]] = [
+            (after_fill, msgspec.json.decode(text, type=AcceptedPosition))
+            for after_fill, text in self._database.execute(
+                "SELECT after_fill, position FROM oms_accepted WHERE account = ? ORDER BY id",
+                (account,),
+            )
+        ]
+        fills = self._database.execute(
+            "SELECT id, fill FROM oms_fills WHERE account = ? ORDER BY id", (account,)
+        )
+        events = [(row, msgspec.json.decode(text, type=Fill)) for row, text in fills] + events
+        events.sort(key=lambda event: event[0])  # stable: what was accepted stands behind its fill
+        return [event for _, event in events]
+
+    def keep_close(self, account: str, close: KeptClose) -> None:
+        """From now on the position is to be closed, over any number of restarts."""
+        self._database.execute(
+            "INSERT OR REPLACE INTO oms_closes VALUES (?, ?, ?, ?)",
+            (account, close.symbol, close.asked_ms, close.reason),
+        )
+
+    def forget_close(self, account: str, symbol: str) -> None:
+        """It has ended flat."""
+        self._database.execute(
+            "DELETE FROM oms_closes WHERE account = ? AND symbol = ?", (account, symbol)
+        )
+
+    def kept_closes(self, account: str) -> list[KeptClose]:
+        rows = self._database.execute(
+            "SELECT symbol, asked_ms, reason FROM oms_closes WHERE account = ?", (account,)
+        )
+        return [KeptClose(*row) for row in rows]
 
     def kept_stop(self, account: str, symbol: str) -> KeptStop | None:
         """None where the entry's own protection holds."""

@@ -25,6 +25,7 @@ from core.exchange_port import (
 )
 from core.models.fills import Fill
 from core.models.orders import Denial, Order, OrderPurpose, OrderRequest, OrderStatus
+from core.models.positions import AcceptedPosition
 from core.oms.intent_journal import IntentJournal
 from core.oms.order_changes import OrderChanges
 from core.oms.order_registry import OrderRegistry
@@ -272,6 +273,10 @@ class OrderManagementSystem:
     def fills(self, since_ms: int = 0) -> list[Fill]:
         """Every booked fill of our accounts from `since_ms` (exchange time), as it was booked."""
         return [fill for account in self._ports for fill in self.journal.fills(account, since_ms)]
+
+    def history(self) -> list[Fill | AcceptedPosition]:
+        """All that has made the positions of our accounts, in the order of its booking."""
+        return [event for account in self._ports for event in self.journal.history(account)]
 
     def purpose_of(self, fill: Fill) -> OrderPurpose:
         """Why the fill's order existed; EXTERNAL when nothing of ours explains it (and for

@@ -17,7 +17,7 @@ from core.clock import Clock
 from core.exchange_port import TradingPort
 from core.models.fills import Fill
 from core.models.orders import Order, OrderPurpose
-from core.models.positions import Balance, Position
+from core.models.positions import AcceptedPosition, Balance, Position
 from core.oms.order_management_system import OrderManagementSystem
 from core.oms.state_manager import StateManager
 
@@ -67,15 +67,21 @@ class Reconciler:
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         lot_of: Callable[[str], Decimal] = lambda _: Decimal(0),
+        owner_of: Callable[[str, str], str] = lambda _account, _symbol: "",
+        on_accepted: Callable[[AcceptedPosition], None] = lambda _: None,
     ) -> None:
         """`lot_of(symbol)`: the smallest quantity that can be traded, in base; a difference
-        below it cannot be traded away and is booked as dust."""
+        below it cannot be traded away and is booked as dust. `owner_of(account, symbol)`: the bot
+        that trades it there. `on_accepted(position)` is told of what no fill explains and counts
+        as known from now on."""
         self._oms = oms
         self._state = state
         self._ports = ports
         self._clock = clock
         self._sleep = sleep
         self._lot_of = lot_of
+        self._owner_of = owner_of
+        self._on_accepted = on_accepted
         self._shown: dict[str, dict[str, Decimal]] = {}  # signed, as the last answer had them
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -120,10 +126,24 @@ class Reconciler:
         """The trader has seen a position that the fills do not explain and takes it as it
         stands: from now on it counts as known. Its owner is the bot of that symbol."""
         shown = self._shown.get(account, {}).get(symbol, Decimal(0))
-        self._oms.journal.set_net_quantity(account, symbol, shown)
+        self._accept(account, symbol, shown)
         self._oms.forget_external(account, symbol)
         if shown == 0:  # what vanished without a fill is gone, by the trader's word
             self._state.flatten(account, symbol)
+
+    def _accept(
+        self, account: str, symbol: str, quantity: Decimal, *, is_dust: bool = False
+    ) -> None:
+        accepted = AcceptedPosition(
+            account,
+            symbol,
+            self._owner_of(account, symbol),
+            quantity,
+            self._clock.time_ms(),
+            is_dust,
+        )
+        self._oms.journal.accept_position(accepted)
+        self._on_accepted(accepted)
 
     async def _read(self, account: str) -> _Reading:
         """One reading of everything, applied only when all of it was answered."""
@@ -170,7 +190,7 @@ class Reconciler:
         dust: dict[str, Decimal] = {}
         for symbol, (shown, booked) in self._differences(account, positions).items():
             if abs(shown - booked) < self._lot_of(symbol):
-                self._oms.journal.set_net_quantity(account, symbol, shown)
+                self._accept(account, symbol, shown, is_dust=True)
                 dust[symbol] = shown - booked
         return dust
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from core.models.fills import Fill, FillKind
 from core.models.orders import Side
+from core.models.positions import AcceptedPosition
 from core.trade_log import TradeLog
 
 
@@ -63,3 +64,53 @@ def test_replaying_the_same_fills_gives_the_same_trades() -> None:
     assert first.round_trips == second.round_trips
     assert [trip.net_result for trip in first.round_trips] == [Decimal(-5)]
     assert first.open_trades["BTCUSDT"].position == 1
+
+
+def accepted(quantity: str, *, is_dust: bool = False) -> AcceptedPosition:
+    return AcceptedPosition("demo", "BTCUSDT", "btc", Decimal(quantity), 10, is_dust)
+
+
+def test_a_position_taken_over_begins_its_trade_where_it_was_taken_over() -> None:
+    trades = TradeLog()
+    trades.replay([fill(Side.BUY, "1", time_ms=1), accepted("-2")])
+    trade = trades.open_trades["BTCUSDT"]
+    assert (trade.side, trade.position, trade.opened_ms) == (Side.SELL, Decimal(-2), 10)
+    ended = trades.on_fill(fill(Side.BUY, "2", pnl="7", time_ms=11))
+    assert ended is not None
+    assert (ended.bot_id, ended.side, ended.opened_ms) == ("btc", Side.SELL, 10)
+    assert ended.net_result == Decimal("6.5")  # the fee of the entry that nobody saw is not in it
+
+
+def test_what_vanished_without_a_fill_is_no_trade_with_a_result() -> None:
+    trades = TradeLog()
+    trades.replay([fill(Side.BUY, "1", time_ms=1), accepted("0")])
+    assert (trades.open_trades, trades.round_trips) == ({}, [])
+
+
+def test_dust_that_is_gone_ends_the_trade_with_its_result() -> None:
+    trades = TradeLog()
+    sold = fill(Side.SELL, "0.9", pnl="4", time_ms=2)
+    trades.replay([fill(Side.BUY, "1", time_ms=1), sold, accepted("0", is_dust=True)])
+    [trip] = trades.round_trips
+    assert (trip.net_result, trip.closed_ms) == (Decimal(3), 10)
+    assert trades.open_trades == {}
+
+
+def test_dust_that_stays_ends_nothing() -> None:
+    trades = TradeLog()
+    trades.replay([fill(Side.BUY, "1", time_ms=1), accepted("0.9999", is_dust=True)])
+    assert trades.open_trades["BTCUSDT"].position == Decimal("0.9999")
+    trades.replay([accepted("0.0001", is_dust=True)])
+    assert trades.round_trips == []
+
+
+def test_dust_of_a_position_that_no_trade_knows_begins_one() -> None:
+    trades = TradeLog()
+    trades.replay([accepted("0.0001", is_dust=True)])
+    assert trades.open_trades["BTCUSDT"].position == Decimal("0.0001")
+
+
+def test_the_replay_tells_which_fill_ended_which_trade() -> None:
+    trades = TradeLog()
+    told = trades.replay([fill(Side.BUY, "1", time_ms=1), fill(Side.SELL, "1", time_ms=2)])
+    assert [ended for _, ended in told] == [None, trades.round_trips[0]]

@@ -307,6 +307,29 @@ def test_the_price_of_a_closed_position_values_no_later_one(
     assert capital.snapshot().unrealized_pnl == 0
 
 
+def test_a_new_position_is_worth_what_was_paid_until_the_market_is_heard(
+    capital: SharedCapitalManager, fill: MakeFill
+) -> None:
+    capital.on_fill(fill(), OrderPurpose.ENTRY)
+    assert capital.snapshot().slices[0].unrealized_pnl == 0
+    capital.on_fill(fill(price="110"), OrderPurpose.ENTRY)  # the first ten are worth more now
+    assert capital.figures().equity == 10_100
+    capital.on_mark_price("BTCUSDT", D(105))
+    capital.on_fill(fill(price="120"), OrderPurpose.ENTRY)  # an execution may be told late
+    assert capital.figures().equity == 10_000 + 50 - 50 - 150
+
+
+def test_funding_values_nothing(capital: SharedCapitalManager, fill: MakeFill) -> None:
+    capital.synchronise(
+        Balance("demo", "USDT", D(10_000), D(10_000), D(10_000), 1),
+        [Position("demo", "BTCUSDT", Side.BUY, D(10), D(100), 1)],
+    )
+    capital.on_fill(fill("", price="999", kind=FillKind.FUNDING), OrderPurpose.EXTERNAL)
+    assert capital.figures().equity == 10_000
+    capital.on_fill(fill(price="100", quantity="1"), OrderPurpose.ENTRY)
+    assert capital.figures().equity == 10_000
+
+
 def test_peak_marks_and_equity_survive_a_restart(
     open_capital: Make, clock: ManualClock, fill: MakeFill
 ) -> None:

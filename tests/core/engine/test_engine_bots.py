@@ -82,16 +82,6 @@ async def test_a_bot_that_was_stopped_stays_stopped(world):
     assert states(world) == {BTC_BOT: BotState.RUNNING, ETH_BOT: BotState.STOPPED}
 
 
-async def test_a_bot_that_was_paused_does_not_run_by_itself_after_a_restart(world):
-    await world.start()
-    await world.running()
-    world.engine.pause_bot(ETH_BOT)
-    await world.crash()
-    await world.start([], autostart=False)
-    await world.hours(0.2)
-    assert states(world) == {BTC_BOT: BotState.RUNNING, ETH_BOT: BotState.STOPPED}
-
-
 def trade_by_hand(world) -> None:
     world.account.place_order(
         PlaceOrder(
@@ -108,7 +98,7 @@ async def test_a_position_that_nobody_explains_keeps_its_bot_down_over_restarts(
     for _ in range(2):  # the second time the fill is known, but still nobody's
         await world.start([], autostart=False)
         await world.hours(0.2)
-        assert states(world) == {BTC_BOT: BotState.RUNNING, ETH_BOT: BotState.STOPPED}
+        assert states(world) == {BTC_BOT: BotState.RUNNING, ETH_BOT: BotState.PAUSED}
         await world.crash()
     await world.start([], autostart=False)
     await world.hours(0.2)

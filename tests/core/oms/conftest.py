@@ -24,6 +24,7 @@ from core.models.orders import (
     OrderType,
     Side,
 )
+from core.models.positions import AcceptedPosition
 from core.oms.client_order_id import make_client_order_id, nonce_for
 from core.oms.order_management_system import OrderManagementSystem
 from core.oms.reconciliation import Reconciler
@@ -88,8 +89,15 @@ class World:
             sleep=self.sleep,
             reserve=reserved_beside(self.database),
         )
+        self.accepted: list[AcceptedPosition] = []
         self.reconciler = Reconciler(
-            oms=self.oms, state=self.state, ports=ports, clock=self.clock, sleep=self.sleep
+            oms=self.oms,
+            state=self.state,
+            ports=ports,
+            clock=self.clock,
+            sleep=self.sleep,
+            owner_of=lambda _account, symbol: self.owners.get(symbol, ""),
+            on_accepted=self.accepted.append,
         )
 
     async def sleep(self, seconds: float) -> None:
@@ -169,6 +177,12 @@ class World:
         """The private stream's word on every position, flat ones too."""
         for symbol in {fill.symbol for fill in self.exchange.books.fills}:
             self.state.on_position(self.exchange.position(symbol))
+
+    def book_net(self, quantity: str) -> None:
+        """What our fills are said to make of the position."""
+        now_ms = self.clock.time_ms()
+        position = AcceptedPosition(ACCOUNT, SYMBOL, BOT, Decimal(quantity), now_ms)
+        self.oms.journal.accept_position(position)
 
     def alarms(self) -> list[Error]:
         return self.of(Error)

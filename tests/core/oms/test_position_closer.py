@@ -1,6 +1,7 @@
 """A close is seen through: one exit at a time, until the position is flat (faults A15, A17)."""
 
 import asyncio
+import sqlite3
 from decimal import Decimal
 
 import msgspec
@@ -224,3 +225,76 @@ async def test_a_position_that_ends_while_way_is_made_needs_no_exit(world):
     await closing.seconds(6)
     assert len(closing.asked) == 1
     assert world.exchange.position(SYMBOL).is_flat
+
+
+async def after_a_crash(world, *, asked: str = "by hand") -> Closing:
+    """A run that was asked to close what it held, and ended before anything came of it; the next
+    one has read the positions."""
+    first = Closing(world)
+    await held(world)
+    world.bus.unsubscribe(OrderRequest, first.submit)  # nothing leaves any more
+    assert first.closer.close(SYMBOL, asked)
+    await world.restart()
+    return Closing(world)
+
+
+async def test_a_close_asked_before_a_crash_goes_on_after_it(world):
+    closing = await after_a_crash(world)
+    closing.closer.look()  # the positions are not known yet: that is no reason to forget
+    assert closing.asked == []
+    world.show_positions()
+    closing.closer.go_on()
+    await closing.seconds(5)
+    assert [(r.quantity, r.reason) for r in closing.asked][-1:] == [(2, "by hand")]
+    assert world.exchange.position(SYMBOL).is_flat
+    assert world.oms.journal.kept_closes("demo") == []
+
+
+async def test_a_close_that_ended_flat_is_not_asked_of_a_later_position(world):
+    """Its end could not be written: a full disk, and then a crash."""
+    closing = Closing(world)
+    await held(world)
+    world.oms.journal.forget_close = full_disk
+    closing.closer.close(SYMBOL, "by hand")
+    await closing.seconds(5)
+    assert world.exchange.position(SYMBOL).is_flat
+    assert len(world.oms.journal.kept_closes("demo")) == 1
+    await world.restart()
+    world.clock.advance_ms(1000)
+    await held(world)
+    later = Closing(world)
+    later.closer.go_on()
+    await later.seconds(5)
+    assert later.asked == []
+    assert not world.exchange.position(SYMBOL).is_flat
+    assert world.oms.journal.kept_closes("demo") == []
+
+
+async def test_a_close_that_ended_flat_is_forgotten_as_soon_as_the_disk_lets(world):
+    closing = Closing(world)
+    await held(world)
+    forget = world.oms.journal.forget_close
+    world.oms.journal.forget_close = full_disk
+    closing.closer.close(SYMBOL, "by hand")
+    await closing.seconds(5)
+    world.oms.journal.forget_close = forget
+    closing.closer.go_on()  # what has ended is not taken up again
+    await closing.seconds(1)
+    assert len(closing.asked) == 1
+    assert world.oms.journal.kept_closes("demo") == []
+
+
+async def test_a_full_disk_holds_no_close_back(world):
+    closing = Closing(world)
+    await held(world)
+    world.oms.journal.keep_close = full_disk
+    closing.closer.close(SYMBOL, "by hand")
+    await closing.seconds(5)
+    assert world.exchange.position(SYMBOL).is_flat
+    assert "BTCUSDT: that it is closed could not be written (disk full)" in [
+        alarm.text for alarm in world.alarms()
+    ]
+
+
+def full_disk(*_):
+    raise sqlite3.OperationalError("disk full")

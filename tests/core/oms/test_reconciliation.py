@@ -417,11 +417,13 @@ async def test_less_than_a_lot_is_booked_as_dust(world):
     lots = {"BTCUSDT": Decimal("0.001")}
     world.reconciler._lot_of = lots.__getitem__
     await held(world)
-    world.oms.journal.set_net_quantity("demo", "BTCUSDT", Decimal("2.0009"))
+    world.book_net("2.0009")
     report = await world.reconciler.reconcile("demo")
     assert report.dust == {"BTCUSDT": Decimal("-0.0009")}
+    [dust] = world.accepted
+    assert (dust.symbol, dust.quantity, dust.is_dust) == ("BTCUSDT", 2, True)
     assert report.is_clean
-    world.oms.journal.set_net_quantity("demo", "BTCUSDT", Decimal("2.001"))
+    world.book_net("2.001")
     report = await world.reconciler.reconcile("demo")
     assert report.dust == {}
     assert set(report.external) == {"BTCUSDT"}
@@ -449,7 +451,7 @@ async def test_what_the_trader_ignores_is_not_told_again_not_even_after_a_restar
 async def test_a_finding_that_comes_back_is_news_again(world):
     await held(world)
     for _ in range(2):
-        world.oms.journal.set_net_quantity("demo", "BTCUSDT", Decimal(1))
+        world.book_net("1")
         await world.reconciler.reconcile("demo")
         world.reconciler.accept_position("demo", "BTCUSDT")
         await world.reconciler.reconcile("demo")
@@ -459,9 +461,9 @@ async def test_a_finding_that_comes_back_is_news_again(world):
 async def test_a_finding_that_explains_itself_and_comes_back_is_news_again(world):
     await held(world)
     for _ in range(2):
-        world.oms.journal.set_net_quantity("demo", "BTCUSDT", Decimal(1))
+        world.book_net("1")
         await world.reconciler.reconcile("demo")
-        world.oms.journal.set_net_quantity("demo", "BTCUSDT", Decimal(2))
+        world.book_net("2")
         await world.reconciler.reconcile("demo")
     assert len(world.external) == 2
 
@@ -493,3 +495,20 @@ async def test_an_order_that_one_answer_left_out_is_shown_again_by_the_next(worl
     await world.reconciler.reconcile("demo")
     [shown] = world.state.open_orders("demo")
     assert shown.exchange_order_id == by_hand.exchange_order_id
+
+
+async def test_what_was_accepted_stands_in_the_history_behind_the_fills_it_follows(world):
+    await held(world)
+    world.owners["BTCUSDT"] = "bot-2"
+    world.exchange.books.fills.clear()  # the exchange no longer shows how it came about
+    world.book_net("1")
+    await world.reconciler.reconcile("demo")
+    world.reconciler.accept_position("demo", "BTCUSDT")
+    await world.restart()
+    world.oms.submit(world.request(Side.SELL, "1", purpose=OrderPurpose.EXIT))
+    await world.idle()
+    world.deliver()
+    kinds = [type(event).__name__ for event in world.oms.history()]
+    assert kinds == ["Fill", "AcceptedPosition", "AcceptedPosition", "Fill"]
+    accepted = world.oms.history()[2]
+    assert (accepted.bot_id, accepted.is_dust) == ("bot-2", False)
