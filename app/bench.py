@@ -16,12 +16,14 @@ from app.options import EXIT_OK, EXIT_USAGE
 def main(words: list[str]) -> int:
     from app.benchmarks.feed import feed
     from app.benchmarks.orders import orders
+    from app.benchmarks.scan import scan
     from app.benchmarks.startup import startup
     from app.benchmarks.store import store
 
     benchmarks: dict[str, Callable[[], list[Row]]] = {
         "feed": feed,
         "orders": orders,
+        "scan": scan,
         "startup": startup,
         "store": store,
     }

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 from pybit.exceptions import FailedRequestError, InvalidRequestError
 from pybit.unified_trading import HTTP
+from requests.adapters import HTTPAdapter
 
 from core.exchange_port import ExchangeError, RateLimited
 from exchanges.bybit_errors import (
@@ -29,6 +30,7 @@ from exchanges.bybit_words import CATEGORY
 from exchanges.credentials import Credentials
 from exchanges.request_limiter import ADDRESS, Family, Priority, RequestLimiter, RequestTurn
 
+MARKET_AT_ONCE = 50  # a scan polls so many symbols in one round trip; the limiter paces them
 LONGEST_HOLD_S = 5.0  # an order that waited longer for its turn was meant for another market
 Parsed = TypeVar("Parsed")
 _CLOCK_REFUSED = 10002
@@ -56,7 +58,7 @@ class BybitRest:
         self._credentials = credentials
         self._limiter = limiter
         self._timeout_s = timeout_s
-        market = ThreadPoolExecutor(4, "bybit-market")
+        market = ThreadPoolExecutor(MARKET_AT_ONCE, "bybit-market")
         orders = ThreadPoolExecutor(4, "bybit-order")
         position = ThreadPoolExecutor(2, "bybit-position")
         self._threads = {
@@ -81,6 +83,8 @@ class BybitRest:
         self.http.endpoint = url.rstrip("/")
         self.http.client.trust_env = False  # signed requests go where the trader said, no proxy
         self.http.client.max_redirects = 0  # a redirected POST would be a second request
+        for scheme in ("https://", "http://"):  # as many connections kept as requests at once
+            self.http.client.mount(scheme, HTTPAdapter(pool_maxsize=MARKET_AT_ONCE))
         self.http.logger.handlers.clear()  # one per instance while the root logger has none
 
     async def read(
