@@ -36,12 +36,14 @@ class ExchangeBooks:
             before = after
         return after
 
-    def orders(self) -> list[dict[str, Any]]:
-        """Every order ever accepted in the last seven days of market time."""
-        return self._pages("/v5/order/realtime") + self._pages("/v5/order/history")
+    def orders(self, since_ms: int | None = None) -> list[dict[str, Any]]:
+        """Every order accepted since `since_ms` (market time), at most seven days ago."""
+        return self._pages("/v5/order/realtime") + self._pages(
+            "/v5/order/history", startTime=since_ms or None
+        )
 
-    def executions(self) -> list[dict[str, Any]]:
-        return self._pages("/v5/execution/list")
+    def executions(self, since_ms: int | None = None) -> list[dict[str, Any]]:
+        return self._pages("/v5/execution/list", startTime=since_ms or None)
 
     def candles(self, symbol: str, start_ms: int, end_ms: int) -> dict[int, list[Decimal]]:
         """Closed and forming 15m bars with open times from `start_ms` to `end_ms`."""
@@ -63,7 +65,8 @@ class ExchangeBooks:
 
     def get(self, path: str, **parameters: Any) -> dict[str, Any]:
         """The `result` of a signed GET. Raises AssertionError with Bybit's own words."""
-        query = urllib.parse.urlencode(parameters)
+        given = {name: value for name, value in parameters.items() if value is not None}
+        query = urllib.parse.urlencode(given)
         timestamp = str(time.time_ns() // 1_000_000)
         text = f"{timestamp}{self._key}{RECV_WINDOW_MS}{query}"
         headers = {
@@ -96,11 +99,13 @@ class ExchangeBooks:
             open_order_ids=frozenset(row["orderId"] for row in open_orders),
         )
 
-    def _pages(self, path: str) -> list[dict[str, Any]]:
+    def _pages(self, path: str, **parameters: Any) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         cursor = ""
         while True:
-            page = self.get(path, category="linear", settleCoin="USDT", limit=50, cursor=cursor)
+            page = self.get(
+                path, category="linear", settleCoin="USDT", limit=50, cursor=cursor, **parameters
+            )
             rows += page["list"]
             cursor = page["nextPageCursor"]
             if not cursor or not page["list"]:

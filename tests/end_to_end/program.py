@@ -21,6 +21,7 @@ from app.demo_runtime import DemoExchangeRuntime, read_runtime
 from core.link_protocol import RuntimeFile
 
 ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = ("-m", "app")
 START_TIMEOUT_S = 60.0  # two seconds on an idle machine
 END_TIMEOUT_S = 60.0
 
@@ -97,13 +98,13 @@ class Home:
         )
         return Finished(done.returncode, done.stdout, done.stderr, time.monotonic() - began_s)
 
-    def start(self, *words: str, **variables: str) -> Running:
-        """Start `python -m app WORDS` and return at once."""
+    def start(self, *words: str, program: tuple[str, ...] = PROGRAM, **variables: str) -> Running:
+        """Start `python -m app WORDS`, or another `program`, and return at once."""
         self.folder.mkdir(parents=True, exist_ok=True)
         err_file = self.folder / f"stderr-{len(self._started)}.txt"
         with err_file.open("wb") as err:
             process = subprocess.Popen(
-                self._command(words),
+                self._command(words, program),
                 cwd=ROOT,
                 env=_environment(variables),
                 stdin=subprocess.DEVNULL,
@@ -173,9 +174,9 @@ class Home:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
 
-    def _command(self, words: tuple[str, ...]) -> list[str]:
+    def _command(self, words: tuple[str, ...], program: tuple[str, ...] = PROGRAM) -> list[str]:
         place = ("--data-dir", str(self.data_dir)) if "--data-dir" not in words else ()
-        return [sys.executable, "-m", "app", *words, *place]
+        return [sys.executable, *program, *words, *place]
 
 
 def _environment(variables: dict[str, str]) -> dict[str, str]:
