@@ -3,21 +3,34 @@ what the strategies see, and so that the screen needs no indicator library."""
 
 from __future__ import annotations
 
+import asyncio
+import copy
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import talib
 
 from core.exchange_port import MarketDataPort
+from core.indicators import Atr, Ema, Indicator, Macd, Rsi
 from core.market_data.columns import EMPTY, Columns, columns_from_candles
 from core.market_feed import MarketFeed
-from core.models.candles import CandleUpdate, Timeframe
+from core.models.candles import Candle, CandleUpdate, Timeframe
 from core.snapshots import CandleBlock, LiveCandle
 
 FloatArray = npt.NDArray[np.float64]
 WARM_UP_BARS = 300  # EMA 60 and MACD have forgotten their beginning by then (error below 1e-4)
-TAIL_BARS = 400
+STANDING_BARS = 1000  # then what is kept up bar by bar equals the block's to the last digit shown
 MAX_BARS = 20_000
 _Series = tuple[str, Timeframe]
+# The chart's standard set: for one more bar these, for many at once `chart_indicators`.
+_KEPT_UP: dict[tuple[str, ...], Callable[[], Indicator]] = {
+    ("ema_20",): lambda: Ema(20),
+    ("ema_60",): lambda: Ema(60),
+    ("rsi_14",): lambda: Rsi(14),
+    ("atr_14",): lambda: Atr(14),
+    ("macd", "macd_signal", "macd_histogram"): lambda: Macd(12, 26, 9),
+}
 
 
 def chart_indicators(columns: Columns) -> dict[str, FloatArray]:
@@ -35,12 +48,54 @@ def chart_indicators(columns: Columns) -> dict[str, FloatArray]:
     }
 
 
+class _Standing:
+    """The indicators as they stand after the newest closed bar of one series."""
+
+    def __init__(self, columns: Columns) -> None:
+        newest = columns.select(slice(-STANDING_BARS, None))
+        self.newest_ms = int(newest.open_time_ms[-1]) if newest.rows else -1
+        self._indicators = {names: make() for names, make in _KEPT_UP.items()}
+        for indicator in self._indicators.values():
+            fields = (getattr(newest, name).tolist() for name in indicator.inputs)
+            for values in zip(*fields, strict=True):
+                indicator.update(*values)
+
+    def close(self, candle: Candle) -> None:
+        """The next bar has closed."""
+        if candle.open_time_ms > self.newest_ms:
+            self._update(self._indicators, candle)
+            self.newest_ms = candle.open_time_ms
+
+    def values(self) -> dict[str, float]:
+        return self._values(self._indicators)
+
+    def values_with(self, forming: Candle) -> dict[str, float]:
+        """As they would be if the next bar closed like this."""
+        tried = {names: copy.copy(indicator) for names, indicator in self._indicators.items()}
+        self._update(tried, forming)
+        return self._values(tried)
+
+    @staticmethod
+    def _update(indicators: dict[tuple[str, ...], Indicator], candle: Candle) -> None:
+        for indicator in indicators.values():
+            indicator.update(*(float(getattr(candle, name)) for name in indicator.inputs))
+
+    @staticmethod
+    def _values(indicators: dict[tuple[str, ...], Indicator]) -> dict[str, float]:
+        return {
+            name: value
+            for names, indicator in indicators.items()
+            for name, value in zip(names, indicator.values, strict=True)
+        }
+
+
 class ChartService:
     """Answers a screen's wish for history and keeps the watched charts' forming bars."""
 
     def __init__(self, feed: MarketFeed) -> None:
         self._feed = feed
-        self._tails: dict[_Series, Columns] = {}
+        self._standing: dict[_Series, _Standing] = {}
+        self._closed_ms: dict[_Series, int] = {}  # the newest closed bar that was told
         feed.on_closed_candle.append(self._on_closed)
 
     async def block(
@@ -51,7 +106,9 @@ class ChartService:
         wanted = count + WARM_UP_BARS
         columns = await self._columns(symbol, timeframe, wanted, end_ms)
         if end_ms is None:
-            self._tails[symbol, timeframe] = columns.select(slice(-TAIL_BARS, None))
+            if self._has_closed_since(symbol, timeframe, columns):
+                columns = await self._columns(symbol, timeframe, wanted, end_ms)
+            self._standing[symbol, timeframe] = _Standing(columns)
             self._feed.stream(symbol, timeframe)
         indicators = chart_indicators(columns) if columns.rows else {}
         fields = {name: getattr(columns, name) for name in Columns._fields} | indicators
@@ -66,33 +123,34 @@ class ChartService:
     def live(self, symbol: str, timeframe: Timeframe) -> LiveCandle | None:
         """The forming bar with the indicators as they stand on it; None before the first tick."""
         update = self._feed.forming.get((symbol, timeframe))
-        tail = self._tails.get((symbol, timeframe))
-        if update is None or tail is None:
+        standing = self._standing.get((symbol, timeframe))
+        if update is None or standing is None:
             return None
-        if tail.rows and update.candle.open_time_ms <= int(tail.open_time_ms[-1]):
+        if update.candle.open_time_ms <= standing.newest_ms:
             return None  # an echo of a bar that has closed
-        return _with_indicators(update, tail)
+        return _live_candle(update, standing.values_with(update.candle))
 
     def closed(self, update: CandleUpdate) -> LiveCandle | None:
         """A bar that has just closed, for the ordered list; None where no chart shows it."""
-        tail = self._tails.get((update.symbol, update.timeframe))
-        if tail is None or not tail.rows:
-            return None
-        older = tail.select(tail.open_time_ms < update.candle.open_time_ms)
-        return _with_indicators(update, older)
+        standing = self._standing.get((update.symbol, update.timeframe))
+        if standing is None or standing.newest_ms != update.candle.open_time_ms:
+            return None  # no chart, or one whose history was read with this bar in it
+        return _live_candle(update, standing.values())
 
     def forget(self, keep: set[_Series]) -> None:
         """No screen shows the others any more."""
-        self._tails = {series: tail for series, tail in self._tails.items() if series in keep}
+        self._standing = {series: s for series, s in self._standing.items() if series in keep}
 
     def _on_closed(self, update: CandleUpdate) -> None:
         series = (update.symbol, update.timeframe)
-        tail = self._tails.get(series)
-        if tail is not None and (
-            not tail.rows or int(tail.open_time_ms[-1]) < update.candle.open_time_ms
-        ):
-            newest = columns_from_candles([update.candle])
-            self._tails[series] = tail.followed_by(newest).select(slice(-TAIL_BARS, None))
+        self._closed_ms[series] = update.candle.open_time_ms
+        if series in self._standing:
+            self._standing[series].close(update.candle)
+
+    def _has_closed_since(self, symbol: str, timeframe: Timeframe, columns: Columns) -> bool:
+        """Whether a bar was told while these were read."""
+        newest_ms = int(columns.open_time_ms[-1]) if columns.rows else -1
+        return self._closed_ms.get((symbol, timeframe), -1) > newest_ms
 
     async def _columns(
         self, symbol: str, timeframe: Timeframe, count: int, end_ms: int | None
@@ -101,7 +159,7 @@ class ChartService:
         stored = EMPTY
         if self._feed.is_stored(symbol, timeframe):
             manager = self._feed.data.get_manager(symbol, timeframe)
-            stored = manager.history(timeframe, count=count, end_ms=end_ms)
+            stored = await asyncio.to_thread(manager.history, timeframe, count=count, end_ms=end_ms)
             if stored.rows >= count:
                 return stored
         port: MarketDataPort = self._feed.port
@@ -110,8 +168,7 @@ class ChartService:
         return fetched if fetched.rows >= stored.rows else stored
 
 
-def _with_indicators(update: CandleUpdate, older: Columns) -> LiveCandle:
-    columns = older.followed_by(columns_from_candles([update.candle]))
+def _live_candle(update: CandleUpdate, indicators: dict[str, float]) -> LiveCandle:
     candle = update.candle
     return LiveCandle(
         symbol=update.symbol,
@@ -122,5 +179,5 @@ def _with_indicators(update: CandleUpdate, older: Columns) -> LiveCandle:
         low=float(candle.low),
         close=float(candle.close),
         volume=float(candle.volume),
-        indicators={name: float(values[-1]) for name, values in chart_indicators(columns).items()},
+        indicators=indicators,
     )
