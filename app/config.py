@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from app.demo_runtime import DEMO_ACCOUNTS
 from app.options import StartError
 from core.bots.bot_spec import BotSpec
 from core.bots.kinds import bot_kind
@@ -195,9 +196,17 @@ class _Checker:
             text = "demo accounts cannot stand beside paper or live ones; use two files"
             raise self._fault("accounts", len(accounts) - 1, "mode", text)
         names = [account.name for account in accounts]
-        for index, name in enumerate(names):
+        keys = [account.key for account in accounts]
+        for index, (name, key) in enumerate(zip(names, keys, strict=True)):
             if name in names[:index]:
                 raise self._fault("accounts", index, "name", f"a second account named {name!r}")
+            if key is not None and key in keys[:index]:
+                text = f"{key} is the key of {names[keys.index(key)]!r} too: the same money twice"
+                raise self._fault("accounts", index, "key", text)
+        demo = [i for i, a in enumerate(accounts) if a.mode is AccountMode.DEMO]
+        if len(demo) > DEMO_ACCOUNTS:
+            text = f"the demo exchange has {DEMO_ACCOUNTS} accounts"
+            raise self._fault("accounts", demo[DEMO_ACCOUNTS], "mode", text)
 
     def _bot(self, index: int, entry: dict[str, Any], accounts: set[str]) -> BotSpec:
         bot: _BotEntry = self._convert("bots", index, entry, _BotEntry)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import msgspec
 
-from app.demo_runtime import DemoExchangeRuntime, runtime_path
+from app.demo_runtime import DEMO_ACCOUNTS, DemoExchangeRuntime, demo_key, runtime_path
 from app.options import (
     EXIT_ALREADY_RUNNING,
     EXIT_DATA_DIR,
@@ -67,6 +67,9 @@ class _Keys(msgspec.Struct, frozen=True):
 
     api_key: str
     api_secret: str
+
+    def of_all_accounts(self) -> dict[str, str]:
+        return {demo_key(self.api_key, n): self.api_secret for n in range(DEMO_ACCOUNTS)}
 
     def __repr__(self) -> str:
         return "_Keys(...)"
@@ -179,7 +182,7 @@ async def _run(options: DemoExchangeOptions) -> int:
         ) from None
     try:
         venue.advance()  # what happened while it was off, before anybody asks
-        server = DemoServer(venue, keys={keys.api_key: keys.api_secret})
+        server = DemoServer(venue, keys=keys.of_all_accounts())
         await _listen(server, options.port)
         gc.collect()
         gc.freeze()  # scanning what lives as long as the process held the loop for 20 ms

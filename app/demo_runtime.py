@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+DEMO_ACCOUNTS = 16  # at one demo exchange
+
 
 class DemoExchangeRuntime(msgspec.Struct, frozen=True):
     """Contents of `run/demo_exchange.json` (mode 0600): where the exchange is and how to sign.
@@ -27,6 +29,12 @@ class DemoExchangeRuntime(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"DemoExchangeRuntime(pid={self.pid}, port={self.port}, rate={self.rate})"
+
+
+def demo_key(api_key: str, number: int) -> str:
+    """The key of the demo account with this number in the configuration, from 0: each has an
+    account of its own at the demo exchange, the first the one that has always been there."""
+    return api_key if number == 0 else f"{api_key}-{number}"
 
 
 def runtime_path(data_dir: Path) -> Path:

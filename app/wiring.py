@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from app.config import AccountConfig, Config, time_zone
-from app.demo_runtime import DemoExchangeRuntime
+from app.demo_runtime import DemoExchangeRuntime, demo_key
 from app.keys import read_key
 from app.options import Options
 from core.account_desk import AccountDesk
@@ -49,7 +49,14 @@ def build_engine(config: Config, options: Options, demo: DemoExchangeRuntime | N
         rng=rng,
         limiters=limiters,
         open_port=lambda account: manager.add(
-            _account_spec(account, options, clock, limiters, demo)
+            _account_spec(
+                account,
+                number=config.accounts.index(account),
+                options=options,
+                clock=clock,
+                limiters=limiters,
+                demo=demo,
+            )
         ),
     )
 
@@ -92,6 +99,7 @@ def assemble_engine(
             sizing=make_sizing(account.sizing),
             sizing_of=lambda bot_id: engine.roster.sizing_of(bot_id),  # noqa: PLW0108
             timezone=time_zone(account.timezone),
+            traded=lambda name: engine.roster.symbols_of(name),  # noqa: PLW0108
             leverage=account.leverage,
             owner_of=lambda name, symbol: engine.roster.owner_of(name, symbol),  # noqa: PLW0108
             on_external=lambda *told: engine.roster.pause_external(*told),  # noqa: PLW0108
@@ -134,6 +142,8 @@ def _clock(demo: DemoExchangeRuntime | None) -> Clock:
 
 def _account_spec(
     account: AccountConfig,
+    *,
+    number: int,
     options: Options,
     clock: Clock,
     limiters: MultiExchangeRateLimiter,
@@ -143,7 +153,7 @@ def _account_spec(
     rest_url, ws_public_url = account.rest_url or "", account.ws_public_url or ""
     ws_private_url = account.ws_private_url or ""
     if demo is not None:
-        credentials = Credentials(demo.api_key, demo.api_secret)
+        credentials = Credentials(demo_key(demo.api_key, number), demo.api_secret)
         host = f"{demo.host}:{demo.port}"
         rest_url, ws_public_url = f"http://{host}", f"ws://{host}/v5/public/linear"
         ws_private_url = f"ws://{host}/v5/private"

@@ -10,7 +10,7 @@ import asyncio
 import functools
 import random
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, tzinfo
 from decimal import Decimal
 
@@ -25,6 +25,7 @@ from core.exchange_port import (
     RequestRejected,
     StreamKind,
     StreamState,
+    TickerHearer,
 )
 from core.ledger_watch import LedgerWatch
 from core.market_feed import MarketFeed
@@ -92,11 +93,13 @@ class AccountDesk:
         correct_clock: Callable[[int], None] | None = None,
         sizing_of: Callable[[str], SizingMethod | None] = lambda _: None,
         timezone: tzinfo = UTC,
+        traded: Callable[[str], Collection[str]] = lambda _: (),
     ) -> None:
         """`on_external(account, symbol, text)`: something no bot explains. `on_kill(account,
         reason)`: stop its bots; the orders are this desk's own business. `correct_clock(ms)` is
         told how far the exchange's clock is ahead; None where the clock is the exchange's.
-        `sizing_of(bot_id)` is a bot's own method; trading days begin at midnight in `timezone`."""
+        `sizing_of(bot_id)` is a bot's own method; trading days begin at midnight in `timezone`;
+        `traded(account)` are the symbols of bots that follow one each."""
         self.name = port.account
         self.instruments: dict[str, Instrument] = {}
         self._market_data_started = False
@@ -119,6 +122,7 @@ class AccountDesk:
         self._sizing = sizing
         self._sizing_of = sizing_of
         self._timezone = timezone
+        self._traded = traded
         self._leverage = leverage
         self._leverage_set: set[str] = set()
         self._owner_of = owner_of
@@ -133,7 +137,11 @@ class AccountDesk:
             on_lost=self._not_ready,
         )
         self._reconciling = asyncio.Lock()
+        self._hear_ticker: Callable[[Ticker], None] | None = None
+        if isinstance(port, TickerHearer) and feed.port is not port:
+            self._hear_ticker = port.hear_ticker
         self.is_built = False
+        self._trip_when_built = ""
 
     async def start(self) -> None:
         """Connect, read the exchange's truth, reconcile. Waits while the exchange cannot be
@@ -220,6 +228,7 @@ class AccountDesk:
             rng=self._rng,
             may_send=self._in_step.wait,
             reserve=reserved_beside(self._database),
+            exchange=self.port.exchange,
         )
         parts = OrderParts(
             account=self.name,
@@ -242,6 +251,7 @@ class AccountDesk:
             sizing_of=self._sizing_of,
             round_trips_of=self.trades.round_trips_of,
             closes=self._feed.hourly_closes,
+            traded=lambda: self._traded(self.name),
             make_client_order_id=functools.partial(signal_order_id, self.port.exchange),
         )
         self.gate = OrderGate(
@@ -270,6 +280,8 @@ class AccountDesk:
         self.bus.subscribe(Fill, self._on_booked_fill, part=f"{self.name}: trades")
         self.past_fills = self.trades.replay(self.oms.history())
         self.is_built = True
+        if self._trip_when_built:
+            self.risk.trip(self._trip_when_built)
 
     async def reconcile(self) -> None:
         """Bring our books and the exchange's together; entries stay blocked until done."""
@@ -310,6 +322,19 @@ class AccountDesk:
     def valued(self, position: Position) -> Position:
         """The position at the newest mark price; the exchange's own message may be older."""
         return valued(position, self._feed.tickers.get(position.symbol))
+
+    def trip(self, reason: str) -> None:
+        """Pull the kill switch; where the books are not open yet, as soon as they are."""
+        if self.is_built:
+            self.risk.trip(reason)
+        else:
+            self._trip_when_built = reason
+
+    def resume(self) -> None:
+        """The trader's explicit end of it. Raises ResumeRefused."""
+        self._trip_when_built = ""
+        if self.is_built:
+            self.risk.resume()
 
     def close_position(self, symbol: str, reason: str) -> bool:
         """Ask the one road to end the position, until it is flat; False when there is none."""
@@ -396,6 +421,8 @@ class AccountDesk:
 
     def _on_market_data(self, event: MarketData) -> None:
         if event.ticker is not None:
+            if self._hear_ticker is not None:
+                self._hear_ticker(event.ticker)
             price = event.ticker.mark_price or event.ticker.last_price
             self.capital.on_mark_price(event.symbol, price)
 

@@ -31,6 +31,7 @@ from core.metrics import LoopGapProbe
 from core.models.candles import CandleUpdate, Timeframe
 from core.record_feed import RecordFeed
 from core.refusal import Refused as Refused  # noqa: PLC0414 (what a command of it may raise)
+from core.risk.risk_manager import ResumeRefused
 from core.snapshots import (
     ClosedCandle,
     EngineState,
@@ -245,16 +246,22 @@ class Engine:
 
     def kill(self) -> str:
         """Every account at once: no new orders, working orders cancelled, stops stay."""
-        if not all(desk.is_built for desk in self.desks.values()):
+        if not any(desk.is_built for desk in self.desks.values()):
             raise Refused(f"Nothing can be traded yet, so nothing was stopped: {self.state_text}")
         for desk in self.desks.values():
-            desk.risk.trip("The trader pressed the kill switch.")
+            desk.trip("The trader pressed the kill switch.")
         return "Trading stopped."
 
     def resume(self) -> str:
+        """Every account that may; one that has to wait does not keep the others."""
+        refusals = []
         for desk in self.desks.values():
-            if desk.is_built:
-                desk.risk.resume()
+            try:
+                desk.resume()
+            except ResumeRefused as refusal:
+                refusals.append(f"{desk.name}: {refusal}" if len(self.desks) > 1 else str(refusal))
+        if refusals:
+            raise Refused(" ".join(refusals))
         return "Trading is allowed again. Bots stay stopped until you start them."
 
     def _desk(self, account: str) -> AccountDesk:

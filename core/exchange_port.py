@@ -177,6 +177,15 @@ class MarketDataPort(Protocol):
         """Close streams, end threads. Orders at the exchange stay as they are."""
 
 
+@runtime_checkable
+class TickerHearer(Protocol):
+    """A trading port that matches orders in this process, on prices that another account's port
+    brings."""
+
+    def hear_ticker(self, ticker: Ticker) -> None:
+        """The feed's newest price of any symbol, before anybody acts on it."""
+
+
 class TradingPort(Protocol):
     """Private side of one account. Quantities positive, prices exact."""
 

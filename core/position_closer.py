@@ -184,7 +184,8 @@ class PositionCloser:
         instrument = self._parts.instruments.get(symbol)
         bot_id = self._parts.owner_of(self._account, symbol)
         now_ms = self._clock.time_ms()
-        nonce = nonce_for(bot_id, OrderPurpose.EXIT, next(self._sequence))
+        # two accounts may close the same symbol in the same millisecond
+        nonce = nonce_for(f"{self._account}/{bot_id}", OrderPurpose.EXIT, next(self._sequence))
         wish.client_order_id = make_client_order_id(
             "manual", symbol, now_ms, nonce, self._parts.port.exchange
         )

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import psutil
 
 from core.account_desk import AccountDesk
@@ -55,6 +56,7 @@ class SnapshotBuilder:
                 recent = list(itertools.islice(reversed(feed.latencies_ms), LATENCY_WINDOW))
                 self._percentiles[name] = (percentile(recent, 0.5), percentile(recent, 0.99))
         self._seq += 1
+        accounts = [_account(desk) for desk in engine.desks.values()]
         desks = [desk for desk in engine.desks.values() if desk.is_built]
         return EngineSnapshot(
             seq=self._seq,
@@ -63,7 +65,7 @@ class SnapshotBuilder:
             market_time_ms=engine.clock.time_ms(),
             clock_rate=engine.clock.rate,
             connections=[self._connection(desk) for desk in engine.desks.values()],
-            accounts=[_account(desk) for desk in engine.desks.values()],
+            accounts=accounts,
             bots=[self._bot(bot) for bot in engine.bots.values()],
             positions=[
                 self._position(desk, position)
@@ -75,7 +77,7 @@ class SnapshotBuilder:
             tickers=[row for feed in engine.feeds.values() for row in self._tickers(feed)],
             live_candles=self._live_candles(charts),
             capital=desks[0].capital.snapshot() if desks else None,
-            risk=desks[0].risk.snapshot() if desks else _no_risk_yet(engine),
+            risk=_furthest_stopped(accounts) or _no_risk_yet(engine),
             limiters=[row for limiter in engine.limiters for row in limiter.snapshot()],
             data=self._data(),
             machine=self._machine,
@@ -206,7 +208,19 @@ def _account(desk: AccountDesk) -> AccountSnapshot:
         unrealized_pnl=capital.unrealized_pnl if capital else None,
         ledger_error=difference.total if difference else None,
         ledger_difference=difference.parts if difference else [],
+        risk=desk.risk.snapshot() if desk.is_built else None,
     )
+
+
+def _furthest_stopped(accounts: list[AccountSnapshot]) -> RiskSnapshot | None:
+    """One account's trouble must not hide behind another that is well; None before the first."""
+    known = [(account.name, account.risk) for account in accounts if account.risk is not None]
+    if not known:
+        return None
+    name, risk = max(known, key=lambda found: list(TradingState).index(found[1].state))
+    if len(known) > 1 and risk.reason:
+        return msgspec.structs.replace(risk, reason=f"{name}: {risk.reason}")
+    return risk
 
 
 def _no_risk_yet(engine: Engine) -> RiskSnapshot:

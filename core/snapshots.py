@@ -76,6 +76,7 @@ class AccountSnapshot(msgspec.Struct, frozen=True):
     unrealized_pnl: Decimal | None
     ledger_error: Decimal | None  # our ledger minus the exchange's wallet balance
     ledger_difference: list[DifferencePart] = []  # what explains it; the amounts add up to it
+    risk: RiskSnapshot | None = None  # this account's own; None before it is connected
 
 
 class DifferencePart(msgspec.Struct, frozen=True):
@@ -266,7 +267,7 @@ class EngineSnapshot(msgspec.Struct, frozen=True):
     tickers: list[TickerRow]
     live_candles: list[LiveCandle]
     capital: CapitalSnapshot | None
-    risk: RiskSnapshot
+    risk: RiskSnapshot  # of the account that is stopped furthest; its name in the reason
     limiters: list[LimiterSnapshot]
     data: DataSnapshot
     machine: MachineSnapshot

@@ -62,10 +62,12 @@ class ExchangeManager:
             raise ValueError(unknown_exchange(spec.exchange))
         port: ExchangePort
         if spec.mode is AccountMode.PAPER:
-            market_data = build(msgspec.structs.replace(spec, credentials=None), self._rng)
+            brought = next((p for p in self._ports.values() if p.exchange == spec.exchange), None)
+            public = msgspec.structs.replace(spec, credentials=None)
             port = PaperExchange(
                 spec.name,
-                market_data=market_data,
+                market_data=brought or build(public, self._rng),
+                is_shared=brought is not None,
                 clock=spec.clock,
                 store_path=spec.paper_store,
                 initial_balance=spec.paper_balance,

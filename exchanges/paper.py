@@ -42,7 +42,8 @@ Answer = TypeVar("Answer")
 class PaperExchange(VenueTrading):
     """Both ports: market data passed through from `market_data`, trading by a venue of our own.
 
-    `store_path` keeps the books over a restart; None forgets them.
+    `store_path` keeps the books over a restart; None forgets them. Where another account's port
+    brings the exchange's data already (`is_shared`), tickers come by `hear_ticker`.
     """
 
     def __init__(
@@ -53,12 +54,14 @@ class PaperExchange(VenueTrading):
         clock: Clock,
         store_path: Path | None,
         initial_balance: Decimal = Decimal(25_000),
+        is_shared: bool = False,
     ) -> None:
         super().__init__(account)
         self._data = market_data
         self._clock = clock
         self._store_path = store_path
         self._initial_balance = initial_balance
+        self._is_shared = is_shared
         self._tickers: dict[str, Ticker] = {}
         self._followed: set[str] = set()
         self._books: _Books | None = None
@@ -73,7 +76,7 @@ class PaperExchange(VenueTrading):
     # ---- market data: passed through, tickers noted on the way
 
     async def start_market_data(self, listener: ExchangeListener) -> None:
-        await self._data.start_market_data(_TickerTap(listener, self._on_ticker))
+        await self._data.start_market_data(_TickerTap(listener, self.hear_ticker))
 
     def subscribe_candles(self, symbol: str, timeframe: Timeframe) -> None:
         self._data.subscribe_candles(symbol, timeframe)
@@ -106,7 +109,8 @@ class PaperExchange(VenueTrading):
     async def fetch_clock_offset_ms(self) -> int:
         return await self._data.fetch_clock_offset_ms()
 
-    def _on_ticker(self, ticker: Ticker) -> None:
+    def hear_ticker(self, ticker: Ticker) -> None:
+        """The market's newest price: orders of a followed symbol are matched on it."""
         self._tickers[ticker.symbol] = ticker
         if self._books is not None and ticker.symbol in self._followed:
             self._books.market.on_ticker(ticker)
@@ -191,7 +195,8 @@ class PaperExchange(VenueTrading):
             if self._books is not None:
                 self._books.venue.close()
                 self._books = None
-        await self._data.stop()
+        if not self._is_shared:
+            await self._data.stop()
 
     async def _refresh_prices(self) -> None:
         """A symbol that was not followed may have moved since anybody looked."""

@@ -212,6 +212,11 @@ class BotRoster:
         spec = self._specs.get(bot_id)
         return make_sizing(spec.sizing) if spec is not None and spec.sizing else None
 
+    def symbols_of(self, account: str) -> set[str]:
+        """What its bots of one symbol each are made for."""
+        specs = self._specs.values()
+        return {spec.symbol for spec in specs if spec.account == account and spec.symbol}
+
     def stop_bots_of(self, account: str, reason: str) -> None:
         """The kill switch of an account: its bots stop and stay stopped."""
         for bot in self.bots.values():

@@ -66,13 +66,15 @@ class OrderManagementSystem:
         absence_proof_s: float = ABSENCE_PROOF_S,
         may_send: Callable[[], Awaitable[None]] | None = None,
         reserve: ReservedFile | None = None,
+        exchange: str = "",
     ) -> None:
         """`ports` by account name. `owner_of(account, symbol)` -> the bot that owns the symbol
         there, "" if none. `on_external(account, symbol, text)` is told once of every order, fill
         or position that nothing of ours explains: pause the symbol, tell the trader.
         `absence_proof_s`: real seconds after which an unknown request can no longer arrive;
         infinite for an exchange that bounds it by nothing. `may_send()` returns when a request
-        may leave (clock and books are right). `reserve` keeps room for exits on a full disk."""
+        may leave (clock and books are right). `reserve` keeps room for exits on a full disk.
+        `exchange`: whose alphabet our client ids are fitted to."""
         self.journal = IntentJournal(database, reserve)
         self._registry = OrderRegistry(
             bus=bus,
@@ -82,6 +84,7 @@ class OrderManagementSystem:
             owner_of=owner_of,
             on_external=on_external,
             on_late=self._on_late,
+            exchange=exchange,
         )
         for order in self._registry.working():
             state.on_order(order)  # what a former run left working is told by no event

@@ -65,15 +65,17 @@ class OrderRegistry:
         owner_of: Callable[[str, str], str],
         on_external: Callable[[str, str, str], None],
         on_late: Callable[[Order], None],
+        exchange: str = "",
     ) -> None:
         """`on_late(order)`: it works at the exchange after all, though its absence had been
-        proved and told."""
+        proved and told. `exchange`: whose alphabet the client ids are fitted to."""
         self._bus = bus
         self._clock = clock
         self._journal = journal
         self._owner_of = owner_of
         self._on_external = on_external
         self._on_late = on_late
+        self._exchange = exchange
         self._unsaved: dict[str, _Unsaved] = {}
         self._live = {
             order.client_order_id: order
@@ -331,7 +333,7 @@ class OrderRegistry:
         if known is None and not is_stop and not after.status.is_terminal:
             whose = (
                 "has the shape of our ids but is not in this journal"
-                if is_ours(word.client_order_id)
+                if is_ours(word.client_order_id, self._exchange)
                 else "was placed outside this program"
             )
             self.tell_external(

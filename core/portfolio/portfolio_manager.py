@@ -7,7 +7,7 @@ A reversal is two signals: the first one closes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 
 from core.capital.shared_capital_manager import SharedCapitalManager
@@ -43,11 +43,13 @@ class PortfolioManager:
         sizing_of: Callable[[str], SizingMethod | None] = lambda _: None,
         round_trips_of: Callable[[str], Sequence[RoundTrip]] = lambda _: (),
         closes: Callable[[], Mapping[str, Sequence[Decimal]]] = dict,
+        traded: Callable[[], Collection[str]] = tuple,
     ) -> None:
         """`position_of(account, symbol)` is the newest known position, None or flat if none.
         `sizing` is the account's method, `sizing_of(bot_id)` a bot's own one. For the methods
         that ask (`SizingFacts`): `round_trips_of(bot_id)` is a bot's record, `closes()` the
-        newest closes of every symbol that bots trade."""
+        newest closes of every symbol that anybody follows, of which count: the signal's, those
+        that bots of this account are made for (`traded()`), and those that hold its capital."""
         self._bus = bus
         self._clock = clock
         self._capital = capital
@@ -58,6 +60,7 @@ class PortfolioManager:
         self._sizing_of = sizing_of
         self._round_trips_of = round_trips_of
         self._closes = closes
+        self._traded = traded
         self._on_their_way: dict[tuple[str, str], OrderRequest] = {}  # by account and symbol
         bus.subscribe(Signal, self._on_signal, part=_PART)
         bus.subscribe(Order, self._on_order, part=_PART)
@@ -85,7 +88,7 @@ class PortfolioManager:
                 signal=signal,
                 equity=equity,
                 round_trips=lambda: self._round_trips_of(signal.bot_id),
-                closes=self._closes,
+                closes=lambda: self._closes_beside(signal.symbol),
             )
         )
         quantity = size(target, price, instrument)
@@ -122,6 +125,10 @@ class PortfolioManager:
                 ),
             )
         )
+
+    def _closes_beside(self, symbol: str) -> dict[str, Sequence[Decimal]]:
+        counting = {symbol, *self._traded(), *self._capital.get_locked_symbols()}
+        return {s: closes for s, closes in self._closes().items() if s in counting}
 
     def _exit(self, signal: Signal, position: Position) -> None:
         self._request(

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from app.config import default_config, load_config
+from app.demo_exchange_main import _Keys
+from app.demo_runtime import DEMO_ACCOUNTS, demo_key
 from app.options import StartError
 from core.models.candles import Timeframe
 from core.portfolio.fixed_percent import FixedPercent
@@ -143,3 +145,30 @@ def test_a_second_bot_of_the_same_name_is_refused(tmp_path: Path) -> None:
     second = '[[bots]]\naccount = "main"\nsymbol = "ETHUSDT"\n'
     with pytest.raises(StartError, match="second bot named 'ethusdt-15m'"):
         load_config(written(tmp_path, SOUND + second))
+
+
+def test_two_accounts_on_one_key_would_be_the_same_money(tmp_path: Path) -> None:
+    text = SOUND.replace('mode = "paper"', 'mode = "live"\nkey = "env:MAIN"')
+    second = '[[accounts]]\nname = "b"\nexchange = "bybit"\nmode = "live"\nkey = "env:MAIN"\n'
+    with pytest.raises(StartError, match="line 32: env:MAIN is the key of 'main' too"):
+        load_config(written(tmp_path, text + second))
+
+
+def test_several_accounts_on_one_exchange_are_sound(tmp_path: Path) -> None:
+    second = '[[accounts]]\nname = "b"\nexchange = "bybit"\nmode = "paper"\n'
+    config = load_config(written(tmp_path, SOUND + second))
+    assert [account.name for account in config.accounts] == ["main", "b"]
+
+
+def test_more_demo_accounts_than_the_demo_exchange_has_are_refused(tmp_path: Path) -> None:
+    account = '[[accounts]]\nname = "d{}"\nexchange = "bybit"\nmode = "demo"\n'
+    text = "".join(account.format(number) for number in range(DEMO_ACCOUNTS + 1))
+    with pytest.raises(StartError, match="line 68: the demo exchange has 16 accounts"):
+        load_config(written(tmp_path, text))
+
+
+def test_each_demo_account_has_a_key_of_its_own() -> None:
+    keys = _Keys("demo-1", "secret").of_all_accounts()
+    assert len(keys) == DEMO_ACCOUNTS
+    assert demo_key("demo-1", 0) == "demo-1"
+    assert {demo_key("demo-1", number) for number in range(DEMO_ACCOUNTS)} == keys.keys()

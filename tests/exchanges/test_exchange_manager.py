@@ -151,3 +151,13 @@ def test_credentials_black_themselves_out_of_a_text():
     assert KEYS.redact("origin_string[1canary-key5000] canary-secret") == (
         "origin_string[1***5000] ***"
     )
+
+
+async def test_paper_beside_another_account_shares_its_market_data(manager):
+    first = manager.add(spec("live", mode=AccountMode.LIVE, credentials=KEYS))
+    paper = manager.add(spec("paper", mode=AccountMode.PAPER))
+    assert paper._data is first
+    alone = ExchangeManager(random.Random(1))
+    own = alone.add(spec("paper", mode=AccountMode.PAPER))
+    assert own._data is not first
+    await alone.stop()

@@ -296,3 +296,17 @@ async def test_the_books_survive_a_restart(prices, clock, recorder, tmp_path):
     await recorder.until(lambda: recorder.seen(Fill))
     assert recorder.seen(Fill)[0].exchange_purpose == "stop_loss"
     await second.stop()
+
+
+async def test_beside_another_account_it_lives_on_the_others_data(prices, clock, recorder):
+    paper = PaperExchange(
+        "second", market_data=prices, clock=clock, store_path=None, is_shared=True
+    )
+    await paper.start_trading(recorder)
+    await paper.place_order(request(stop_loss=D(59_000)))
+    clock.advance_ms(1_000)
+    prices.price = D(58_000)
+    paper.hear_ticker(prices.ticker())
+    await recorder.until(lambda: any(fill.closed_quantity for fill in recorder.seen(Fill)))
+    await paper.stop()
+    assert not prices.is_stopped, "it is the other account's"

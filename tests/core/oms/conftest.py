@@ -60,6 +60,7 @@ class World:
     def __init__(self, folder: Path, seed: int = 1) -> None:
         self.folder = folder
         self.seed = seed
+        self.exchange_name = "bybit"  # whose alphabet the ids are in; counts from a restart on
         self.clock = ManualClock()
         self.exchange = ScriptedExchange(self.clock)
         self.owners = {SYMBOL: BOT}
@@ -88,6 +89,7 @@ class World:
             rng=random.Random(self.seed),
             sleep=self.sleep,
             reserve=reserved_beside(self.database),
+            exchange=self.exchange_name,
         )
         self.accepted: list[AcceptedPosition] = []
         self.reconciler = Reconciler(

@@ -7,6 +7,7 @@ import pytest
 
 from core.exchange_port import OutcomeUnknown, RateLimited, RequestRejected, Unavailable
 from core.models.orders import OrderPurpose, OrderStatus, OrderType, Side
+from core.oms.client_order_id import make_client_order_id
 
 
 async def working(world, quantity="10"):
@@ -220,12 +221,13 @@ async def test_an_order_that_arrives_after_its_absence_was_proved_is_ours_and_en
     assert any("taken for not placed" in error.text for error in world.alarms())
 
 
-async def test_an_order_of_ours_without_its_journal_is_external_and_named(world):
+@pytest.mark.parametrize("exchange", ["bybit", "okx", "bingx"])
+async def test_an_order_of_ours_without_its_journal_is_external_and_named(world, exchange):
     """A lost disk: the shape says it was ours, nobody can say why it exists."""
-    stranger = world.request(order_type=OrderType.LIMIT)
-    world.exchange.place_by_hand(
-        "BTCUSDT", Side.BUY, Decimal(1), client_order_id=stranger.client_order_id
-    )
+    world.exchange_name = exchange
+    await world.restart()
+    stranger = make_client_order_id("macd_rsi", "BTCUSDT", world.clock.time_ms(), "1", exchange)
+    world.exchange.place_by_hand("BTCUSDT", Side.BUY, Decimal(1), client_order_id=stranger)
     report = await world.reconciler.reconcile("demo")
     assert set(report.external) == {"BTCUSDT"}
     [(_, _, text)] = world.external

@@ -49,10 +49,13 @@ class Desk:
         self.requests: list[OrderRequest] = []
         self.rejects: list[Reject] = []
         self.instruments = {"BTCUSDT": BTC}
+        self.capital = SharedCapitalManager(
+            "bybit", D(capital), database=self.database, clock=clock
+        )
         PortfolioManager(
             bus=self.bus,
             clock=clock,
-            capital=SharedCapitalManager("bybit", D(capital), database=self.database, clock=clock),
+            capital=self.capital,
             instruments=self.instruments,
             position_of=lambda account, symbol: self.position,
             sizing=FixedPercent(),
@@ -284,3 +287,18 @@ def test_a_bot_without_a_record_is_sized_by_a_method_that_asks_for_one(tmp_path:
     [facts] = own.seen
     assert (facts.round_trips(), facts.closes()) == ((), {})
     desk.database.close()
+
+
+def test_closes_are_those_of_what_the_account_trades(tmp_path: Path) -> None:
+    """Another account's symbols, and what is only watched, must not thin out this one's share."""
+    method = Recording()
+    closes = {"BTCUSDT": [D(7)], "ETHUSDT": [D(8)], "SOLUSDT": [D(9)], "XRPUSDT": [D(1)]}
+    desk = Desk(
+        tmp_path,
+        sizing_of=lambda _: method,
+        closes=lambda: closes,
+        traded=lambda: {"ETHUSDT"},
+    )
+    desk.capital.allocate_for_position("SOLUSDT", D(10))
+    desk.signal(1)
+    assert method.seen[0].closes().keys() == {"BTCUSDT", "ETHUSDT", "SOLUSDT"}
