@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,21 @@ def _harmless(cell: str) -> str:
 
 def ask_and_save(parent: QWidget, model: TableModel[Any], name: str) -> QFileDialog:
     """Ask for the file's place, then write it; `name` is proposed, without folder or ending."""
+    return _ask(parent, f"{name}.csv", "CSV (*.csv)", lambda: csv_bytes(model))
+
+
+def ask_and_save_text(parent: QWidget, text: str, name: str) -> QFileDialog:
+    """As `ask_and_save`, for a text."""
+    return _ask(parent, f"{name}.txt", "Text (*.txt)", text.encode)
+
+
+def _ask(parent: QWidget, name: str, kind: str, content: Callable[[], bytes]) -> QFileDialog:
     folder = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
-    proposed = str(Path(folder) / f"{name}.csv")
-    dialog = QFileDialog(parent, tr("Export as CSV"), proposed, "CSV (*.csv)")
+    dialog = QFileDialog(parent, tr("Export"), folder, kind)
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-    dialog.setDefaultSuffix("csv")
-    dialog.selectFile(proposed)
-    dialog.fileSelected.connect(lambda path: tasks.spawn(_save(Path(path), csv_bytes(model))))
+    dialog.setDefaultSuffix(Path(name).suffix.removeprefix("."))
+    dialog.selectFile(str(Path(folder) / name))
+    dialog.fileSelected.connect(lambda path: tasks.spawn(_save(Path(path), content())))
     dialog.finished.connect(dialog.deleteLater)
     dialog.open()
     return dialog

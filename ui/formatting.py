@@ -228,6 +228,14 @@ def date_time(time_ms: int | None) -> str:
     return UNKNOWN if time_ms is None else f"{utc(time_ms):%Y-%m-%d %H:%M}"
 
 
+def read_date_time_ms(text: str) -> int | None:
+    """ms UTC of `2026-11-20 14:32`, None where that is not what it says."""
+    try:
+        return int(datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=UTC).timestamp() * 1000)
+    except ValueError:
+        return None
+
+
 def local_time(time_ms: int | None) -> str:
     """For tooltips: the same moment on this computer's clock."""
     return UNKNOWN if time_ms is None else f"{utc(time_ms).astimezone():%Y-%m-%d %H:%M:%S %Z}"

@@ -7,7 +7,7 @@ tab is in front, what fits at this size, and the questions before it closes.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from PyQt6.QtCore import QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QKeyEvent, QKeySequence, QResizeEvent, QShortcut, QShowEvent
@@ -17,23 +17,19 @@ from core.commands import CommandResult
 from core.snapshots import (
     AccountMode,
     BotSnapshot,
-    BotState,
     EngineSnapshot,
-    FeedItem,
-    FillRecord,
-    Notice,
 )
-from ui import i18n, tasks
+from ui import i18n, leaving, tasks
+from ui.announcer import Announcer
 from ui.bridge import Bridge, LinkState
 from ui.dialogs import questions
 from ui.dialogs.add_bot import AddBotDialog
-from ui.i18n import sentence, tr
 from ui.last_chart import LastChart
-from ui.models.log import fill_words
 from ui.settings import ScreenSettings
 from ui.settings_menu import SettingsMenu
 from ui.tabs import PAGES, make_page
 from ui.widgets.app_bar import AppBar
+from ui.widgets.attention_band import AttentionBand
 from ui.widgets.bands import EngineBand, KillBand
 from ui.widgets.basic import GUTTER, EmptyState, Veil
 from ui.widgets.bots_list import BotsList
@@ -44,13 +40,13 @@ from ui.widgets.watchlist import Watchlist
 
 if TYPE_CHECKING:
     from ui.tabs.bot_tab import BotTab
+    from ui.tabs.trail_page import TrailPage
 
 DEFAULT_SIZE = QSize(1600, 940)
 _LEFT_WIDTH, _BOTS_HEIGHT = 268, 260
 _NARROW_WIDTH, _NARROW_HEIGHT, _NO_RIGHT_WIDTH = 1500, 900, 1180
 _TICK_MS = 500
 _SILENT_AFTER_S = 3.0
-_ACTIVE = (BotState.RUNNING, BotState.PAUSED, BotState.STARTING)
 
 
 class MainWindow(QMainWindow):
@@ -107,6 +103,7 @@ class MainWindow(QMainWindow):
         self.app_bar = AppBar(bridge, [page.title for page in PAGES])
         self.kill_band = KillBand(self._resume)
         self.engine_band = EngineBand(self._restart_engine)
+        self.attention = AttentionBand(bridge)
         self.bots = BotsList(bridge)
         self.watchlist = Watchlist(bridge)
         self.status = StatusBar(bridge)
@@ -135,13 +132,21 @@ class MainWindow(QMainWindow):
         outer = QVBoxLayout(central)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(0)
-        for part in (self.live_line, self.app_bar, self.kill_band, self.engine_band):
+        bands = (self.kill_band, self.engine_band, self.attention)
+        for part in (self.live_line, self.app_bar, *bands):
             outer.addWidget(part)
         outer.addWidget(self._body, 1)
         outer.addWidget(self.status)
         self.setCentralWidget(central)
         self._veil = Veil(self._body)
         self.toaster = Toaster(self, bottom=38)
+        self.announcer = Announcer(
+            bridge,
+            self.toaster,
+            show_bot=self.show_bot,
+            show_trail=self.show_trail,
+            in_front=lambda: self._current,
+        )
         central.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         central.setFocus()
 
@@ -162,8 +167,6 @@ class MainWindow(QMainWindow):
         bridge.snapshot_changed.connect(self._take)
         bridge.state_changed.connect(self._take_link_state)
         bridge.bots_changed.connect(self._show_bots)
-        bridge.feed_items.connect(self._take_items)
-        tasks.refused.connect(self._tell_refusal)
         i18n.language.changed.connect(self._retranslate)
         self.app_bar.bot_chosen.connect(self.show_bot)
         self.app_bar.page_chosen.connect(self.show_page)
@@ -199,6 +202,7 @@ class MainWindow(QMainWindow):
             self._last = None
             tab = self._tabs[bot_id] = BotTab(self.bridge, link, recalled)
             tab.chart_painted.connect(self.chart_painted)
+            tab.trail_wanted.connect(self.show_trail)
             self._stack.addWidget(tab)
         self._last_bot = bot_id
         self._bring(bot_id, tab)
@@ -212,12 +216,22 @@ class MainWindow(QMainWindow):
 
     def show_page(self, title: str) -> None:
         """Bring one of `PAGES` to the front."""
+        self._bring(title, self._page(title))
+
+    def show_trail(self, client_order_id: str) -> None:
+        """Why an order was made, and what came of it."""
+        cast("TrailPage", self._page("Trail")).show_order(client_order_id)
+        self.show_page("Trail")
+
+    def _page(self, title: str) -> QWidget:
         page = self._pages.get(title)
         if page is None:
             entry = next(p for p in PAGES if p.title == title)
             page = self._pages[title] = make_page(entry, self.bridge)
+            if hasattr(page, "bot_wanted"):
+                page.bot_wanted.connect(self.show_bot)
             self._stack.addWidget(page)
-        self._bring(title, page)
+        return page
 
     def show_next_bot(self) -> None:
         names = list(self.bridge.bots)
@@ -355,22 +369,6 @@ class MainWindow(QMainWindow):
         if not self.bridge.bots and not self._current:
             self._show_no_bots()
 
-    def _take_items(self, items: list[FeedItem]) -> None:
-        for item in items:
-            record = item.record
-            if isinstance(record, Notice) and record.toast:
-                way = self._way_to(record.bot_id)
-                title, text = i18n.title(record.title), sentence(record.text)
-                self.toaster.show_toast(record.severity, title, text, way)
-            elif isinstance(record, FillRecord) and record.purpose != "external":
-                way = self._way_to(record.fill.bot_id)
-                self.toaster.show_toast("info", tr("Filled"), fill_words(self.bridge, record), way)
-
-    def _way_to(self, bot_id: str) -> tuple[str, Callable[[], None]] | None:
-        if bot_id not in self.bridge.bots or bot_id == self._current:
-            return None
-        return "Show", lambda: self.show_bot(bot_id)
-
     def _take_link_state(self, state: LinkState) -> None:
         self._start_problem = ""
         self._tell_start(failed=False)
@@ -397,9 +395,6 @@ class MainWindow(QMainWindow):
         i18n.set_text(self._waiting.title, title)
         i18n.set_text(self._waiting.hint, hint)
 
-    def _tell_refusal(self, text: str) -> None:
-        self.toaster.show_toast("warning", tr("Not done"), sentence(text))
-
     def _tick(self) -> None:
         self.status.tick()
         self.app_bar.kill.disarm_if_late()
@@ -417,7 +412,7 @@ class MainWindow(QMainWindow):
 
     def add_bot(self, symbol: str = "") -> None:
         if not self.bridge.is_attached:
-            self._tell_refusal("The engine is not connected. Nothing was sent.")
+            self.announcer.tell_refusal("The engine is not connected. Nothing was sent.")
             return
         dialog = AddBotDialog(self, self.bridge, symbol)
         tasks.spawn(self._add_bot(dialog))
@@ -457,7 +452,7 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent | None) -> None:
         if event is None:
             return
-        running = self._running_bots() if self.is_engine_ours else []
+        running = leaving.running_bots(self.bridge) if self.is_engine_ours else []
         if self._may_close or not running:
             event.accept()
             self._leave(stop_engine=self.is_engine_ours and not self._may_close)
@@ -467,14 +462,8 @@ class MainWindow(QMainWindow):
 
     @property
     def is_engine_ours(self) -> bool:
-        """Started by a screen: such an engine ends with it, or goes on by the trader's word. One
-        that was started without a screen survives its visitors."""
-        return self.bridge.link.engine_pid == self.settings.engine_pid is not None
-
-    def _running_bots(self) -> list[BotSnapshot]:
-        if not self.bridge.is_attached:
-            return []
-        return [b.latest for b in self.bridge.bots.values() if b.latest.state in _ACTIVE]
+        """Whether the engine ends with this window, unless the trader says otherwise."""
+        return leaving.is_engine_ours(self.bridge, self.settings)
 
     async def _ask_and_close(self, running: list[BotSnapshot]) -> None:
         answer = await questions.close_window(self, self.bridge, running).ask()

@@ -12,6 +12,7 @@ from decimal import Decimal
 from core.commands import (
     AcceptPosition,
     AmendOrder,
+    BookTransfer,
     CancelOrder,
     ClosePosition,
     CommandResult,
@@ -69,6 +70,10 @@ class OrderDesk:
 
     async def ignore_finding(self, account: str, symbol: str) -> CommandResult:
         return await self._send(IgnoreFinding(account, symbol))
+
+    async def book_transfer(self, account: str, amount: Decimal) -> CommandResult:
+        """`amount` was deposited at the exchange, or below zero withdrawn, by the trader's word."""
+        return await self._send(BookTransfer(account, amount))
 
     async def trail(self, client_order_id: str) -> CommandResult:
         """What led to one order and came of it (`CommandResult.trail`)."""

@@ -153,6 +153,12 @@ PARTS = {
     "repair": "Missing candles",
     "download": "Download",
 }
+SIZING = {
+    "fixed_percent": "fixed percent",
+    "kelly": "Kelly",
+    "volatility_adjusted": "volatility adjusted",
+    "risk_parity": "risk parity",
+}
 REQUEST_FAMILIES = {
     "address": "all requests",
     "market": "market data",

@@ -23,7 +23,10 @@ class Page(NamedTuple):
     factory: str
 
 
-PAGES = (Page("Capital", "ui.tabs.capital_page:CapitalPage"),)
+PAGES = (
+    Page("Capital", "ui.tabs.capital_page:CapitalPage"),
+    Page("Trail", "ui.tabs.trail_page:TrailPage"),
+)
 
 
 def make_page(page: Page, bridge: Bridge) -> QWidget:

@@ -67,8 +67,9 @@ class BotTab(QWidget):
         self.blotter = Blotter(bridge)
         self.position = PositionPanel(bridge, bot.latest.symbol)
         self.position.ask_close = self._ask_close_own
+        self.position.trail_wanted.connect(self.trail_wanted)
         self._risk = RiskPanel(bridge)
-        self._risk.setFixedHeight(196)
+        self._risk.setMinimumHeight(196)
         self._services = ServicesPanels(bridge)
         self._right = QWidget()
         self._lay_out()

@@ -38,8 +38,8 @@ class KillBand(QFrame):
         self.setVisible(since is not None)
         if since is not None:
             show_value(self._title, tr("Trading stopped {time}", time=formatting.clock(since)))
-            answers = [sentence(answer) for answer in risk.kill_switch_answers]
-            self._answers.show_text(" · ".join(answers))
+            parts = [risk.reason, *risk.kill_switch_answers]
+            self._answers.show_text(" · ".join(sentence(part) for part in parts if part))
 
 
 class EngineBand(QFrame):

@@ -19,6 +19,7 @@ from ui import fonts, formatting, i18n, icons, theme
 
 GUTTER = 4
 INSET = 12
+_BUSY, _NEAR = 0.60, 0.85  # of a limit
 
 
 def label(role: str, text: str = "", tone: str = "") -> QLabel:
@@ -210,7 +211,8 @@ class ShareBar(QWidget):
 
 
 class LimitRow(QWidget):
-    """Name left, used / limit right, bar below: t3, from 80 % warnf with icon, at 100 % danger."""
+    """Name left, used / limit right, bar below: t3, from 60 % warnf, from 85 % with icon and a
+    yellow figure, at 100 % danger."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -231,7 +233,7 @@ class LimitRow(QWidget):
         self.setFixedHeight(24)
 
     def show_limit(self, name: str, used: str, limit: str, ratio: float, note: str = "") -> None:
-        near, full = ratio >= 0.8, ratio >= 1.0
+        busy, near, full = ratio >= _BUSY, ratio >= _NEAR, ratio >= 1.0
         show_value(self._name, name)
         show_value(self._used, used, "danger" if full else "warn" if near else "t1")
         show_value(self._limit, limit)
@@ -241,7 +243,7 @@ class LimitRow(QWidget):
         self._icon.setVisible(near)
         if near:
             self._icon.show_icon("triangle-alert", "danger" if full else "warn")
-        self._bar.show_ratio(ratio, "danger" if full else "warnf" if near else "t3")
+        self._bar.show_ratio(ratio, "danger" if full else "warnf" if busy else "t3")
 
 
 class Veil(QWidget):

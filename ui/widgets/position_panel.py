@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from PyQt6.QtCore import QPointF, QRectF, Qt
+from PyQt6.QtCore import QPointF, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import QStackedWidget, QWidget
 
@@ -15,9 +15,11 @@ from ui import formatting, theme
 from ui.bridge import Bridge
 from ui.i18n import tr
 from ui.models import words
+from ui.models.protection import guarded_positions, state_words
 from ui.widgets.basic import (
     INSET,
     ChangeLabel,
+    ElidedLabel,
     EmptyState,
     Panel,
     ThemedIcon,
@@ -28,7 +30,7 @@ from ui.widgets.basic import (
     show_value,
     value_label,
 )
-from ui.widgets.buttons import ActionButton
+from ui.widgets.buttons import ActionButton, TextButton
 
 
 class PriceTrack(QWidget):
@@ -66,14 +68,19 @@ class PriceTrack(QWidget):
 
 
 class PositionPanel(Panel):
-    """Filled by `show_position`; `ask_close` is the tab's coroutine that asks and sends."""
+    """Filled by `show_position`; `ask_close` is the tab's coroutine that asks and sends. Signal:
+    trail_wanted(client order id)."""
+
+    trail_wanted = pyqtSignal(str)
 
     def __init__(self, bridge: Bridge, symbol: str) -> None:
         super().__init__("Position")
         self._bridge, self._symbol = bridge, symbol
-        self._guard_icon, self._guard = ThemedIcon("shield-check", "t2"), label("label")
-        self.head.addWidget(self._guard_icon)
-        self.head.addWidget(self._guard)
+        self._guard_icon, self._guard = ThemedIcon("shield-check", "t2"), ElidedLabel("label")
+        self._why = TextButton("Why this trade", kind="link")
+        self._why.clicked.connect(self._ask_why)
+        self._account = ""
+        self.head.addWidget(self._why)
         self.head.setContentsMargins(INSET, 0, INSET, 0)
         self._side, self._size = label("value"), label("title")
         self._side.setFixedHeight(24)
@@ -91,13 +98,12 @@ class PositionPanel(Panel):
         self._stack.addWidget(self._filled())
         self._stack.addWidget(QWidget())
         self.body.addWidget(self._stack, 1)
-        self.setFixedHeight(198)
+        self.setFixedHeight(222)
         self._show_page(2)  # nothing, until somebody knows
 
     def _show_page(self, index: int) -> None:
         self._stack.setCurrentIndex(index)
-        self._guard.setVisible(index == 1)
-        self._guard_icon.setVisible(index == 1)
+        self._why.setVisible(index == 1)
 
     def _filled(self) -> QWidget:
         page = QWidget()
@@ -116,6 +122,10 @@ class PositionPanel(Panel):
             row(label("label", "Value"), None, self._value, 24, label("label", "Held"), None,
                 self._held)
         )  # fmt: skip
+        outer.addSpacing(6)
+        guard = row(self._guard_icon, spacing=6)
+        guard.addWidget(self._guard, 1)
+        outer.addLayout(guard)
         outer.addStretch(1)
         outer.addWidget(self.close_button)
         page.setLayout(outer)
@@ -143,12 +153,36 @@ class PositionPanel(Panel):
         show_value(self._value, formatting.money(position.quantity * mark))
         known = None if held.opened_ms is None else now_ms - held.opened_ms
         show_value(self._held, formatting.duration(known))
-        guarded = held.is_protected
-        show_value(self._guard, tr("Stop rests") if guarded else tr("No stop"),
-                   "t2" if guarded else "danger")  # fmt: skip
-        self._guard_icon.show_icon(
-            "shield-check" if guarded else "shield-alert", "t2" if guarded else "danger"
+        self._account = position.account
+        self._why.setVisible(self._bridge.entry_of(position.account, self._symbol) is not None)
+        self._show_guard(held)
+
+    def _show_guard(self, held: PositionSnapshot) -> None:
+        """Whether a stop rests, since when, and how far away it is."""
+        snapshot = self._bridge.snapshot
+        guarded = next(
+            (g for g in guarded_positions(snapshot) if g.held == held) if snapshot else iter(()),
+            None,
         )
+        tone = "t2" if held.is_protected else "warn"
+        text = tr("Stop rests") if held.is_protected else tr("No stop")
+        if guarded is not None:
+            text = state_words(guarded.proof)[0]
+            seconds = (
+                guarded.proof.protected_s if held.is_protected else guarded.proof.unprotected_s
+            )
+            text = f"{text} {formatting.duration(seconds * 1000)}"
+            if guarded.distance_ratio is not None:
+                away = formatting.percent(guarded.distance_ratio, sign=False)
+                text = f"{text} · {tr('stop {away} away', away=away)}"
+        self._guard.show_text(text)
+        theme.set_property(self._guard, "tone", tone)
+        self._guard_icon.show_icon("shield-check" if held.is_protected else "shield-alert", tone)
+
+    def _ask_why(self) -> None:
+        entry = self._bridge.entry_of(self._account, self._symbol)
+        if entry is not None:
+            self.trail_wanted.emit(entry.client_order_id)
 
     def _show_result(self, held: PositionSnapshot, stale: bool) -> None:
         pnl = held.position.unrealized_pnl

@@ -53,6 +53,11 @@ class RiskPanel(Panel):
         self._list.setSpacing(8)
         self.body.addLayout(self._list)
         self._consequences: dict[str, KeyValue] | None = {} if with_consequences else None
+        self._reason = label("label", tone="warn")
+        self._reason.setWordWrap(True)
+        self._reason.setContentsMargins(INSET, 0, INSET, 8)
+        self._reason.hide()
+        self.body.addWidget(self._reason)
         self._notes = QVBoxLayout()
         self._notes.setContentsMargins(INSET, 4, INSET, INSET)
         self._notes.setSpacing(0)
@@ -76,7 +81,9 @@ class RiskPanel(Panel):
         self._state_icon.show_icon(icon, tone)
         self._state_icon.show()
         show_value(self._state, tr(text), tone)
-        self._state.setToolTip(sentence(risk.reason))
+        show_value(self._reason, sentence(risk.reason), "warn" if tone == "warn" else "danger")
+        self._reason.setVisible(risk.state is not TradingState.ACTIVE and bool(risk.reason))
+        self._state.setToolTip(f"{risk.state.value.upper()} {sentence(risk.reason)}".strip())
         for limit in risk.limits:
             shown = self._rows.get(limit.name)
             if shown is None:
@@ -100,4 +107,4 @@ class RiskPanel(Panel):
 
     @staticmethod
     def _name(limit: RiskLimit) -> str:
-        return tr(words.LIMITS.get(limit.name, limit.name))
+        return tr(words.RULES.get(limit.name, limit.name))

@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QStackedWidget, QTabBar, QVBoxLayout, Q
 from core.snapshots import DataSnapshot, EngineSnapshot, LimiterSnapshot
 from ui import formatting, i18n, tasks
 from ui.bridge import Bridge
-from ui.i18n import tr
+from ui.i18n import sentence, tr
 from ui.models import words
 from ui.widgets.basic import (
     INSET,
@@ -92,9 +92,12 @@ class DataManager(QWidget):
         self._reconnects = KeyValue("Reconnects")
         self._cpu, self._rss, self._disk = LimitRow(), LimitRow(), LimitRow()
         self._with_machine = with_machine
+        self._fault = label("label", tone="danger")
+        self._fault.setWordWrap(True)
+        self._fault.hide()
         outer = column(
-            self._symbols, self._memory, self._stored, self._save, self._gaps, self._delay,
-            self._reconnects,
+            self._fault, self._symbols, self._memory, self._stored, self._save, self._gaps,
+            self._delay, self._reconnects,
         )  # fmt: skip
         outer.setContentsMargins(INSET, 0, INSET, INSET)
         outer.addWidget(self._stored_button(bridge))
@@ -125,6 +128,10 @@ class DataManager(QWidget):
         return button
 
     def show_data(self, data: DataSnapshot) -> None:
+        self._fault.setVisible(bool(data.fault))
+        if data.fault:
+            text = tr("Candles are not stored, nothing is entered: {why}", why=sentence(data.fault))
+            show_value(self._fault, text)
         of = tr("{n} of {total}", n=data.symbols_loaded, total=data.max_symbols)
         show_value(self._symbols.value, of)
         held = f"{data.memory_bytes / _MEGABYTE:.1f} MB"

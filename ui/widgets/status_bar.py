@@ -96,6 +96,8 @@ class StatusBar(QFrame):
         self._pnl = _Item("uPnL", "unrealized_pnl")
         self._positions = _Item("Positions", "positions")
         self._orders = _Item("Orders", "orders")
+        self._storage = _Item("Storage", "storage_fault")
+        self._storage.hide()
         self._clock = _Item("UTC", "clock")
         i18n.set_tool_tip(self._clock, "The exchange's clock")
         i18n.set_tool_tip(self._orders_delay, "From sending an order to the exchange's answer")
@@ -104,7 +106,9 @@ class StatusBar(QFrame):
         line.setContentsMargins(12, 0, 12, 0)
         line.setSpacing(16)
         line.addLayout(self._links)
-        for item in (self._orders_delay, self._updated, self._rate, self._bots, self._engine):
+        for item in (
+            self._orders_delay, self._updated, self._rate, self._bots, self._engine, self._storage,
+        ):  # fmt: skip
             line.addWidget(item)
         line.addStretch(1)
         for item in (
@@ -187,7 +191,15 @@ class StatusBar(QFrame):
                 formatting.money(pnl, account.currency, sign=True), words.tone_of(pnl)
             )
         self._show_counts(snapshot)
+        self._show_storage(snapshot.data.fault)
         self.tick()
+
+    def _show_storage(self, fault: str | None) -> None:
+        """Only while candles cannot be stored: that blocks entries."""
+        self._storage.setVisible(bool(fault))
+        if fault:
+            self._storage.show_text(tr("not stored"), "danger")
+            self._storage.setToolTip(sentence(fault))
 
     def _show_counts(self, snapshot: EngineSnapshot) -> None:
         known = self._bridge.is_settled

@@ -319,7 +319,8 @@ def sample_backlog() -> list[FeedItem]:
 class LinkServer:
     """The engine's side of the link. Attributes: snapshot, backlog, commands (as they came).
 
-    `answers` maps a command's type to a function that gives (ok, text); others are accepted.
+    `answers` maps a command's type to a function that gives (ok, text), `results` to one that
+    gives the whole answer; others are accepted.
     """
 
     def __init__(self, data_dir: Path) -> None:
@@ -327,6 +328,7 @@ class LinkServer:
         self.backlog: list[FeedItem] = sample_backlog()
         self.commands: list[Command] = []
         self.answers: dict[type, Callable[[Command], tuple[bool, str]]] = {}
+        self.results: dict[type, Callable[[Command], CommandResult]] = {}
         self.silent_on: set[type] = set()
         self.attach_count = 0
         self._runtime_path = data_dir / "run" / "engine.json"
@@ -399,6 +401,9 @@ class LinkServer:
         if isinstance(command, GetCandles):
             block = candle_block(command.symbol, command.timeframe, command.count, command.end_ms)
             return CommandResult(request_id, True, block=block)
+        if type(command) in self.results:
+            whole = self.results[type(command)](command)
+            return msgspec.structs.replace(whole, request_id=request_id)
         ok, text = self.answers.get(type(command), lambda _command: (True, ""))(command)
         return CommandResult(request_id, ok, text)
 

@@ -81,7 +81,7 @@ async def test_a_killed_engine_is_told_within_a_second_and_restarted_by_one_clic
 ) -> None:
     bridge = window.bridge
     await _until(lambda: window.last_chart() is not None)
-    (bot,) = bridge.bots.values()
+    bot = bridge.bots["btcusdt-15m"]
     await _until(lambda: bot.latest.state is BotState.RUNNING)
     (tab,) = window._tabs.values()
     account = bridge.snapshot.accounts[0] if bridge.snapshot else None
