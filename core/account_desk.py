@@ -417,7 +417,9 @@ class AccountDesk:
 
     def _why_held(self) -> str:
         self._in_step.look()
-        return "" if self.is_ready else self.state_text
+        if not self.is_ready:
+            return self.state_text
+        return self._feed.data.fault or ""  # what is not on disk, no strategy has seen
 
     def _on_market_data(self, event: MarketData) -> None:
         if event.ticker is not None:

@@ -129,6 +129,7 @@ class Engine:
         for feed in self.feeds.values():
             self.supervisor.keep_running(f"{feed.port.exchange}: data monitor", feed.monitor)
             self.supervisor.keep_running(f"{feed.port.exchange}: candle files", feed.save_regularly)
+            self.supervisor.keep_running(f"{feed.port.exchange}: candle store", feed.watch_store)
         self.roster.bring_back(specs, autostart=autostart)
         self.state, self.state_text = EngineState.RUNNING, "Running."
 

@@ -27,6 +27,7 @@ from core.supervision import Supervisor
 log = logging.getLogger(__name__)
 SAVE_FROM_ROWS = 60  # a file is rewritten whole, so not for a single new bar
 SAVE_INTERVAL_S = 60  # hot rows are durable already; this only moves them into Parquet
+WATCH_STORE_INTERVAL_S = 1.0
 MONITOR_INTERVAL_S = 300  # spec T3: a backfill every 300 s, whatever the stream says
 HOUR = Timeframe.H1
 RETRY_FIRST_S, RETRY_MOST_S = 1.0, 60.0
@@ -73,7 +74,9 @@ class MarketFeed:
         self._streamed: set[_Series] = set()
         self._charted: set[_Series] = set()
         self._told_ms: dict[_Series, int] = {}  # open time of the newest closed bar announced
-        self._repairing: set[_Series] = set()
+        self._repairing: dict[_Series, bool] = {}  # whether more has come since it looked
+        self._waiting: list[tuple[CandleUpdate, float]] = []  # closed bars and their latency, ms
+        self._storing: asyncio.Task[None] | None = None
         self._was_connected = False
 
     async def follow(self, symbol: str, timeframe: Timeframe) -> BotDataManager:
@@ -129,6 +132,8 @@ class MarketFeed:
                 self.on_candle(
                     CandleUpdate(self.port.exchange, symbol, timeframe, bar, True, now_ms), 0.0
                 )
+        while self._storing is not None and not self._storing.done():
+            await asyncio.wait({self._storing})
         return faults
 
     async def _newer_bars(self, symbol: str, timeframe: Timeframe) -> list[Candle] | ExchangeError:
@@ -185,6 +190,18 @@ class MarketFeed:
             except StoreFault as fault:  # the hot rows stay where they are, durable
                 self._report(f"candle files could not be written yet: {fault}", Severity.WARNING)
 
+    async def watch_store(self) -> None:
+        """Tell, for ever, when candles cannot be stored any more and when they can again."""
+        told: str | None = None
+        while True:
+            fault = self.data.fault
+            if fault and not told:
+                self._report(f"{fault} Nothing is entered meanwhile.", Severity.DANGER)
+            elif told and not fault:
+                self._report("Candles are stored again.", Severity.INFO)
+            told = fault
+            await asyncio.sleep(WATCH_STORE_INTERVAL_S)
+
     def message_age_ms(self) -> int | None:
         """Real time since the last message of the stream."""
         if self.last_message_s is None:
@@ -223,23 +240,12 @@ class MarketFeed:
         series = (update.symbol, update.timeframe)
         if not update.is_closed:
             self.forming[series] = update
-            return
-        manager = self._managers.get(series)
-        try:
-            if manager is not None and not self._store(update):
-                return
-        except StoreFault:
-            self._repair(series)  # it is told once it is durable
-            return
-        told_ms = self._told_ms.get(series)
-        open_ms = update.candle.open_time_ms
-        if told_ms is not None and open_ms <= told_ms:
-            return  # each closed bar is announced once
-        is_next = told_ms is None or open_ms == update.timeframe.next_open_ms(told_ms)
-        if is_next and series not in self._repairing and not (manager and manager.gaps()):
-            self._tell(series, [update.candle], latency_ms)
+        elif series in self._managers:
+            self._waiting.append((update, latency_ms))
+            if self._storing is None or self._storing.done():
+                self._storing = self._supervisor.spawn("closed candles", self._store_waiting())
         else:
-            self._repair(series)
+            self._announce(series, [update.candle], latency_ms)
 
     def on_stream_state(self, kind: StreamKind, state: StreamState, detail: str) -> None:
         if kind is not StreamKind.PUBLIC:
@@ -258,17 +264,62 @@ class MarketFeed:
         self.last_message_s = self._clock.monotonic_s()
         self.latencies_ms.append(latency_ms)
 
-    def _store(self, update: CandleUpdate) -> bool:
-        """False for a bar that is not believed. Raises StoreFault."""
-        outcomes = self.data.append_candle_batch({update.symbol: update.candle}, update.timeframe)
-        outcome = outcomes[update.symbol]
-        if outcome is AppendOutcome.REFUSED:
-            self._report(
-                f"{update.symbol} {update.timeframe}: the exchange sent a bar that "
-                "cannot be true; it was not stored",
-                Severity.WARNING,
+    async def _store_waiting(self) -> None:
+        """One transaction after the other, each with all that has come while the last one took
+        its time; but a bar that is not newer than the one before it is judged by what is stored
+        then."""
+        while self._waiting:
+            batch: list[tuple[CandleUpdate, float]] = []
+            later: list[tuple[CandleUpdate, float]] = []
+            newest_ms: dict[_Series, int] = {}
+            for item in self._waiting:
+                series, open_ms = _series_of(item[0]), item[0].candle.open_time_ms
+                is_newer = open_ms > newest_ms.get(series, -1)
+                (batch if is_newer else later).append(item)
+                newest_ms[series] = max(open_ms, newest_ms.get(series, -1))
+            self._waiting = later
+            await self._store(batch)
+
+    async def _store(self, batch: list[tuple[CandleUpdate, float]]) -> None:
+        """Announce what is believed once it is durable."""
+        try:
+            outcomes = await self.data.append_candles(
+                [(update.symbol, update.timeframe, update.candle) for update, _ in batch]
             )
-        return outcome not in (AppendOutcome.REFUSED, AppendOutcome.STALE)
+        except StoreFault:
+            for series in dict.fromkeys(_series_of(update) for update, _ in batch):
+                self._repair(series)  # it is told once it is durable
+            return
+        believed: dict[_Series, list[Candle]] = {}
+        latencies_ms: dict[_Series, float] = {}
+        for (update, latency_ms), outcome in zip(batch, outcomes, strict=True):
+            series = _series_of(update)
+            if outcome is AppendOutcome.REFUSED:
+                self._report(
+                    f"{update.symbol} {update.timeframe}: the exchange sent a bar that "
+                    "cannot be true; it was not stored",
+                    Severity.WARNING,
+                )
+            elif outcome is not AppendOutcome.STALE and series in self._managers:
+                believed.setdefault(series, []).append(update.candle)
+                latencies_ms[series] = latency_ms
+        for series, bars in believed.items():
+            self._announce(series, bars, latencies_ms[series])
+
+    def _announce(self, series: _Series, bars: list[Candle], latency_ms: float) -> None:
+        """Once each, in order, and never across a hole. `bars` come oldest first."""
+        told_ms = self._told_ms.get(series)
+        if told_ms is not None:
+            bars = [bar for bar in bars if bar.open_time_ms > told_ms]
+        if not bars:
+            return
+        next_ms = bars[0].open_time_ms if told_ms is None else series[1].next_open_ms(told_ms)
+        manager = self._managers.get(series)
+        is_next = bars[0].open_time_ms == next_ms
+        if is_next and series not in self._repairing and not (manager and manager.gaps()):
+            self._tell(series, bars, latency_ms)
+        else:
+            self._repair(series)
 
     def _tell(self, series: _Series, bars: list[Candle], latency_ms: float) -> None:
         """Charts get every bar, strategies the newest: what an older one called for is past."""
@@ -292,31 +343,39 @@ class MarketFeed:
 
     def _repair(self, series: _Series) -> None:
         """Fill what is missing, then tell the bars that nobody has heard of yet."""
-        if series not in self._repairing:
-            self._repairing.add(series)
-            self._supervisor.spawn(f"backfill {series[0]} {series[1]}", self._repair_now(series))
+        if series in self._repairing:
+            self._repairing[series] = True
+            return
+        self._repairing[series] = True
+        self._supervisor.spawn(f"backfill {series[0]} {series[1]}", self._repair_now(series))
 
     async def _repair_now(self, series: _Series) -> None:
+        try:
+            while self._repairing[series]:
+                self._repairing[series] = False
+                bars = await self._surely_untold(series)
+                told_ms = self._told_ms.get(series)
+                if told_ms is not None:  # else nobody needs it any more
+                    self._tell(series, [b for b in bars if b.open_time_ms > told_ms], 0.0)
+        finally:
+            del self._repairing[series]
+
+    async def _surely_untold(self, series: _Series) -> list[Candle]:
         """Asks for as long as it takes: until then no signal is computed across the hole."""
         delay_s = RETRY_FIRST_S
-        try:
-            while True:
-                try:
-                    bars = await self._untold(series)
-                    break
-                except (ExchangeError, StoreFault) as fault:
-                    if delay_s == RETRY_FIRST_S:
-                        done = "fetched" if isinstance(fault, ExchangeError) else "stored"
-                        self._report(
-                            f"{series[0]} {series[1]}: missing candles could not be {done} yet: "
-                            f"{fault}",
-                            Severity.WARNING,
-                        )
-                await asyncio.sleep(delay_s)
-                delay_s = min(delay_s * 2, RETRY_MOST_S)
-        finally:
-            self._repairing.discard(series)
-        self._tell(series, bars, 0.0)
+        while True:
+            try:
+                return await self._untold(series)
+            except (ExchangeError, StoreFault) as fault:
+                if delay_s == RETRY_FIRST_S:
+                    done = "fetched" if isinstance(fault, ExchangeError) else "stored"
+                    self._report(
+                        f"{series[0]} {series[1]}: missing candles could not be {done} yet: "
+                        f"{fault}",
+                        Severity.WARNING,
+                    )
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, RETRY_MOST_S)
 
     async def _untold(self, series: _Series) -> list[Candle]:
         """Every closed bar after the last one told, oldest first. Raises ExchangeError,
@@ -329,13 +388,17 @@ class MarketFeed:
             return await self.port.fetch_candles(
                 symbol, timeframe, start_ms=self._told_ms[series] + 1
             )
+        told_ms = self._told_ms[series]
         added = await manager.backfill(self.port.fetch_candles)
         self.backfills += 1
         self.candles_filled += added
-        # On the loop, though it is a read: a bar that comes now has to be in it or after it.
-        return self.data.store.read(manager.key, start_ms=self._told_ms[series] + 1)
+        return await asyncio.to_thread(self.data.store.read, manager.key, start_ms=told_ms + 1)
 
     def _report(self, text: str, severity: Severity) -> None:
         self.bus.publish(
             Error(part="market data", text=text, time_ms=self._clock.time_ms(), severity=severity)
         )
+
+
+def _series_of(update: CandleUpdate) -> _Series:
+    return update.symbol, update.timeframe

@@ -179,6 +179,7 @@ class SnapshotBuilder:
                 gaps_open=first.gaps_open + other.gaps_open,
                 backfills=first.backfills + other.backfills,
                 cache_bytes=first.cache_bytes + other.cache_bytes,
+                fault=first.fault or other.fault,
                 series=first.series + other.series,
             )
         return first

@@ -215,6 +215,7 @@ class DataSnapshot(msgspec.Struct, frozen=True):
     backfills: int
     cache_bytes: int
     series: list[SeriesSnapshot] = []
+    fault: str | None = None  # why candles cannot be stored now; meanwhile nothing is entered
 
 
 class SeriesSnapshot(msgspec.Struct, frozen=True):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -26,6 +25,8 @@ from core.storage.disk import DISK, Disk
 log = logging.getLogger(__name__)
 
 MAX_SYMBOLS = 100
+SLOW_DISK_S = 10.0  # nobody waits for it but candles; yet it is no disk to enter trades on
+_SLOW_DISK = "The candle store has waited for the disk for more than 10 seconds."
 _LOADS_AT_ONCE = 8  # the rate limiter paces them; this bounds what waits in memory
 
 
@@ -44,6 +45,7 @@ class SharedDataManager:
         self._loaded: OrderedDict[SeriesKey, BotDataManager] = OrderedDict()  # oldest use first
         # Also those freed but still held by a bot: a series never has two managers.
         self._alive: WeakValueDictionary[SeriesKey, BotDataManager] = WeakValueDictionary()
+        self._begun_s: deque[float] = deque()  # when the appends under way were handed over
         self._last_save_ms: int | None = None
         self._last_save_took_ms: float | None = None
         self._last_save_symbols = 0
@@ -57,6 +59,8 @@ class SharedDataManager:
     @property
     def fault(self) -> str | None:
         """Why candles cannot be stored now, in one sentence; None while they can."""
+        if self._begun_s and self._clock.monotonic_s() - self._begun_s[0] > SLOW_DISK_S:
+            return _SLOW_DISK
         return self._store.fault
 
     def get_manager(self, symbol: str, timeframe: Timeframe = Timeframe.M15) -> BotDataManager:
@@ -77,18 +81,21 @@ class SharedDataManager:
     ) -> dict[str, AppendOutcome]:
         """Closed candles by symbol, in one durable transaction. A bad one is REFUSED and logged,
         its neighbours are kept. Raises StoreFault; then nothing changed."""
-        outcomes: dict[str, AppendOutcome] = {}
+        rows = [(symbol, timeframe, candle) for symbol, candle in candles.items()]
+        return dict(zip(candles, self._append(rows), strict=True))
+
+    def _append(self, rows: Sequence[tuple[str, Timeframe, Candle]]) -> list[AppendOutcome]:
+        outcomes: list[AppendOutcome] = []
         accepted: list[tuple[BotDataManager, Candle]] = []
-        managers = {symbol: self.get_manager(symbol, timeframe) for symbol in candles}
-        with _writing(managers.values()):
-            for symbol, manager in managers.items():
-                candle = candles[symbol]
+        managers = [self.get_manager(symbol, timeframe) for symbol, timeframe, _ in rows]
+        with _writing(managers):
+            for manager, (_, _, candle) in zip(managers, rows, strict=True):
                 try:
                     outcome = manager.classify(candle)
                 except BadCandle as fault:
                     log.warning("Candle refused: %s", fault)
                     outcome = AppendOutcome.REFUSED
-                outcomes[symbol] = outcome
+                outcomes.append(outcome)
                 if outcome in (AppendOutcome.NEW, AppendOutcome.CORRECTED):
                     accepted.append((manager, candle))
             self._store.append((manager.key, candle) for manager, candle in accepted)
@@ -97,12 +104,17 @@ class SharedDataManager:
         return outcomes
 
     async def append_candles(
-        self, candles: Mapping[str, Candle], timeframe: Timeframe = Timeframe.M15
-    ) -> dict[str, AppendOutcome]:
-        """As `append_candle_batch`, but whoever awaits it does not stop the loop: a disk that
-        takes seconds delays candles, never orders. Calls take effect in their order."""
-        append = partial(self.append_candle_batch, candles, timeframe)
-        return await asyncio.get_running_loop().run_in_executor(self._writer, append)
+        self, rows: Sequence[tuple[str, Timeframe, Candle]]
+    ) -> list[AppendOutcome]:
+        """As `append_candle_batch`, for any series, of each as many bars as there are, oldest
+        first; and whoever awaits it does not stop the loop: a disk that takes seconds delays
+        candles, never orders. Calls take effect in their order."""
+        self._begun_s.append(self._clock.monotonic_s())
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._writer, self._append, rows)
+        finally:
+            self._begun_s.popleft()
 
     async def load_historical_batch(
         self,
@@ -222,6 +234,7 @@ class SharedDataManager:
             gaps_open=sum(gaps),
             backfills=sum(m.backfills for m in managers),
             cache_bytes=self._cache_bytes,
+            fault=self.fault,
             series=[
                 SeriesSnapshot(
                     exchange=m.key.exchange,

@@ -69,12 +69,17 @@ async def main():
     switch.write_text("s")
     started = time.monotonic()
     watch = asyncio.create_task(measure_gaps())
-    storing = asyncio.gather(*(data.append_candles(batch(number)) for number in (10, 11)))
+    storing = asyncio.gather(
+        *(
+            data.append_candles([(s, Timeframe.M15, c) for s, c in batch(number).items()])
+            for number in (10, 11)
+        )
+    )
     while not storing.done():  # what engine and screen ask for meanwhile
         data.snapshot(), data.get_stats(), data.get_memory_usage()
         manager.gaps(), manager.df_entry_full, manager.df_pattern_full, manager.info
         await asyncio.sleep(0.02)
-    said["outcomes"] = [[str(o) for o in answer.values()] for answer in storing.result()]
+    said["outcomes"] = [[str(o) for o in answer] for answer in storing.result()]
     said["took_s"] = time.monotonic() - started
     watch.cancel()
     switch.write_text(" ")

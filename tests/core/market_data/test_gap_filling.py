@@ -68,6 +68,12 @@ async def test_exchange_with_forty_percent_of_empty_minutes(
     for _ in range(3):
         await manager.backfill(exchange.fetch)
     assert len(exchange.requests) - asked <= 1, "the last hour's are checked once more"
+    asked = len(exchange.requests)
+    reborn = BotDataManager(manager.key, store=store, clock=clock)
+    await reborn.load_historical(exchange.fetch, bars=900)
+    await reborn.backfill(exchange.fetch)
+    assert len(exchange.requests) == asked, "what is known to be empty survives a restart"
+    assert reborn.gaps() == []
 
 
 async def test_an_early_no_is_checked_once_more_and_then_believed(

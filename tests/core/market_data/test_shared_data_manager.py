@@ -150,10 +150,13 @@ async def test_batches_handed_to_the_writer_take_effect_in_their_order(
     shared: SharedDataManager, bar: MakeBar
 ) -> None:
     answers = await asyncio.gather(
-        *(shared.append_candles({"BTCUSDT": bar(n), "ETHUSDT": bar(n)}) for n in range(30))
+        *(
+            shared.append_candles([(symbol, Timeframe.M15, bar(n)) for symbol in ("BTC", "ETH")])
+            for n in range(30)
+        )
     )
-    assert all(set(answer.values()) == {AppendOutcome.NEW} for answer in answers)
-    assert shared.get_manager("ETHUSDT").rows_in_memory == 30
+    assert all(set(answer) == {AppendOutcome.NEW} for answer in answers)
+    assert shared.get_manager("ETH").rows_in_memory == 30
 
 
 def test_small_changes_can_wait_for_their_merge(shared: SharedDataManager, bar: MakeBar) -> None:
