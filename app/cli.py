@@ -20,6 +20,7 @@ COMMANDS = {
     "demo-exchange": "only the demo exchange, for your own scripts",
     "doctor": "check this machine and say what to do",
     "keys": "store an API key: keys set keyring:NAME (or vault:NAME)",
+    "capital": "an account's capital as JSON: capital ACCOUNT",
     "data": "candles: import, export, verify, download, compact, info",
     "bench": "measure: bench startup",
     "chaos": "the engine under random faults, in virtual time",
@@ -54,6 +55,8 @@ def _run(arguments: list[str]) -> int:
     options = _options(parsed)
     if command == "keys":
         return _keys(parsed, options)
+    if command == "capital":
+        return _capital(parsed, options)
     programs = {
         "screen": _screen,
         "engine": _engine,
@@ -128,6 +131,8 @@ def _parser(command: str) -> argparse.ArgumentParser:
     if command == "keys":
         add("action", choices=["set"])
         add("reference", type=_storable, help="keyring:NAME or vault:NAME")
+    if command == "capital":
+        add("account", help="its name in the configuration; the demo's is demo")
     return parser
 
 
@@ -219,6 +224,13 @@ def _keys(parsed: argparse.Namespace, options: Options) -> int:
     vault_file = options.data_dir / "storage" / "vault.json"
     store_key(parsed.reference, api_key, api_secret, vault_file)
     print(f"Stored as {parsed.reference}. It will not be shown again.")
+    return EXIT_OK
+
+
+def _capital(parsed: argparse.Namespace, options: Options) -> int:
+    from app.capital_export import capital_json
+
+    print(capital_json(parsed.account, options))
     return EXIT_OK
 
 

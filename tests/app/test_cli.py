@@ -29,6 +29,7 @@ from app.options import EXIT_OK, EXIT_USAGE
         (["demo-exchange", "--port", "70000"], "argument --port: 70000 is not a port"),
         (["demo-exchange", "--port", "web"], "argument --port: web is not a port"),
         (["keys"], "the following arguments are required: action, reference"),
+        (["capital"], "the following arguments are required: account"),
         (["keys", "set", "plain"], "argument reference: a key can be stored as keyring:NAME or"),
         (["keys", "set", "env:X"], "argument reference: a key can be stored as keyring:NAME or"),
         (["keys", "set", "vault:"], "argument reference: a key can be stored as keyring:NAME or"),
@@ -47,7 +48,9 @@ def test_a_wrong_word_is_one_sentence(
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["screen", "engine", "demo-exchange", "doctor", "keys"])
+@pytest.mark.parametrize(
+    "command", ["screen", "engine", "demo-exchange", "doctor", "keys", "capital"]
+)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])

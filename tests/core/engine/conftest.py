@@ -79,6 +79,7 @@ class World:
         self.clock = VirtualClock(loop, market_start_ms=market.start_ms, rate=RATE)
         self.venue = Venue(market=market, clock=self.clock)
         self.account: Account = self.venue.account(ACCOUNT)
+        self.settings: dict[str, Any] = {}  # of the account, from the next start on
         self._is_up = False
 
     @property
@@ -101,7 +102,7 @@ class World:
             ACCOUNT, venue=self.venue, stream_interval_s=0.5, latency_s=LATENCY_S
         )
         engine = assemble_engine(
-            [AccountConfig(ACCOUNT, port.exchange, AccountMode.DEMO)],
+            [AccountConfig(ACCOUNT, port.exchange, AccountMode.DEMO, **self.settings)],
             data_dir=self.data_dir,
             clock=self.clock,
             rng=random.Random(7),
