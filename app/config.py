@@ -1,7 +1,8 @@
 """The configuration file: accounts and bots in TOML, every fault named with its line.
 
 Keys never stand in it, only a reference to where a key is kept (`keyring:NAME`, `vault:NAME`,
-`env:NAME`). Without a file the demo world is used: one demo account and one BTCUSDT bot.
+`env:NAME`). Without a file the demo world is used: one demo account, a bot for BTCUSDT and one that
+scans.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from core.portfolio.sizing_methods import make_sizing
 from core.risk.limits_table import make_limits
 from core.scanning.settings import ScanSettings
 from core.snapshots import AccountMode
+from core.strategy import ScoringStrategy
 from exchanges.exchange_manager import known_exchanges
 from strategies import strategy_type
 
@@ -83,9 +85,10 @@ def time_zone(name: str) -> ZoneInfo:
 
 
 def default_config() -> Config:
-    """What the first start runs: nothing asked, nothing real."""
+    """What the first start runs: nothing asked, nothing real. Bitcoin by a bot of its own, the
+    other symbols by one that scans them (spec T10)."""
     account = AccountConfig(name="demo", exchange="bybit", mode=AccountMode.DEMO)
-    bot = BotSpec(
+    bitcoin = BotSpec(
         bot_id="btcusdt-15m",
         kind="UnifiedBot",
         account="demo",
@@ -93,7 +96,16 @@ def default_config() -> Config:
         timeframe=Timeframe.M15,
         strategy="macd_rsi_trend",
     )
-    return Config([account], [bot])
+    the_rest = BotSpec(
+        bot_id="multi-15m",
+        kind="MultiTrader",
+        account="demo",
+        symbol="",
+        timeframe=Timeframe.M15,
+        strategy="rsi_pattern",
+        scan=ScanSettings(),
+    )
+    return Config([account], [bitcoin, the_rest])
 
 
 def load_config(path: Path) -> Config:
@@ -156,7 +168,7 @@ class _Checker:
         self._one_world(accounts)
         bots: list[BotSpec] = []
         for index, entry in enumerate(document.get("bots", [])):
-            bot = self._bot(index, entry, {account.name for account in accounts})
+            bot = self._bot(index, entry, {account.name: account for account in accounts})
             if any(bot.bot_id == other.bot_id for other in bots):
                 raise self._fault("bots", index, "name", f"a second bot named {bot.bot_id!r}")
             bots.append(bot)
@@ -208,7 +220,9 @@ class _Checker:
             text = f"the demo exchange has {DEMO_ACCOUNTS} accounts"
             raise self._fault("accounts", demo[DEMO_ACCOUNTS], "mode", text)
 
-    def _bot(self, index: int, entry: dict[str, Any], accounts: set[str]) -> BotSpec:
+    def _bot(
+        self, index: int, entry: dict[str, Any], accounts: dict[str, AccountConfig]
+    ) -> BotSpec:
         bot: _BotEntry = self._convert("bots", index, entry, _BotEntry)
         try:
             scans = bot_kind(bot.kind).scans
@@ -223,10 +237,17 @@ class _Checker:
         if bot.account not in accounts:
             text = f"no account named {bot.account!r}; {_suggest(bot.account, accounts)}"
             raise self._fault("bots", index, "account", text)
+        exchanges = {account.exchange for account in accounts.values()}
+        if bot.signal_exchange and bot.signal_exchange not in exchanges:
+            text = f"no account is on {bot.signal_exchange!r}, which shall give the signals"
+            raise self._fault("bots", index, "signal_exchange", text)
         try:
             kind = strategy_type(bot.strategy)
         except ValueError as fault:
             raise self._fault("bots", index, "strategy", str(fault)) from None
+        if scans and not issubclass(kind, ScoringStrategy):
+            text = f"{bot.strategy} does not score symbols, which a {bot.kind} needs"
+            raise self._fault("bots", index, "strategy", text)
         if bot.timeframe is not kind.required_timeframes[0]:
             text = f"{bot.strategy} enters on {kind.required_timeframes[0]}, not {bot.timeframe}"
             raise self._fault("bots", index, "timeframe", text)

@@ -6,6 +6,7 @@ A new kind is one file with a subclass and one line in `core/bots/kinds.py`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 import msgspec
@@ -28,6 +29,7 @@ from core.supervision import Supervisor
 class BotParts(msgspec.Struct, frozen=True):
     """What a bot is made of. `feed` is its account's exchange, whose prices it trades at;
     `signal_feed` brings the candles that are judged, mostly the same one. `bus` is its account's.
+    `turn_to_load()` returns when much may be asked of the exchange, after those who ask little.
     """
 
     strategy: Strategy
@@ -38,6 +40,7 @@ class BotParts(msgspec.Struct, frozen=True):
     clock: Clock
     supervisor: Supervisor
     universes: UniverseBook
+    turn_to_load: Callable[[], Awaitable[None]]
 
 
 class Bot(ABC):

@@ -78,6 +78,8 @@ class MultiTrader(Bot):
             self._wake.set()
 
     async def _prepare(self) -> None:
+        self.state_text = "Waiting for its turn to load candles."
+        await self._parts.turn_to_load()
         self.state_text = "Choosing the symbols to watch."
         for past in self.account.past_entries():
             self._ended_ms[past.symbol] = max(past.ended_ms, self._ended_ms.get(past.symbol, 0))

@@ -34,6 +34,7 @@ from core.supervision import Supervisor
 
 CLOSE_TIMEOUT_S = 10.0
 RETRY_FIRST_S, RETRY_MOST_S = 1.0, 60.0
+HEAD_START_S = 5.0
 MOST_NAME_LENGTH = 60
 
 
@@ -67,6 +68,7 @@ class BotRoster:
         # what was found on accounts' symbols that wait for the trader; "" once he knows of it
         self._findings: dict[tuple[str, str], str] = {}
         self._to_pause: set[str] = set()  # bots that come back paused
+        self._first_up: list[asyncio.Task[None]] = []  # bots of one symbol that come up now
 
     def bring_back(self, configured: list[BotSpec], *, autostart: bool) -> None:
         """The bots of the configuration and those kept from earlier runs; starts those told to,
@@ -77,6 +79,7 @@ class BotRoster:
                 self._make(spec)  # refused before it is kept: a mistake in a file stays there
                 self._keep(spec)
                 self._registry.note_configured(spec)
+        to_start: list[Bot] = []
         for spec, state in self._registry.load():
             if spec.account not in self._desks:
                 continue  # its account is no longer configured; the bot is kept for its return
@@ -87,10 +90,11 @@ class BotRoster:
             if self._desks[spec.account].mode is AccountMode.LIVE:
                 text = "It trades real money: a person starts it."
                 self._notice("warning", "Not started", text, bot_id=spec.bot_id)
-            else:
-                if state is BotState.PAUSED:
-                    self._to_pause.add(spec.bot_id)
-                self._supervisor.spawn(spec.bot_id, self._bring_up(self.bots[spec.bot_id]))
+                continue
+            if state is BotState.PAUSED:
+                self._to_pause.add(spec.bot_id)
+            to_start.append(self.bots[spec.bot_id])
+        self._bring_all_up(to_start)
 
     def stop_all(self, reason: str) -> None:
         """They come back with the next run."""
@@ -314,6 +318,7 @@ class BotRoster:
             clock=self._clock,
             supervisor=self._supervisor,
             universes=self._universes,
+            turn_to_load=self._turn_to_load,
         )
 
     def _reserved(self, account: str) -> dict[str, str]:
@@ -329,6 +334,19 @@ class BotRoster:
     def _reconfigure(self, bot: Bot, spec: BotSpec) -> None:
         self._keep(spec)
         bot.reconfigure(spec)
+
+    def _bring_all_up(self, bots: list[Bot]) -> None:
+        """Side by side; see `_turn_to_load`."""
+        for bot in sorted(bots, key=lambda bot: bot.scans):
+            task = self._supervisor.spawn(bot.spec.bot_id, self._bring_up(bot))
+            if not bot.scans:
+                self._first_up.append(task)
+
+    async def _turn_to_load(self) -> None:
+        """The many requests of a bot that scans shall not stand before those of a bot that has a
+        single symbol to load."""
+        if self._first_up:
+            await asyncio.wait(self._first_up, timeout=HEAD_START_S)
 
     async def _bring_up(self, bot: Bot) -> None:
         """Start a bot that nobody stands beside: an exchange that does not answer is asked

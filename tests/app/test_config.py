@@ -16,6 +16,7 @@ from core.models.candles import Timeframe
 from core.portfolio.fixed_percent import FixedPercent
 from core.portfolio.sizing_methods import make_sizing
 from core.risk.limits_table import make_limits
+from core.scanning.settings import ScanSettings
 from core.snapshots import AccountMode
 
 SOUND = """\
@@ -79,10 +80,62 @@ def test_the_example_of_the_readme_is_a_sound_file(tmp_path: Path) -> None:
     assert [bot.bot_id for bot in config.bots] == ["btcusdt-15m"]
 
 
-def test_without_a_file_one_demo_bot_is_ready() -> None:
+def test_without_a_file_bitcoin_and_the_rest_have_a_bot_each() -> None:
     config = default_config()
     assert config.world == "demo"
-    assert [bot.symbol for bot in config.bots] == ["BTCUSDT"]
+    assert [(bot.kind, bot.symbol) for bot in config.bots] == [
+        ("UnifiedBot", "BTCUSDT"),
+        ("MultiTrader", ""),
+    ]
+
+
+SCANNING = """[[accounts]]
+name = "main"
+exchange = "bybit"
+mode = "paper"
+
+[[bots]]
+account = "main"
+kind = "MultiTrader"
+strategy = "rsi_pattern"
+
+[bots.scan]
+watch_count = 30
+min_turnover_24h = 2.5e6
+max_spread_ratio = 0.002
+blocklist = ["DOGEUSDT"]
+"""
+
+
+def test_a_bot_that_scans_has_its_settings_in_a_table_of_its_own(tmp_path: Path) -> None:
+    [bot] = load_config(written(tmp_path, SCANNING)).bots
+    assert (bot.bot_id, bot.kind, bot.symbol) == ("multi-15m", "MultiTrader", "")
+    assert bot.scan == ScanSettings(
+        watch_count=30,
+        min_turnover_24h=Decimal(2_500_000),
+        max_spread_ratio=Decimal("0.002"),
+        blocklist=("DOGEUSDT",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "sentence"),
+    [
+        (("watch_count = 30", "watch_cont = 30"), 12, "did you mean 'watch_count'"),
+        (("watch_count = 30", "watch_count = 0"), 12, "watch_count"),
+        (('kind = "MultiTrader"', 'symbol = "BTCUSDT"\nkind = "MultiTrader"'), 8, "chooses its"),
+        (('kind = "MultiTrader"', ""), 6, "a UnifiedBot needs a symbol"),
+        (('kind = "MultiTrader"', 'symbol = "BTCUSDT"'), 11, "it has no"),
+        (("rsi_pattern", "macd_rsi_trend"), 9, "macd_rsi_trend does not score symbols"),
+        (('"rsi_pattern"', '"rsi_pattern"\nsignal_exchange = "binanc"'), 10, "no account is on"),
+    ],
+)
+def test_a_mistake_of_a_bot_that_scans_is_named_with_its_line(
+    change: tuple[str, str], line: int, sentence: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path, SCANNING.replace(*change))
+    with pytest.raises(StartError, match=rf"line {line}: .*{sentence}"):
+        load_config(path)
 
 
 @pytest.mark.parametrize(

@@ -70,12 +70,20 @@ class World:
     bot = staticmethod(bot_spec)
     bots = BOTS
 
-    def __init__(self, data_dir: Path, *, seed: int = 12, market: Market | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        seed: int = 12,
+        market: Market | None = None,
+        stream_interval_s: float = 0.5,
+    ) -> None:
         """`market` instead of the one made from `seed`."""
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualTimeLoop)
         market = market or SmallMarket(seed)
         self.data_dir = data_dir
+        self.stream_interval_s = stream_interval_s
         self.clock = VirtualClock(loop, market_start_ms=market.start_ms, rate=RATE)
         self.venue = Venue(market=market, clock=self.clock)
         self.account: Account = self.venue.account(ACCOUNT)
@@ -98,9 +106,7 @@ class World:
 
     def build(self) -> None:
         """The engine of the product, over the simulated exchange and in virtual time."""
-        port = SimulatedExchange(
-            ACCOUNT, venue=self.venue, stream_interval_s=0.5, latency_s=LATENCY_S
-        )
+        port = self.make_port()
         engine = assemble_engine(
             [AccountConfig(ACCOUNT, port.exchange, AccountMode.DEMO, **self.settings)],
             data_dir=self.data_dir,
@@ -110,6 +116,14 @@ class World:
             open_port=lambda _: port,
         )
         self.engine, self.exchange, self._is_up = engine, port, True
+
+    def make_port(self) -> SimulatedExchange:
+        return SimulatedExchange(
+            ACCOUNT,
+            venue=self.venue,
+            stream_interval_s=self.stream_interval_s,
+            latency_s=LATENCY_S,
+        )
 
     async def stop(self) -> None:
         """The ordered end."""
