@@ -14,6 +14,7 @@ import json
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -131,19 +132,28 @@ class Script(Behave):
 
 
 class Dice(Behave):
-    """Every fault at random until `heal`; `struck` counts them. Requests for candles suffer like
-    all others, as do handshakes."""
+    """Faults at random until `heal`; `struck` counts them. Requests for candles suffer like all
+    others, as do handshakes. `without`: what would end everything for longer than one can wait."""
 
-    def __init__(self, seed: int, *, request_share: float, message_share: float) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        request_share: float,
+        message_share: float,
+        without: frozenset[enum.StrEnum] = frozenset(),
+    ) -> None:
         self._rng = random.Random(seed)
         self._request_share, self._message_share = request_share, message_share
-        self.struck: dict[str, int] = {}
+        self._http_faults = [fault for fault in HttpFault if fault not in without]
+        self._stream_faults = [fault for fault in StreamFault if fault not in without]
+        self.struck: Counter[str] = Counter()
 
     def for_request(self, request: Request) -> HttpFault | None:
-        return self._throw(self._request_share, list(HttpFault))
+        return self._throw(self._request_share, self._http_faults)
 
     def for_message(self, path: str, message: bytes) -> StreamFault | None:
-        return self._throw(self._message_share, list(StreamFault))
+        return self._throw(self._message_share, self._stream_faults)
 
     def heal(self) -> None:
         self._request_share = self._message_share = 0.0
@@ -152,7 +162,7 @@ class Dice(Behave):
         if self._rng.random() >= share:
             return None
         kind = self._rng.choice(kinds)
-        self.struck[kind.name] = self.struck.get(kind.name, 0) + 1
+        self.struck[kind.name] += 1
         return kind
 
 

@@ -26,7 +26,7 @@ from agreement import assert_candles_are_whole, believed, has_reconciled, notice
 from exchange_books import Books, ExchangeBooks
 from kill_points import NOWHERE, PLACES
 from link_client import LinkClient
-from misbehaving_proxy import ORDER_CREATE, MisbehavingProxy, Moment, proxy_thread
+from misbehaving_proxy import ORDER_CREATE, Dice, MisbehavingProxy, Moment, proxy_thread
 from program import Home, Running, wait_until
 
 from app.demo_runtime import DemoExchangeRuntime, runtime_path
@@ -35,6 +35,7 @@ from core.models.orders import Order, OrderStatus
 from core.storage.durable import write_atomic
 
 AGREE_WITHIN_S = 30.0
+HEALED_WITHIN_S = 120.0  # the longest pause before a stream connects anew is a minute
 RESOLVED_WITHIN_S = 40.0  # an order that never left is proved absent after twenty
 PATIENCE_S = 4.0  # until a moment that does not come is called "any time"
 OVERLAP_MS = 3_600_000
@@ -239,19 +240,43 @@ class KillRun:
         self.figures.kills[engine.point if died else ANY_TIME] += 1
 
     def _end(self) -> None:
-        """One more start; all that is open comes to its end, every last word is compared, and the
-        candles of all the runs are one series."""
+        """One more start, and everything comes to its end."""
         engine = self._start(ANY_TIME)
         with self._ready(engine) as screen:
             self._check(screen)
-            wait_until(lambda: not self._unresolved(screen), "all is resolved", RESOLVED_WITHIN_S)
-            self._check(screen)
+            self._settle(screen)
+        self._stop(engine, at_least=self.figures.kills.total())
+
+    def storm(self, dice: Dice, *, lasts_s: float) -> None:
+        """The engine trades behind a proxy that throws `dice`; then all is well again, and has to
+        become so here too."""
+        engine = self._start(ANY_TIME)
+        with self._ready(engine) as screen:
+            self._proxy.plan = dice
+            until_s = time.monotonic() + lasts_s
+            while time.monotonic() < until_s:
+                assert screen.next_snapshot().unhandled_exceptions == 0
+            dice.heal()
+            before = len(self.exchange.orders())
+            wait_until(
+                lambda: len(self.exchange.orders()) > before, "it trades again", HEALED_WITHIN_S
+            )
+            self._settle(screen)
+        self._stop(engine, at_least=5)
+
+    def _settle(self, screen: LinkClient) -> None:
+        """All that is open comes to its end, and every last word is compared."""
+        wait_until(lambda: not self._unresolved(screen), "all is resolved", RESOLVED_WITHIN_S)
+        self._check(screen)
+
+    def _stop(self, engine: Engine, *, at_least: int) -> None:
+        """In order; the candles of all the runs are one series, with at least so many in it."""
         first_ms = self._runtime.market_anchor_ms
         bars = {
             symbol: self.exchange.candles(symbol, first_ms, self._market_ms()) for symbol in SYMBOLS
         }
         assert engine.running.terminate() == 0, engine.running.err
-        assert_candles_are_whole(self.home.data_dir, bars, at_least=self.figures.kills.total())
+        assert_candles_are_whole(self.home.data_dir, bars, at_least=at_least)
 
     # --- the exchange's books against ours
 
