@@ -22,7 +22,7 @@ COMMANDS = {
     "keys": "store an API key: keys set keyring:NAME (or vault:NAME)",
     "capital": "an account's capital as JSON: capital ACCOUNT",
     "data": "candles: import, export, verify, download, compact, info",
-    "bench": "measure: bench startup",
+    "bench": "measure: bench startup, store, feed, scan or orders",
     "chaos": "the engine under random faults, in virtual time",
     "test": "style, types, contracts and tests",
 }
