@@ -338,6 +338,7 @@ class InstrumentRow(msgspec.Struct, rename="camel"):
     price_filter: _PriceFilter
     lot_size_filter: _LotSizeFilter
     leverage_filter: _LeverageFilter
+    launch_time: str = ""
 
 
 def instruments(rows: Sequence[Mapping[str, Any]]) -> list[Instrument]:
@@ -367,6 +368,7 @@ def _instrument(row: InstrumentRow) -> Instrument:
         max_quantity=max_quantity,
         min_notional=decimal_or_zero(lot.min_notional_value),
         max_leverage=decimal(row.leverage_filter.max_leverage),
+        listed_ms=milliseconds(row.launch_time or "0") or None,
     )
 
 

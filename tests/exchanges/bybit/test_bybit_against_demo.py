@@ -218,6 +218,7 @@ async def test_market_data_of_the_demo(demo, market, venue, clock, recorder):
     }
     assert instruments.keys() == expected.keys()
     assert instruments["BTCUSDT"].tick_size == expected["BTCUSDT"].tick_size
+    assert instruments["BTCUSDT"].listed_ms == 1_585_526_400_000
     assert {t.symbol for t in await demo.fetch_tickers()} == instruments.keys()
     assert abs(await demo.fetch_clock_offset_ms()) < 1_000
 

@@ -192,6 +192,7 @@ def test_instruments(messages, recorded):
     assert (instrument.tick_size, instrument.quantity_step) == (D("0.01"), D("0.001"))
     assert (instrument.min_quantity, instrument.max_quantity) == (D("0.001"), D(100))
     assert (instrument.min_notional, instrument.max_leverage) == (D(1), D(10))
+    assert instrument.listed_ms is None  # "0"
     for message in messages:
         if message["kind"] == "instrument" and message["direction"] == "http<-server":
             parsers.instruments(message["payload"]["result"]["list"])
