@@ -122,7 +122,7 @@ class BotTab(QWidget):
         self.blotter.setFixedHeight(_BLOTTER_NARROW if narrow else _BLOTTER_WIDE)
         for part in (self.header, self._toolbar, self.blotter):
             part.set_narrow(narrow)
-        self._services.set_compact(narrow)
+        self._services.set_narrow(narrow)
 
     def set_right_shown(self, shown: bool) -> None:
         self._right.setVisible(shown)

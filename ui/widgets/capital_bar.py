@@ -8,9 +8,10 @@ from PyQt6.QtCore import QRectF, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from core.snapshots import CapitalSlice, CapitalSnapshot
-from ui import fonts, formatting, theme
+from core.snapshots import CapitalSlice, CapitalSnapshot, EngineSnapshot
+from ui import fonts, formatting, tasks, theme
 from ui.bridge import Bridge
+from ui.dialogs.ledger_difference import LedgerDifferenceDialog
 from ui.i18n import tr
 from ui.widgets.basic import (
     INSET,
@@ -22,6 +23,7 @@ from ui.widgets.basic import (
     show_value,
     value_label,
 )
+from ui.widgets.buttons import TextButton
 
 _PARTS = (
     ("Locked in positions", "accent"),
@@ -114,6 +116,12 @@ class CapitalBar(Panel):
         self.setFixedHeight(138)
         self._check, self._sum = ThemedIcon("circle-check", "t2"), label("value")
         self._sum.setObjectName("adds_up")
+        self._bridge = bridge
+        self.difference = TextButton("Ledger difference", kind="link")
+        self.difference.clicked.connect(self._explain)
+        self.difference.hide()
+        self.head.addWidget(self.difference)
+        self.head.addSpacing(12)
         self.head.addWidget(self._check)
         self.head.addWidget(self._sum)
         self.head.setContentsMargins(INSET, 0, INSET, 0)
@@ -130,8 +138,23 @@ class CapitalBar(Panel):
         inner.addLayout(line)
         self.body.addLayout(inner)
         bridge.capital.changed.connect(self.show_capital)
+        bridge.snapshot_changed.connect(self._show_difference)
+        if bridge.snapshot is not None:
+            self._show_difference(bridge.snapshot)
         if bridge.capital.latest is not None:
             self.show_capital(bridge.capital.latest)
+
+    def _show_difference(self, snapshot: EngineSnapshot) -> None:
+        """A way to the explanation while ledger and exchange do not agree."""
+        self.difference.setVisible(any(account.ledger_error for account in snapshot.accounts))
+
+    def _explain(self) -> None:
+        snapshot = self._bridge.snapshot
+        for account in snapshot.accounts if snapshot is not None else []:
+            if account.ledger_error:
+                dialog = LedgerDifferenceDialog(self.window() or self, self._bridge, account)
+                tasks.spawn(_tell(dialog))
+                return
 
     def show_capital(self, capital: CapitalSnapshot) -> None:
         parts = parts_of(capital)
@@ -160,6 +183,12 @@ class CapitalBar(Panel):
             text = tr("Off by {sum} {currency}", sum=f"{off:f}", currency=capital.currency)
             show_value(self._sum, text, "danger")
             self._check.show_icon("circle-x", "danger")
+
+
+async def _tell(dialog: LedgerDifferenceDialog) -> None:
+    result = await dialog.ask_and_book()
+    if result is not None:
+        tasks.tell(result)
 
 
 def _held_by(slices: list[CapitalSlice], state: str) -> str:

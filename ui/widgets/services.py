@@ -5,6 +5,7 @@ On a tall window they are panels of their own; on a small one they share a panel
 
 from __future__ import annotations
 
+from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QHBoxLayout, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from core.snapshots import DataSnapshot, EngineSnapshot, LimiterSnapshot
@@ -27,6 +28,7 @@ from ui.widgets.basic import (
 from ui.widgets.buttons import TextButton
 
 _MEGABYTE = 1_000_000
+_PANEL_HEAD = 34 + 4
 
 
 class RequestLimits(QWidget):
@@ -174,7 +176,8 @@ class DataManager(QWidget):
 
 
 class ServicesPanels(QWidget):
-    """Request limits and data manager, one over the other or (compact) behind two tabs."""
+    """Request limits and data manager, one over the other, or behind two tabs: on a narrow window
+    and wherever both have no room."""
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
@@ -201,10 +204,27 @@ class ServicesPanels(QWidget):
         outer.setStretch(2, 1)
         self.setLayout(outer)
         self._is_compact: bool | None = None
-        self.set_compact(False)
+        self._is_narrow = False
+        self.set_narrow(False)
         i18n.language.changed.connect(self._retitle)
 
-    def set_compact(self, compact: bool) -> None:
+    def set_narrow(self, narrow: bool) -> None:
+        self._is_narrow = narrow
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        needed = sum(
+            content.minimumSizeHint().height() + _PANEL_HEAD
+            for content in (self._requests, self._data)
+        )
+        is_low = self.isVisible() and self.height() < needed
+        self._set_compact(self._is_narrow or is_low)
+
+    def _set_compact(self, compact: bool) -> None:
         if compact == self._is_compact:
             return
         self._is_compact = compact

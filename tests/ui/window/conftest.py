@@ -456,6 +456,18 @@ def until(qapp: QApplication) -> Callable[[Callable[[], object]], Awaitable[None
     return wait
 
 
+@pytest.fixture
+def calm(qapp: QApplication) -> Callable[[], Awaitable[None]]:
+    """Long enough for what must not happen to have happened: every event and answer is handled."""
+
+    async def wait() -> None:
+        for _ in range(15):
+            qapp.processEvents()
+            await asyncio.sleep(0.002)
+
+    return wait
+
+
 class Trader:
     """Answers questions, and remembers what the engine was asked."""
 
@@ -466,6 +478,13 @@ class Trader:
 
     def sent(self, kind: type) -> list[Command]:
         return [command for command in self._server.commands if isinstance(command, kind)]
+
+    async def sent_nothing(self, *kinds: type) -> bool:
+        """After long enough for what must not happen to have happened."""
+        for _ in range(15):
+            QApplication.processEvents()
+            await asyncio.sleep(0.002)
+        return not any(self.sent(kind) for kind in kinds)
 
     @property
     def sheet(self) -> Sheet | None:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from PyQt6.QtCore import QEvent, Qt
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QApplication
+from PyQt6.QtWidgets import QApplication, QLabel
 
 from core.commands import AcceptPosition, BookTransfer, IgnoreFinding
 from core.snapshots import DifferencePart, EngineSnapshot, FindingSnapshot, ProtectionSnapshot
@@ -19,6 +19,7 @@ from ui.bridge import Bridge
 from ui.dialogs.accept_position import AcceptPositionDialog
 from ui.models.attention import attentions
 from ui.widgets.attention_band import AttentionBand
+from ui.widgets.capital_bar import CapitalBar
 from ui.widgets.services import DataManager
 from ui.widgets.status_bar import StatusBar
 
@@ -140,6 +141,26 @@ async def test_a_ledger_difference_is_explained_and_booked(
     assert dialog.windowTitle() == "Our ledger is +500.00 USDT away from Bybit"
     QTest.mouseClick(dialog.buttons["book"], Qt.MouseButton.LeftButton)
     await until(lambda: trader.sent(BookTransfer) == [BookTransfer("main", D(-500))])
+
+
+async def test_a_difference_without_a_transfer_is_explained_on_the_capital_page(
+    bridge: Bridge, link_server: Any, trader: Any, until: Until
+) -> None:
+    bar = CapitalBar(bridge)
+    assert not bar.difference.isVisibleTo(bar)
+    text = "-2.43 USDT of fee at the exchange, from 1 executions that are not booked here"
+    account = replace(
+        link_server.snapshot.accounts[0], ledger_error=D("2.43"),
+        ledger_difference=[DifferencePart("fee", D("2.43"), text)],
+    )  # fmt: skip
+    link_server.publish(replace(link_server.snapshot, accounts=[account]))
+    await until(lambda: bar.difference.isVisibleTo(bar))
+    bar.difference.click()
+    dialog = await trader.asked()
+    assert text in [label.text() for label in dialog.findChildren(QLabel)]
+    assert "book" not in dialog.buttons
+    await trader.answer("")
+    bar.deleteLater()
 
 
 async def test_several_are_shown_one_after_the_other(
