@@ -34,6 +34,7 @@ from core.models.fills import Fill
 from core.models.instruments import Instrument
 from core.models.orders import Order
 from core.models.positions import Balance, Position
+from core.models.streams import Topic, TopicState
 from core.oms.client_order_id import signal_order_id
 from core.oms.order_management_system import OrderManagementSystem
 from core.oms.reconciliation import Reconciler
@@ -360,6 +361,9 @@ class AccountDesk:
 
     def on_ticker(self, ticker: Ticker, latency_ms: float) -> None:
         self._feed.on_ticker(ticker, latency_ms)
+
+    def on_topic_state(self, topic: Topic, state: TopicState, text: str) -> None:
+        self._feed.on_topic_state(topic, state, text)
 
     def on_order(self, order: Order) -> None:
         self.oms.on_order(order)

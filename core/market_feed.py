@@ -8,6 +8,7 @@ that bar, so no signal is ever computed across a gap.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Collection
@@ -21,14 +22,18 @@ from core.market_data.bot_data_manager import AppendOutcome, BotDataManager
 from core.market_data.candle_store import StoreFault
 from core.market_data.shared_data_manager import SharedDataManager
 from core.models.candles import Candle, CandleUpdate, Ticker, Timeframe
+from core.models.streams import Topic, TopicState
+from core.overdue_bars import OverdueBars
 from core.risk.rule import MarketPrice
 from core.supervision import Supervisor
+from core.topic_watch import TopicWatch
 
 log = logging.getLogger(__name__)
 SAVE_FROM_ROWS = 60  # a file is rewritten whole, so not for a single new bar
 SAVE_INTERVAL_S = 60  # hot rows are durable already; this only moves them into Parquet
 WATCH_STORE_INTERVAL_S = 1.0
 MONITOR_INTERVAL_S = 300  # spec T3: a backfill every 300 s, whatever the stream says
+OVERDUE_INTERVAL_S = 1.0
 HOUR = Timeframe.H1
 RETRY_FIRST_S, RETRY_MOST_S = 1.0, 60.0
 LATENCY_SAMPLES = 50_000
@@ -40,7 +45,8 @@ class MarketFeed:
     """Receives one exchange's public stream and serves every account on that exchange.
 
     Attributes: tickers, forming (newest unclosed bar per series), latencies_ms, candles_closed,
-    last_message_s (monotonic, None before the first), reconnects, backfills.
+    last_message_s (monotonic, None before the first), reconnects, backfills, topics (which are
+    silent or refused).
     """
 
     def __init__(
@@ -78,6 +84,12 @@ class MarketFeed:
         self._waiting: list[tuple[CandleUpdate, float]] = []  # closed bars and their latency, ms
         self._storing: asyncio.Task[None] | None = None
         self._was_connected = False
+        self._is_back = asyncio.Event()
+        self._overdue = OverdueBars(clock)
+        self.topics = TopicWatch(
+            lambda text: self._report(text, Severity.WARNING),
+            lambda: self.public_state is StreamState.CONNECTED,
+        )
 
     async def follow(self, symbol: str, timeframe: Timeframe) -> BotDataManager:
         """Load a series, keep it complete, and stream it. Raises ExchangeError, StoreFault."""
@@ -175,10 +187,17 @@ class MarketFeed:
         return (symbol, timeframe) in self._managers
 
     async def monitor(self) -> None:
-        """Look for holes every 300 s, for ever; the stream may have forgotten a bar."""
+        """For ever: ask for a bar that has ended without the stream's word, and every 300 s for
+        all that is missing."""
+        looked_s = self._clock.monotonic_s()
         while True:
-            await asyncio.sleep(MONITOR_INTERVAL_S)
-            for series in list(self._managers):
+            await asyncio.sleep(OVERDUE_INTERVAL_S)
+            due = list(self._overdue.look(self._told_ms))
+            now_s = self._clock.monotonic_s()
+            if now_s - looked_s >= MONITOR_INTERVAL_S:
+                looked_s = now_s
+                due = [*self._managers, *(series for series in due if series not in self._managers)]
+            for series in due:
                 self._repair(series)
 
     async def save_regularly(self) -> None:
@@ -252,6 +271,8 @@ class MarketFeed:
             return
         self.public_state = state
         if state is StreamState.CONNECTED:
+            self._is_back.set()
+            self._is_back = asyncio.Event()
             if self._was_connected:
                 self.reconnects += 1
                 for series in list(self._told_ms):
@@ -259,6 +280,9 @@ class MarketFeed:
             self._was_connected = True
         elif state is StreamState.DISCONNECTED and self._was_connected:
             self._report(f"market data lost: {detail}", Severity.WARNING)
+
+    def on_topic_state(self, topic: Topic, state: TopicState, text: str) -> None:
+        self.topics.on_topic_state(topic, state, text)
 
     def _heard(self, latency_ms: float) -> None:
         self.last_message_s = self._clock.monotonic_s()
@@ -374,7 +398,7 @@ class MarketFeed:
                         f"{fault}",
                         Severity.WARNING,
                     )
-            await asyncio.sleep(delay_s)
+            await self._pause(delay_s)
             delay_s = min(delay_s * 2, RETRY_MOST_S)
 
     async def _untold(self, series: _Series) -> list[Candle]:
@@ -393,6 +417,12 @@ class MarketFeed:
         self.backfills += 1
         self.candles_filled += added
         return await asyncio.to_thread(self.data.store.read, manager.key, start_ms=told_ms + 1)
+
+    async def _pause(self, seconds: float) -> None:
+        """Shorter when the stream comes back: then it is worth asking at once."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._is_back.wait()
 
     def _report(self, text: str, severity: Severity) -> None:
         self.bus.publish(

@@ -22,11 +22,13 @@ from core.exchange_port import (
     RequestRejected,
     StreamKind,
     StreamState,
+    TopicListener,
     Unavailable,
 )
 from core.models.candles import Candle, CandleUpdate, Ticker, Timeframe
 from core.models.instruments import Instrument
 from core.models.orders import OrderRequest
+from core.models.streams import Topic, TopicState
 from exchanges.simulated.account import Account
 from exchanges.simulated.live_market import LiveMarket
 from exchanges.simulated.store import BooksMismatch, VenueStore
@@ -241,7 +243,12 @@ class _TickerTap:
         self.on_position = listener.on_position
         self.on_balance = listener.on_balance
         self.on_stream_state = listener.on_stream_state
+        self._topics = listener if isinstance(listener, TopicListener) else None
 
     def on_ticker(self, ticker: Ticker, latency_ms: float) -> None:
         self._note(ticker)
         self._pass_on_ticker(ticker, latency_ms)
+
+    def on_topic_state(self, topic: Topic, state: TopicState, text: str) -> None:
+        if self._topics is not None:
+            self._topics.on_topic_state(topic, state, text)

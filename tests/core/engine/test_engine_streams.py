@@ -78,13 +78,32 @@ async def test_strategies_judge_the_newest_bar_of_an_outage_and_none_of_the_olde
     world.desk.bus.subscribe(MarketData, note, part="test")
     await world.hours(0.4)
     world.exchange.lose_stream(StreamKind.PUBLIC, "gone")
+    world.exchange.is_reachable = False
     await world.hours(0.7)
+    world.exchange.is_reachable = True
     world.exchange.restore_stream(StreamKind.PUBLIC)
     await world.hours(0.1)
     step_ms = Timeframe.M15.duration_ms
     assert judged[-1] == Timeframe.M15.floor_ms(world.clock.time_ms()) - step_ms
     assert [later - earlier for earlier, later in itertools.pairwise(judged)] == [3 * step_ms]
     assert world.engine.bots[BTC_BOT].candles_closed == len(judged)
+
+
+async def test_bars_that_end_while_the_stream_is_down_are_asked_for(world):
+    """Positions are managed by candles even then; entries need a fresh price as well."""
+    await world.start()
+    await world.running()
+    announced = Announced(world)
+    await world.hours(0.4)
+    world.exchange.lose_stream(StreamKind.PUBLIC, "gone")
+    lost_ms = Timeframe.M15.floor_ms(world.clock.time_ms())
+    await world.hours(0.9)
+    two_later_ms = lost_ms + 2 * Timeframe.M15.duration_ms
+    assert all(times[-1] >= two_later_ms for times in announced.open_times.values())
+    announced.assert_once_and_in_order()
+    entered = len(world.entries())
+    await world.hours(2)
+    assert len(world.entries()) == entered
 
 
 async def test_a_backfill_that_finds_the_exchange_down_is_made_good(world):
