@@ -44,6 +44,7 @@ from core.strategy import Strategy
 from core.supervision import Supervisor
 from core.trade_log import RoundTrip
 
+START_PATIENCE_S = 10.0  # for all accounts together, once one is ready
 RECALLED_ORDERS, RECALLED_FILLS = 200, 500
 
 
@@ -115,23 +116,51 @@ class Engine:
             )
 
     async def start(self, specs: list[BotSpec], *, autostart: bool = False) -> None:
-        """Reconcile every account, then bring the bots back: those told to start, those that ran
+        """Reconcile every account and bring its bots back: those told to start, those that ran
         before, and paused those that were paused; except with real money (a person starts those).
-        Raises ExchangeError when an exchange refuses us, Refused when a bot of the configuration
-        cannot exist."""
+        Returns when all are up, or when one is and the others have had their time: one exchange
+        that is down does not keep the others. Raises ExchangeError when an exchange refuses us,
+        Refused when a bot of the configuration cannot exist."""
         self.supervisor.keep_running("loop probe", self.probe.run)
         self.state, self.state_text = EngineState.RECONCILING, "Connecting and reconciling."
-        for desk in self.desks.values():
-            await desk.start()
-            self._recall(desk)
-        for listener in self.on_instruments:
-            listener()
         for feed in self.feeds.values():
             self.supervisor.keep_running(f"{feed.port.exchange}: data monitor", feed.monitor)
             self.supervisor.keep_running(f"{feed.port.exchange}: candle files", feed.save_regularly)
             self.supervisor.keep_running(f"{feed.port.exchange}: candle store", feed.watch_store)
-        self.roster.bring_back(specs, autostart=autostart)
+        starting = {
+            desk.name: asyncio.create_task(self._start_account(desk, specs, autostart=autostart))
+            for desk in self.desks.values()
+        }
+        try:
+            await asyncio.wait(starting.values(), timeout=START_PATIENCE_S)
+            await asyncio.wait(starting.values(), return_when=asyncio.FIRST_COMPLETED)
+            for task in starting.values():
+                if task.done():
+                    task.result()
+        except BaseException:
+            for task in starting.values():
+                task.cancel()
+            await asyncio.gather(*starting.values(), return_exceptions=True)
+            raise
+        for name, task in starting.items():
+            if not task.done():
+                self.supervisor.spawn(f"{name}: start", self._start_late(name, task))
         self.state, self.state_text = EngineState.RUNNING, "Running."
+
+    async def _start_account(
+        self, desk: AccountDesk, specs: list[BotSpec], *, autostart: bool
+    ) -> None:
+        await desk.start()
+        self._recall(desk)
+        for listener in self.on_instruments:
+            listener()
+        self.roster.bring_back(desk.name, specs, autostart=autostart)
+
+    async def _start_late(self, name: str, starting: asyncio.Task[None]) -> None:
+        try:
+            await starting
+        except (ExchangeError, Refused) as fault:
+            self._notice("danger", "Account not started", f"{name}: {fault}")
 
     async def stop(self) -> None:
         """Ordered end: bots deaf, tasks ended, candles merged. Positions and their stops stay at

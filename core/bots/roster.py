@@ -70,19 +70,19 @@ class BotRoster:
         self._to_pause: set[str] = set()  # bots that come back paused
         self._first_up: list[asyncio.Task[None]] = []  # bots of one symbol that come up now
 
-    def bring_back(self, configured: list[BotSpec], *, autostart: bool) -> None:
-        """The bots of the configuration and those kept from earlier runs; starts those told to,
-        those that ran before, and paused those that were paused; except with real money (a person
-        starts those). Raises Refused when a bot of the configuration cannot exist."""
+    def bring_back(self, account: str, configured: list[BotSpec], *, autostart: bool) -> None:
+        """An account's bots of the configuration and those kept from earlier runs; starts those
+        told to, those that ran before, and paused those that were paused; except with real money
+        (a person starts those). Raises Refused when a bot of the configuration cannot exist."""
         for spec in configured:
-            if self._registry.is_news(spec):
+            if spec.account == account and self._registry.is_news(spec):
                 self._make(spec)  # refused before it is kept: a mistake in a file stays there
                 self._keep(spec)
                 self._registry.note_configured(spec)
         to_start: list[Bot] = []
         for spec, state in self._registry.load():
-            if spec.account not in self._desks:
-                continue  # its account is no longer configured; the bot is kept for its return
+            if spec.account != account:
+                continue  # also one that is no longer configured: the bot is kept for its return
             if spec.bot_id not in self.bots and not self._made_again(spec):
                 continue
             if not (autostart or spec.autostart or state is not BotState.STOPPED):

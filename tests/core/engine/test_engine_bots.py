@@ -51,6 +51,7 @@ async def test_a_bot_that_cannot_start_yet_can_be_stopped(world):
 
 async def test_starting_by_hand_says_why_it_did_not_work_and_may_be_repeated(world):
     await world.start(autostart=False)
+    await world.hours(0.1)  # the reconciliation that follows the private stream
     world.exchange.is_reachable = False
     with pytest.raises(Refused, match="did not answer"):
         await world.engine.start_bot(BTC_BOT, confirm_live=False)

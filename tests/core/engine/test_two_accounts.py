@@ -14,13 +14,13 @@ from app.config import AccountConfig
 from app.wiring import assemble_engine
 from core.bots.bot_spec import BotSpec
 from core.engine import Refused
-from core.exchange_port import Unavailable
+from core.exchange_port import RequestRejected, Unavailable
 from core.limits.api_rate_limiter import MultiExchangeRateLimiter
 from core.models.candles import Timeframe
 from core.models.fills import Fill
 from core.models.orders import Order, OrderRequest
 from core.snapshot_builder import SnapshotBuilder
-from core.snapshots import AccountMode, BotState, TradingState
+from core.snapshots import AccountMode, BotState, EngineState, Notice, TradingState
 from exchanges.paper import PaperExchange
 from exchanges.simulated.simulated_exchange import SimulatedExchange
 
@@ -188,10 +188,6 @@ async def test_the_halt_of_one_account_is_shown_and_leaves_the_other_alone(world
 async def test_the_kill_switch_reaches_an_account_that_is_still_connecting(world, two):
     """The one that trades already must not wait for the one that cannot be reached."""
     reads = two.ports[TWO].fetch_balance
-
-    async def nobody():
-        raise Unavailable("no answer")
-
     two.ports[TWO].fetch_balance = nobody
     starting = asyncio.create_task(two.engine.start([]))
     await world.until(lambda: two.engine.desks[ONE].is_built, within_h=1)
@@ -219,3 +215,52 @@ async def test_each_account_has_its_own_trading_day(world, two):
     await two.engine.start([])
     starts = [desk.capital.figures().day_start_ms for desk in two.engine.desks.values()]
     assert (starts[0] - starts[1]) % 86_400_000 == 9 * 3_600_000
+
+
+async def test_an_account_that_cannot_be_reached_keeps_the_other_from_nothing(world, two):
+    reads = two.ports[TWO].fetch_balance
+    two.ports[TWO].fetch_balance = nobody
+    await two.engine.start(BOTS)
+    await world.until(
+        lambda: all(b.state is BotState.RUNNING for b in two.engine.bots.values()), within_h=1
+    )
+    assert two.engine.bots.keys() == {"one-btcusdt", "one-ethusdt"}
+    assert (two.engine.state, two.engine.state_text) == (EngineState.RUNNING, "Running.")
+    snapshot = SnapshotBuilder(two.engine).build([])
+    assert snapshot.connections[1].detail == "Waiting for simulated: no answer"
+    two.ports[TWO].fetch_balance = reads
+    await world.until(lambda: len(two.engine.bots) == 4, within_h=1)
+    await world.until(
+        lambda: all(b.state is BotState.RUNNING for b in two.engine.bots.values()), within_h=1
+    )
+
+
+async def test_an_account_that_is_refused_late_is_told_and_the_other_goes_on(world, two):
+    two.ports[TWO].fetch_balance = nobody
+    await two.engine.start(BOTS)
+
+    async def wrong_key():
+        raise RequestRejected("the key is not known")
+
+    two.ports[TWO].fetch_balance = wrong_key
+    await world.hours(1)
+    told = [
+        item.record.text
+        for item in two.engine.records.backlog(1000)
+        if isinstance(item.record, Notice) and item.record.title == "Account not started"
+    ]
+    assert told == ["two: the key is not known"]
+    assert two.engine.bots["one-btcusdt"].state is BotState.RUNNING
+
+
+async def test_an_account_that_is_refused_at_once_ends_the_start(world, two):
+    async def wrong_key():
+        raise RequestRejected("the key is not known")
+
+    two.ports[TWO].fetch_balance = wrong_key
+    with pytest.raises(RequestRejected, match="the key is not known"):
+        await two.engine.start(BOTS)
+
+
+async def nobody():
+    raise Unavailable("no answer")
