@@ -6,15 +6,17 @@ from typing import NoReturn
 
 
 class Credentials:
-    """Key and secret of one account. Compare and print as opaque; read the two attributes."""
+    """Key and secret of one account, and the passphrase that some exchanges (OKX, Bitget) add.
+    Compare and print as opaque; read the attributes."""
 
-    __slots__ = ("api_key", "api_secret")
+    __slots__ = ("api_key", "api_secret", "passphrase")
 
-    def __init__(self, api_key: str, api_secret: str) -> None:
+    def __init__(self, api_key: str, api_secret: str, passphrase: str = "") -> None:
         if not api_key or not api_secret:
             raise ValueError("An account needs both an API key and its secret.")
         self.api_key = api_key
         self.api_secret = api_secret
+        self.passphrase = passphrase
 
     def __repr__(self) -> str:
         return "Credentials(api_key=***, api_secret=***)"
@@ -23,5 +25,8 @@ class Credentials:
         raise TypeError("Credentials are never pickled.")
 
     def redact(self, text: str) -> str:
-        """`text` with both values blacked out: exchanges quote the key in their errors."""
-        return text.replace(self.api_secret, "***").replace(self.api_key, "***")
+        """`text` with all values blacked out: exchanges quote the key in their errors."""
+        for value in (self.api_secret, self.api_key, self.passphrase):
+            if value:
+                text = text.replace(value, "***")
+        return text
