@@ -27,6 +27,10 @@ _ROUNDS = 3  # a fill between two of our questions looks like a difference once,
 _ROUND_PAUSE_S = 0.5
 
 
+_Differences = dict[str, tuple[Decimal, Decimal]]
+"""Symbol -> signed quantity of the exchange, of our fills, where the two differ."""
+
+
 class ReconcileReport(msgspec.Struct, frozen=True):
     """What the exchange shows, and what remains open. Times in market time."""
 
@@ -92,16 +96,17 @@ class Reconciler:
         async with self._locks[account]:
             self._oms.save_unsaved()
             booked_before = self._oms.fills_booked
-            reading = await self._read(account)
+            reading, before = await self._read(account), _Differences()
             for round_number in range(1, _ROUNDS):
-                if self._differences(account, reading.positions):
+                before = self._differences(account, reading.positions)
+                if before:
                     await self._sleep(_ROUND_PAUSE_S * round_number)
                 elif reading.is_consistent:
                     break
                 reading = await self._read(account)
             dust = self._book_dust(account, reading.positions)
             unresolved = self._oms.unresolved(account)
-            external = self._external(account, reading.positions, unresolved)
+            external = self._external(account, reading.positions, before, unresolved)
             # only now: a list that lags behind our fills must not pass for "flat" meanwhile
             positions = [*reading.positions, *self._vanished(account, reading.positions)]
             self._state.replace_positions(account, positions, reading.as_of_ms)
@@ -173,9 +178,7 @@ class Reconciler:
         overlap_ms = int(_FILL_OVERLAP_MS * max(1.0, self._clock.rate))
         return max(baseline_ms, reconciled_ms - overlap_ms)
 
-    def _differences(
-        self, account: str, positions: list[Position]
-    ) -> dict[str, tuple[Decimal, Decimal]]:
+    def _differences(self, account: str, positions: list[Position]) -> _Differences:
         """Symbol -> (signed quantity of the exchange, of our fills) where the two differ."""
         shown = {position.symbol: position.signed_quantity for position in positions}
         booked = self._oms.journal.net_quantities(account)
@@ -206,10 +209,16 @@ class Reconciler:
         return kept
 
     def _external(
-        self, account: str, positions: list[Position], unresolved: list[Order]
+        self,
+        account: str,
+        positions: list[Position],
+        before: _Differences,
+        unresolved: list[Order],
     ) -> dict[str, str]:
-        """What stays unexplained. A symbol with an order of ours that is still being asked for
-        waits: the difference may be that order."""
+        """What stays unexplained: the same difference in the last two readings. One that moves is
+        trading that went on meanwhile. A symbol with an order of ours that is still being asked
+        for waits: the difference may be that order."""
+        differences = self._differences(account, positions)
         waiting = {order.symbol for order in unresolved}
         found = {
             symbol: (
@@ -217,8 +226,8 @@ class Reconciler:
                 + (f"a position of {shown:+}" if shown else "no position")
                 + f", the fills that we know make {booked:+}"
             )
-            for symbol, (shown, booked) in self._differences(account, positions).items()
-            if symbol not in waiting
+            for symbol, (shown, booked) in differences.items()
+            if symbol not in waiting and before.get(symbol) == (shown, booked)
         }
         for symbol, text in found.items():
             self._oms.tell_external(account, symbol, text)
@@ -229,5 +238,5 @@ class Reconciler:
                     f"{order.symbol}: {order.side.value} order {order.exchange_order_id} "
                     "was placed outside this program",
                 )
-        self._oms.forget_explained(account, found.keys())
+        self._oms.forget_explained(account, found.keys() | differences.keys())
         return found
