@@ -1,5 +1,6 @@
 """Kills the real engine by hand, as often as wanted: `python tests/end_to_end/kill_engine.py
---kills 500 [--seed N] [--speed S]`. Ends with one line of JSON; anything amiss ends it earlier."""
+--kills 500 [--seed N] [--speed S]`. Ends with one line of JSON; anything amiss ends it earlier.
+The exit code is 1 when a restart was not ready within ten seconds."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from kill_run import Figures, KillRun, points  # noqa: E402
 from program import Home  # noqa: E402
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
@@ -32,9 +33,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="twinstar-kills-"))
     home = Home(folder)
     try:
-        with KillRun(
-            home, seed=words.seed, speed=words.speed, ready_within_s=READY_WITHIN_S
-        ) as run:
+        with KillRun(home, seed=words.seed, speed=words.speed) as run:
             run.run(told(itertools.islice(points(words.seed), words.kills), run.figures))
     except BaseException:
         print(f"everything is kept in {folder}", file=sys.stderr)
@@ -59,6 +58,7 @@ def main() -> None:
             }
         )
     )
+    return int(max(ready_s) > READY_WITHIN_S)
 
 
 def told(points: Iterator[str], figures: Figures) -> Iterator[str]:
@@ -70,4 +70,4 @@ def told(points: Iterator[str], figures: Figures) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
