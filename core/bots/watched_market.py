@@ -37,7 +37,7 @@ class WatchedMarket:
         on_change: Callable[[], None],
     ) -> None:
         """`tell(sentence)` for the trader; `on_change()`: other symbols, or new candles."""
-        self.universe = Universe((), 0)
+        self.universe = self._kept = Universe((), 0)
         self._holder = spec.bot_id
         self._timeframe = spec.timeframe
         self._parts = parts
@@ -58,6 +58,7 @@ class WatchedMarket:
             await self._ask_and_choose()
         else:
             self._set_universe(kept.within(self._settings))
+            self._kept = self.universe
 
     def close(self) -> None:
         """Nothing is followed any more."""
@@ -85,6 +86,7 @@ class WatchedMarket:
         if now_ms >= due_ms and not self._is_choosing and now_s >= self._choose_again_s:
             self._is_choosing = True
             self._beside("universe", self._refresh())
+        self._write_down()
         wanted = self.symbols(held)
         self._parts.signal_feed.release(self._holder, keep=set(wanted))
         missing = [symbol for symbol in wanted if not self._is_loaded(symbol)]
@@ -158,15 +160,21 @@ class WatchedMarket:
             taken=self._parts.account.taken(),
         )
         self._set_universe(universe)
-        try:
-            self._parts.universes.keep(self._holder, universe)
-        except sqlite3.Error as fault:
-            self._tell(f"the universe could not be written to disk: {fault}")
 
     def _set_universe(self, universe: Universe) -> None:
         self.universe = universe
         self._parts.feed.port.subscribe_tickers(list(universe.symbols))
         self._on_change()
+
+    def _write_down(self) -> None:
+        """Once a scan at most, however often it changes; a fault is told once."""
+        if self.universe is self._kept:
+            return
+        self._kept = self.universe
+        try:
+            self._parts.universes.keep(self._holder, self.universe)
+        except sqlite3.Error as fault:
+            self._tell(f"the universe could not be written to disk: {fault}")
 
     async def _load(self, symbols: list[str]) -> None:
         try:
