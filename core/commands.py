@@ -137,7 +137,7 @@ class ResumeTrading(_Command, frozen=True):
 
 
 class GetCandles(_Command, frozen=True):
-    """The newest `count` closed candles before `end_ms` (None: now) with indicators."""
+    """The newest `count` closed candles up to open time `end_ms` (None: now) with indicators."""
 
     symbol: str
     timeframe: str

@@ -62,7 +62,7 @@ class SharedDataManager(QObject):
     async def candles(
         self, symbol: str, timeframe: str, count: int = 1000, end_ms: int | None = None
     ) -> tuple[CandleBlock | None, str]:
-        """Closed candles before `end_ms` (ms UTC), or None and the sentence that says why not."""
+        """Closed candles up to open time `end_ms` (ms UTC), or None and the sentence why not."""
         result = await self._send(GetCandles(symbol, timeframe, count, end_ms))
         return result.block, result.text
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
@@ -31,6 +32,7 @@ _SIZE = re.compile(
 )
 _FILL = re.compile(r"(buy|sell) (\S+) at (\S+), fee (\S+) \((.+)\)")
 _REQUEST = re.compile(r"(?P<order>.+?)(?P<stops>(?:, (?:stop|take profit) \S+)*) as (?P<id>\S+)$")
+_STOP = re.compile(r", stop ([\d.]+)")
 _PROGRESS = re.compile(r"(\w+) (\S+) of (\S+)(?: at (\S+))?")
 
 
@@ -60,7 +62,7 @@ class TrailStep(NamedTuple):
 class Trail(NamedTuple):
     """`total_ms`: from the first line to the last fill (or the last line), real milliseconds; the
     time bars span it. `decided_ms` is the open time of the candle that the
-    strategy decided on, None for an order by hand."""
+    strategy decided on, None for an order by hand; `stop_price` what the order was sent with."""
 
     client_order_id: str
     steps: tuple[TrailStep, ...]
@@ -69,6 +71,7 @@ class Trail(NamedTuple):
     checked_ms: int | None
     decided_ms: int | None
     total_ms: float
+    stop_price: Decimal | None
     evidence: Facts
 
 
@@ -256,6 +259,7 @@ def read_trail(client_order_id: str, lines: Sequence[TrailLine], clock_rate: flo
         checked_ms=risk.time_ms if risk is not None else None,
         decided_ms=_decided_ms(merged),
         total_ms=max(0.0, (last_ms - first_ms) / rate),
+        stop_price=_stop_price(merged),
         evidence=_evidence(client_order_id, merged),
     )
 
@@ -284,6 +288,13 @@ def _decided_ms(lines: Sequence[TrailLine]) -> int | None:
     candle = next((line for line in lines if line.step == "candle"), None)
     found = _CANDLE.fullmatch(candle.text) if candle is not None else None
     return None if found is None else formatting.read_date_time_ms(found[1])
+
+
+def _stop_price(lines: Sequence[TrailLine]) -> Decimal | None:
+    """The stop that the order was sent with."""
+    request = next((line.text for line in lines if line.step == "request"), "")
+    found = _STOP.search(request)
+    return None if found is None else formatting.parse(found[1])
 
 
 def _evidence(client_order_id: str, lines: Sequence[TrailLine]) -> Facts:

@@ -8,7 +8,6 @@ from PyQt6.QtGui import QGuiApplication, QKeySequence, QShortcut, QShowEvent
 from PyQt6.QtWidgets import QFrame, QGridLayout, QScrollArea, QStackedWidget, QWidget
 
 from core.commands import CommandResult
-from core.models.candles import Timeframe
 from core.models.orders import Order
 from core.snapshots import FeedItem, FillRecord, OrderRecord, TrailLine
 from ui import export, formatting, i18n, tasks
@@ -150,8 +149,7 @@ class TrailPage(QWidget):
         if order is None or bot is None or self._trail is None or self._trail.decided_ms is None:
             self.evidence.show_no_candles(tr("No candle decided this order."))
             return
-        timeframe = bot.latest.timeframe
-        end_ms = self._trail.decided_ms + _timeframe_ms(timeframe)
+        timeframe, end_ms = bot.latest.timeframe, self._trail.decided_ms  # nothing after it
         block, refusal = await self._bridge.data.candles(order.symbol, timeframe, _BARS, end_ms)
         if sip.isdeleted(self) or client_order_id != self._order_id:
             return
@@ -208,7 +206,9 @@ class TrailPage(QWidget):
 
     def _show_after(self) -> None:
         if self.isVisible():
-            self.after.show_order(self._order() if self._trail is not None else None)
+            trail = self._trail
+            stop = trail.stop_price if trail is not None else None
+            self.after.show_order(self._order() if trail is not None else None, stop)
 
     def _take_anew(self) -> None:
         self.list.refresh()
@@ -268,7 +268,3 @@ class TrailPage(QWidget):
         order = self._order()
         if order is not None and order.bot_id in self._bridge.bots:
             self.bot_wanted.emit(order.bot_id)
-
-
-def _timeframe_ms(timeframe: str) -> int:
-    return Timeframe(timeframe).duration_ms

@@ -62,8 +62,8 @@ class TrailAfter(Panel):
         self.body.addLayout(grid)
         self.body.addStretch(1)
 
-    def show_order(self, order: Order | None) -> None:
-        """`order` as it is known now."""
+    def show_order(self, order: Order | None, stop_price: Decimal | None = None) -> None:
+        """`order` as it is known now; `stop_price` is the planned risk's other end."""
         is_entry = order is not None and order.purpose is OrderPurpose.ENTRY
         later = self._later_fills(order) if order is not None and is_entry else []
         events = [
@@ -84,7 +84,7 @@ class TrailAfter(Panel):
             shown.show_text(event[2] if event else "")
         direction = 0 if pnl is None else int(pnl.compare(Decimal(0)))
         self._result.show_change(formatting.signed(pnl), direction, words.tone_of(pnl))
-        r_multiple = held.r_multiple if held else None
+        r_multiple = _r_multiple(order, pnl, stop_price)
         text = formatting.UNKNOWN if r_multiple is None else f"{formatting.signed(r_multiple)} R"
         show_value(self._risk, text, words.tone_of(r_multiple))
         show_value(self._held, formatting.duration(self._held_ms(order, ended, held is not None)))
@@ -123,3 +123,13 @@ class TrailAfter(Panel):
         now_ms = self._bridge.snapshot.market_time_ms if self._bridge.snapshot else 0
         until_ms = ended.fill.time_ms if ended else now_ms
         return max(0, until_ms - order.created_ms)
+
+
+def _r_multiple(
+    order: Order | None, pnl: Decimal | None, stop_price: Decimal | None
+) -> Decimal | None:
+    """The result in units of what was at risk from the entry to its stop."""
+    if order is None or pnl is None or stop_price is None or order.average_price is None:
+        return None
+    risk = abs(order.average_price - stop_price) * order.filled_quantity
+    return pnl / risk if risk else None

@@ -26,6 +26,10 @@ LINES = [
     TrailLine(DECIDED_MS + 900_000, "candle", "opened 2025-11-20 04:15 UTC, closed at 65867.3"),
     TrailLine(DECIDED_MS + 900_001, "signal", "long: RSI left oversold and MACD turned up"),
     TrailLine(DECIDED_MS + 900_002, "risk", "passed: active; drawdown 1 of 15 %"),
+    TrailLine(
+        DECIDED_MS + 900_003, "request",
+        "market buy 0.067 BTCUSDT GTC, stop 65495.8, take profit 67362.1 as c1",
+    ),
     TrailLine(DECIDED_MS + 900_086, "fill", "buy 0.067 at 65869.1, fee 2.43 (t1)"),
 ]  # fmt: skip
 
@@ -60,6 +64,8 @@ async def test_return_on_a_row_shows_why(page: TrailPage, until: Until) -> None:
     assert page._span.text() == "first step to fill"
     assert page.list.table.current_row().order.client_order_id == "c1"
     assert page.steps.height() > 4 * 72
+    assert page.after._result.text() == "+80.76"
+    assert page.after._risk.text() == "+3.23 R"
 
 
 async def test_the_chart_ends_with_the_candle_that_decided(
@@ -67,9 +73,7 @@ async def test_the_chart_ends_with_the_candle_that_decided(
 ) -> None:
     await until(lambda: page.evidence.chart.has_bars)
     asked = [c for c in link_server.commands if isinstance(c, GetCandles) and c.count == 140]
-    assert [(c.symbol, c.timeframe, c.end_ms) for c in asked] == [
-        ("BTCUSDT", "15m", DECIDED_MS + 900_000)
-    ]
+    assert [(c.symbol, c.timeframe, c.end_ms) for c in asked] == [("BTCUSDT", "15m", DECIDED_MS)]
 
 
 async def test_the_trail_is_copied_as_text(page: TrailPage, until: Until) -> None:
