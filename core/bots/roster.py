@@ -195,7 +195,7 @@ class BotRoster:
         what = "multi" if bot_kind(spec.kind).scans else spec.symbol.lower()
         first = f"{what}-{spec.timeframe}"
         taken = self._specs.keys() | self.bots.keys()
-        if first not in taken or self.owner_of(spec.account, spec.symbol) == first:
+        if first not in taken or self._bot_of_symbol(spec.account, spec.symbol) == first:
             return first  # the second of one symbol is refused by that name
         names = [f"{first}-{spec.account}", *(f"{first}-{number}" for number in range(2, 1000))]
         return next(name for name in names if name not in taken)

@@ -62,7 +62,7 @@ def test_a_restart_brings_back_bots_capital_and_candles(home: Home) -> None:
     demo_pid = home.demo().pid
     with home.attach() as screen:
         snapshot = screen.until(trades)
-        assert [bot.bot_id for bot in snapshot.bots] == ["btcusdt-15m"]
+        assert [bot.bot_id for bot in snapshot.bots] == ["btcusdt-15m", "multi-15m"]
         assert snapshot.capital is not None
         assert snapshot.capital.initial == 25_000
         assert abs(snapshot.capital.total - wallet) < 1_000  # it has traded meanwhile

@@ -107,7 +107,7 @@ def test_screens_are_killed_and_nothing_is_missed(home: Home) -> None:
     runtime = home.wait_for_engine(screen)
     exchange, first_ms = home.books(), home.demo().market_anchor_ms
     with home.attach() as witness:
-        start = witness.until(lambda s: has_reconciled(s) and bool(running_bots(s)))
+        start = witness.until(lambda s: has_reconciled(s) and len(running_bots(s)) == 2)
         for _ in range(SCREEN_KILLS):
             wait_until_attached(runtime.port, screen.pid)
             time.sleep(rng.uniform(0.0, 0.5))

@@ -426,6 +426,9 @@ async def test_bots_are_renamed_and_duplicated_and_keep_that_over_a_restart(scan
 
 
 REFUSALS = [
+    (AddBot("UnifiedBot", "nobody", "BTCUSDT", "15m", "macd_rsi_trend"), "no account 'nobody'"),
+    (AddBot("MultiTrader", "nobody", "", "15m", "rsi_pattern"), "no account 'nobody'"),
+    (DuplicateBot("btcusdt-15m", account="nobody"), "no account 'nobody'"),
     (AddBot("MultiTrader", "demo", "BTCUSDT", "15m", "rsi_pattern"), "chooses its symbols itself"),
     (AddBot("MultiTrader", "demo", "", "15m", "macd_rsi_trend"), "does not score symbols"),
     (AddBot("MultiTradr", "demo", "", "15m", "rsi_pattern"), "did you mean 'MultiTrader'"),
