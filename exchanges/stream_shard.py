@@ -36,7 +36,7 @@ from exchanges.stream_queue import DeliveryQueue
 
 log = logging.getLogger(__name__)
 
-REFUSED_AGAIN_FIRST_S, REFUSED_AGAIN_MOST_S = 30.0, 900.0
+REFUSED_AGAIN_S = 30.0  # at first; whoever asks again makes it longer
 
 
 class ShardOwner(Protocol):
@@ -138,7 +138,7 @@ class StreamShard:
             try:
                 detail = await self._one_connection()
             except (OSError, TimeoutError) as fault:
-                detail = f"no connection to {self.url}: {fault or 'no answer in time'}"
+                detail = f"no connection to {self.url}: {str(fault) or 'no answer in time'}"
             except Exception as fault:  # the stream must outlive its own bugs: seen, then retried
                 log.exception("the public stream of %s failed", self._dialect.exchange)
                 detail = f"{type(fault).__name__}: {fault}"
@@ -205,9 +205,7 @@ class StreamShard:
         channel = self.channels.get(name)
         if channel is None:
             return
-        channel.patience_s = min(
-            max(2 * channel.patience_s, REFUSED_AGAIN_FIRST_S), REFUSED_AGAIN_MOST_S
-        )
+        channel.patience_s = channel.patience_s or REFUSED_AGAIN_S
         channel.ask_again_s = self._now_s() + channel.patience_s
         if channel.state is not TopicState.REFUSED:
             log.warning("%s refused the subscription %s: %s", self._dialect.exchange, name, text)

@@ -204,14 +204,14 @@ def words() -> type[Bybit]:
 
 @pytest.fixture
 def make_handler(net: Net) -> Callable[..., WsMultiplexHandler]:
-    def make(dialect: Any = None) -> WsMultiplexHandler:
+    def make(dialect: Any = None, connect: Any = None) -> WsMultiplexHandler:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualTimeLoop)
         return WsMultiplexHandler(
             dialect or BybitDialect("wss://exchange"),
             clock=VirtualClock(loop, market_start_ms=START_MS),
             rng=random.Random(7),
-            connect=net.connect,
+            connect=connect or net.connect,
         )
 
     return make

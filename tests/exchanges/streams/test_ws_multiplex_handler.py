@@ -224,14 +224,16 @@ async def test_a_refused_topic_is_told_once_and_asked_again_until_it_is_served(
     handler.subscribe([TICKER, new])
     handler.start(listener)
     await keep_until_connected(net)
-    await keep_talking(net, words.ticker(lastPrice="1"), 100)
+    await keep_talking(net, words.ticker(lastPrice="1"), 300)
     assert listener.count(StreamState.CONNECTED) == 1
+    asked = [r for r in net.link.sent if r.get("args") == ["tickers.NEWUSDT"]]
+    assert [r["op"] for r in asked].count("subscribe") == 4  # at once, and 30, 90, 210 s later
     refusals = [entry for entry in listener.topics if entry[1] == new]
     assert [entry[2] for entry in refusals] == [TopicState.REFUSED]
     assert "Invalid symbol" in refusals[0][3]
     assert "NEWUSDT" in fail_on_unexpected_log.pop().getMessage()
     net.refused = {}
-    await keep_talking(net, words.ticker(lastPrice="1"), 150)
+    await keep_talking(net, words.ticker(lastPrice="1"), 300)
     net.link.push(words.ticker("NEWUSDT", lastPrice="7"))
     await asyncio.sleep(1)
     assert listener.topics[-1][1:3] == (new, TopicState.LIVE)
@@ -268,6 +270,18 @@ async def test_connections_that_are_dropped_at_once_stay_within_the_budget(handl
     await asyncio.sleep(1200)
     dropping.cancel()
     assert max(sum(s <= t < s + 300 for t in net.attempts_s) for s in net.attempts_s) <= 60
+
+
+async def test_a_handshake_that_hangs_is_given_up_in_words(make_handler, listener):
+    async def hang(url, receiver):
+        await asyncio.sleep(3600)
+
+    handler = make_handler(connect=hang)
+    handler.start(listener)
+    await asyncio.sleep(11)
+    details = [text for state, text in listener.states if state is StreamState.DISCONNECTED]
+    assert details[0].startswith("no connection to wss://exchange: no answer in time; next")
+    await handler.stop()
 
 
 async def test_a_half_open_connection_is_found_and_replaced(handler, net, listener):
