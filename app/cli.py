@@ -221,8 +221,9 @@ def _keys(parsed: argparse.Namespace, options: Options) -> int:
     api_key, api_secret = _typed("API key: "), _typed("API secret: ")
     if not api_key or not api_secret:
         raise StartError("both the key and the secret are needed; nothing was stored")
+    passphrase = _typed("Passphrase (OKX and Bitget give one; else leave it empty): ")
     vault_file = options.data_dir / "storage" / "vault.json"
-    store_key(parsed.reference, api_key, api_secret, vault_file)
+    store_key(parsed.reference, api_key, api_secret, vault_file, passphrase)
     print(f"Stored as {parsed.reference}. It will not be shown again.")
     return EXIT_OK
 

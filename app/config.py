@@ -28,7 +28,7 @@ from core.risk.limits_table import make_limits
 from core.scanning.settings import ScanSettings
 from core.snapshots import AccountMode
 from core.strategy import ScoringStrategy
-from exchanges.exchange_manager import known_exchanges
+from exchanges.exchange_manager import is_unverified, known_exchanges, live_refusal
 from strategies import strategy_type
 
 _KEY_REFERENCE = re.compile(r"^(keyring|vault|env):[A-Za-z0-9_.-]+$")
@@ -50,6 +50,7 @@ class AccountConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rest_url: str | None = None
     ws_public_url: str | None = None
     ws_private_url: str | None = None
+    i_accept_unverified: bool = False  # real money by an adapter that never met its exchange
 
 
 class _BotEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -192,6 +193,12 @@ class _Checker:
         if account.key is not None and not _KEY_REFERENCE.match(account.key):
             text = "key must be a reference: keyring:NAME, vault:NAME or env:NAME, never the key"
             raise self._fault("accounts", index, "key", text)
+        if account.mode is AccountMode.DEMO and account.exchange != "bybit":
+            text = f"there is a demo of bybit only; use mode paper for {account.exchange}"
+            raise self._fault("accounts", index, "mode", text)
+        is_bold = account.mode is AccountMode.LIVE and not account.i_accept_unverified
+        if is_bold and is_unverified(account.exchange):
+            raise self._fault("accounts", index, "mode", live_refusal(account.exchange))
         if account.mode is AccountMode.LIVE and account.key is None:
             text = 'mode live needs a key reference: key = "keyring:NAME"'
             raise self._fault("accounts", index, "mode", text)

@@ -6,8 +6,10 @@ one. The exit code is 0 unless something would keep the program from trading.
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import os
+import random
 import shutil
 import sys
 import tempfile
@@ -22,12 +24,21 @@ import msgspec
 import requests
 
 from app.bootstrap import Obstacle, check_machine, check_qt_libraries
-from app.config import Config, default_config, load_config
+from app.config import AccountConfig, Config, default_config, load_config
 from app.demo_runtime import read_runtime
 from app.keys import read_key
 from app.options import EXIT_FAULT, EXIT_OK, Options, StartError
+from core.clock import SystemClock
+from core.exchange_port import ExchangeError
+from core.limits.api_rate_limiter import APIRateLimiter
 from core.snapshots import AccountMode
 from core.storage.instance_lock import AlreadyRunning, InstanceLock
+from exchanges.exchange_manager import (
+    AccountSpec,
+    ExchangeManager,
+    is_unverified,
+    live_refusal,
+)
 
 KEYRING_TIMEOUT_S = 5.0
 HTTP_TIMEOUT_S = 5.0
@@ -185,8 +196,43 @@ def _exchanges(config: Config, data_dir: Path) -> Iterator[Finding]:
                 continue
             url = f"http://{runtime.host}:{runtime.port}"
         else:
+            if is_unverified(account.exchange):
+                yield from _reach_by_adapter(account)
+                continue
             url = account.rest_url or BYBIT_URL
         yield from _reach(account.exchange, account.mode, url)
+
+
+def _reach_by_adapter(account: AccountConfig) -> Iterator[Finding]:
+    """Of an exchange that ccxt speaks to."""
+    exchange = account.exchange
+    yield Finding("note", "exchange", f"{exchange}: {live_refusal(exchange)}")
+    try:
+        offset_ms = asyncio.run(_clock_offset_ms(account))
+    except ExchangeError as fault:
+        word = "fault" if account.mode is AccountMode.LIVE else "note"
+        yield Finding(word, "exchange", f"{exchange} does not answer: {fault.text}")
+        return
+    yield Finding("ok", "exchange", f"{exchange} answers")
+    yield _clock_finding(exchange, offset_ms)
+
+
+async def _clock_offset_ms(account: AccountConfig) -> int:
+    clock, manager = SystemClock(), ExchangeManager(random.Random())
+    port = manager.add(
+        AccountSpec(
+            name=account.name,
+            exchange=account.exchange,
+            mode=AccountMode.PAPER,
+            clock=clock,
+            limiter=APIRateLimiter(account.exchange, clock).for_account(account.name),
+            rest_url=account.rest_url or "",
+        )
+    )
+    try:
+        return await port.fetch_clock_offset_ms()
+    finally:
+        await manager.stop()
 
 
 def _reach(exchange: str, mode: AccountMode, url: str) -> Iterator[Finding]:
@@ -201,9 +247,11 @@ def _reach(exchange: str, mode: AccountMode, url: str) -> Iterator[Finding]:
         return
     took_ms = (time.time() - asked_s) * 1000
     yield Finding("ok", "exchange", f"{exchange} at {url} answers in {took_ms:.0f} ms")
-    offset_ms = server_ms - (asked_s * 1000 + took_ms / 2)
+    yield _clock_finding(exchange, server_ms - (asked_s * 1000 + took_ms / 2))
+
+
+def _clock_finding(exchange: str, offset_ms: float) -> Finding:
     if abs(offset_ms) > CLOCK_WARN_MS:
         text = f"this clock is {-offset_ms:+.0f} ms off {exchange}'s; let the system set its time"
-        yield Finding("note", "clock", text)
-    else:
-        yield Finding("ok", "clock", f"{offset_ms:+.0f} ms from {exchange}'s")
+        return Finding("note", "clock", text)
+    return Finding("ok", "clock", f"{offset_ms:+.0f} ms from {exchange}'s")

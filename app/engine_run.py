@@ -29,9 +29,11 @@ from app.options import (
 )
 from app.wiring import build_engine
 from core.engine import Engine, Refused
+from core.events import Error, Severity
 from core.exchange_port import ExchangeError
 from core.metrics import percentile
 from core.storage.durable import write_atomic
+from exchanges.exchange_manager import is_unverified
 
 log = logging.getLogger(__name__)
 SETTLE_TIMEOUT_S = 5.0
@@ -60,6 +62,9 @@ async def run(
     loop.set_exception_handler(lambda _loop, context: _on_stray_exception(engine, context))
     link = LinkServer(engine, on_stop=stopping.set)
     await link.start(options.data_dir / "run" / "engine.json")
+    for exchange in sorted({account.exchange for account in config.accounts}):
+        if is_unverified(exchange):
+            _say_unverified(engine, exchange)
     started = loop.create_task(engine.start(config.bots, autostart=options.autostart))
     try:
         with contextlib.suppress(TimeoutError):
@@ -78,6 +83,14 @@ async def run(
         await asyncio.gather(started, return_exceptions=True)  # its fault was told above
         await _end(engine, link, options, built_after_s)
     return EXIT_FAULT if engine.supervisor.unhandled_exceptions else EXIT_OK
+
+
+def _say_unverified(engine: Engine, exchange: str) -> None:
+    text = f"The adapter of {exchange} has never met the real exchange; trust it on paper only."
+    log.info("%s", text)
+    engine.bus.publish(
+        Error(part=exchange, text=text, time_ms=engine.clock.time_ms(), severity=Severity.WARNING)
+    )
 
 
 async def _until_stopped(started: asyncio.Task[None], stopping: asyncio.Event) -> None:

@@ -31,6 +31,7 @@ _KIB = 1024
 class _Entry(msgspec.Struct, frozen=True):
     api_key: str
     api_secret: str
+    passphrase: str = ""  # OKX and Bitget have one
 
 
 class _VaultFile(msgspec.Struct, frozen=True):
@@ -47,13 +48,15 @@ def read_key(reference: str, vault_file: Path) -> Credentials:
     entry = _from_keyring(name) if place == "keyring" else Vault(vault_file).entries().get(name)
     if entry is None:
         raise StartError(f"no key {reference}; store it with: python run.py keys set {reference}")
-    return Credentials(entry.api_key, entry.api_secret)
+    return Credentials(entry.api_key, entry.api_secret, entry.passphrase)
 
 
-def store_key(reference: str, api_key: str, api_secret: str, vault_file: Path) -> None:
+def store_key(
+    reference: str, api_key: str, api_secret: str, vault_file: Path, passphrase: str = ""
+) -> None:
     """Keep a key where `reference` says. Raises StartError."""
     place, _, name = reference.partition(":")
-    entry = _Entry(api_key, api_secret)
+    entry = _Entry(api_key, api_secret, passphrase)
     if place == "vault":
         Vault(vault_file).put(name, entry)
     elif place == "keyring":
@@ -68,12 +71,12 @@ def store_key(reference: str, api_key: str, api_secret: str, vault_file: Path) -
 
 
 def _from_environment(name: str) -> Credentials:
-    api_key, api_secret = (
-        os.environ.get(f"{name}_{part}", "") for part in ("API_KEY", "API_SECRET")
+    api_key, api_secret, passphrase = (
+        os.environ.get(f"{name}_{part}", "") for part in ("API_KEY", "API_SECRET", "API_PASSPHRASE")
     )
     if not api_key or not api_secret:
         raise StartError(f"set the variables {name}_API_KEY and {name}_API_SECRET")
-    return Credentials(api_key, api_secret)
+    return Credentials(api_key, api_secret, passphrase)
 
 
 def _from_keyring(name: str) -> _Entry | None:

@@ -171,4 +171,5 @@ def _account_spec(
         ws_private_url=ws_private_url,
         paper_store=options.data_dir / "storage" / f"paper_{account.name}.sqlite",
         paper_balance=account.paper_balance,
+        accept_unverified=account.i_accept_unverified,
     )

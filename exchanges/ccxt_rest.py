@@ -130,7 +130,7 @@ class CcxtRest:
             return await method(self.client)
         except Refused as refusal:
             raise refusal.error from None
-        except Exception as fault:  # noqa: BLE001 (ccxt's parsers fail in many ways; it may have left)
+        except Exception as fault:
             if not isinstance(fault, ccxt.BaseError | NotJson):
                 log.info("ccxt failed on an answer of %s", self.quirks.title, exc_info=True)
             error = self._error(asked, fault)

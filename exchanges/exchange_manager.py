@@ -1,5 +1,6 @@
 """One port per account, shared by every bot on it (spec T9): one set of connections, one rate
-limit, one memory. A new exchange is one new file and one line in `_BUILDERS`."""
+limit, one memory. A new exchange is one new file and one line in `_BUILDERS`; one that ccxt speaks
+to is a row in `ccxt_quirks.py`."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from core.clock import Clock
 from core.exchange_port import ExchangePort
 from core.snapshots import AccountMode
 from exchanges.bybit_exchange import BybitExchange
+from exchanges.ccxt_quirks import QUIRKS
 from exchanges.credentials import Credentials
 from exchanges.paper import PaperExchange
 from exchanges.request_limiter import RequestLimiter
@@ -28,7 +30,8 @@ class AccountSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     Empty URLs mean the exchange's own hosts. `paper_store` is the file of a paper account's
     books (None: forgotten at the end), `paper_balance` what new ones start with, in quote
-    currency. A paper account needs no credentials.
+    currency. A paper account needs no credentials. `accept_unverified`: the trader has said that an
+    adapter which never met its exchange may trade real money.
     """
 
     name: str
@@ -42,6 +45,7 @@ class AccountSpec(msgspec.Struct, frozen=True, kw_only=True):
     ws_private_url: str = ""
     paper_store: Path | None = None
     paper_balance: Decimal = Decimal(25_000)
+    accept_unverified: bool = False
 
 
 class ExchangeManager:
@@ -60,6 +64,9 @@ class ExchangeManager:
         build = _BUILDERS.get(spec.exchange)
         if build is None:
             raise ValueError(unknown_exchange(spec.exchange))
+        is_bold = spec.mode is AccountMode.LIVE and not spec.accept_unverified
+        if is_bold and is_unverified(spec.exchange):
+            raise ValueError(f"Account {spec.name!r}: {live_refusal(spec.exchange)}")
         port: ExchangePort
         if spec.mode is AccountMode.PAPER:
             brought = next((p for p in self._ports.values() if p.exchange == spec.exchange), None)
@@ -102,6 +109,20 @@ def known_exchanges() -> list[str]:
     return sorted(_BUILDERS)
 
 
+def is_unverified(exchange: str) -> bool:
+    """Whether the exchange's adapter has been tried on recorded messages only, never on the
+    exchange itself."""
+    return exchange in QUIRKS
+
+
+def live_refusal(exchange: str) -> str:
+    """Why real money is not traded there yet, and what to do."""
+    return (
+        f"the adapter of {QUIRKS[exchange].title} has never met the real exchange; "
+        'use mode = "paper", or write i_accept_unverified = true to trade real money on it'
+    )
+
+
 def unknown_exchange(name: str) -> str:
     """The sentence for a name that is not registered."""
     known = known_exchanges()
@@ -126,6 +147,20 @@ def _bybit(spec: AccountSpec, rng: random.Random) -> ExchangePort:
     )
 
 
+def _ccxt(spec: AccountSpec, _rng: random.Random) -> ExchangePort:
+    from exchanges.ccxt_exchange import CcxtExchange  # ccxt takes seconds and 100 MB to load
+
+    return CcxtExchange(
+        spec.exchange,
+        spec.name,
+        credentials=spec.credentials,
+        clock=spec.clock,
+        limiter=spec.limiter,
+        rest_url=spec.rest_url,
+    )
+
+
 _BUILDERS: dict[str, Callable[[AccountSpec, random.Random], ExchangePort]] = {
     "bybit": _bybit,
+    **dict.fromkeys(QUIRKS, _ccxt),
 }

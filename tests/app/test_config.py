@@ -225,3 +225,19 @@ def test_each_demo_account_has_a_key_of_its_own() -> None:
     assert len(keys) == DEMO_ACCOUNTS
     assert demo_key("demo-1", 0) == "demo-1"
     assert {demo_key("demo-1", number) for number in range(DEMO_ACCOUNTS)} == keys.keys()
+
+
+def test_an_exchange_that_was_never_met_is_for_paper_unless_the_trader_says_otherwise(
+    tmp_path: Path,
+) -> None:
+    paper = '[[accounts]]\nname = "b"\nexchange = "binance"\nmode = "paper"\n'
+    assert load_config(written(tmp_path, paper)).accounts[0].exchange == "binance"
+    live = paper.replace("paper", "live") + 'key = "keyring:b"\n'
+    with pytest.raises(
+        StartError, match=r"line 4: .*Binance has never met .*i_accept_unverified = true"
+    ):
+        load_config(written(tmp_path, live))
+    bold = load_config(written(tmp_path, live + "i_accept_unverified = true\n"))
+    assert bold.accounts[0].i_accept_unverified
+    with pytest.raises(StartError, match="there is a demo of bybit only; use mode paper for okx"):
+        load_config(written(tmp_path, paper.replace("binance", "okx").replace("paper", "demo")))

@@ -45,7 +45,8 @@ def exchange_clock(offset_ms: int) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = json.dumps({"time": time.time_ns() // 1_000_000 + offset_ms}).encode()
+            now_ms = time.time_ns() // 1_000_000 + offset_ms
+            body = json.dumps({"time": now_ms, "serverTime": now_ms}).encode()  # Bybit, Binance
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -181,3 +182,17 @@ def test_a_key_that_is_there_is_not_shown(
     out = capsys.readouterr().out
     assert "ok     key           env:DOC" in out
     assert "visible" not in out
+
+
+def test_an_adapter_that_never_met_its_exchange_is_named(tmp_path: Path) -> None:
+    with exchange_clock(offset_ms=9_000) as url:
+        config = config_file(tmp_path, "paper", url)
+        config.write_text(config.read_text().replace("bybit", "binance"))
+        options = Options(data_dir=tmp_path / "data", config=config)
+        found = findings(options)
+    said = [(finding.word, finding.text) for finding in found["exchange"]]
+    assert said[0][0] == "note"
+    assert "Binance has never met the real exchange" in said[0][1]
+    assert said[1] == ("ok", "binance answers")
+    (clock,) = found["clock"]
+    assert clock.word == "note"

@@ -56,6 +56,20 @@ def test_a_key_from_two_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert read_key("env:BYBIT_MAIN", tmp_path / "vault.json").api_secret == SECRET
 
 
+def test_a_passphrase_of_the_exchange_is_kept_with_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PASSPHRASE_VARIABLE, "correct horse")
+    vault = tmp_path / "vault.json"
+    store_key("vault:okx", KEY, SECRET, vault, "canary words")
+    assert read_key("vault:okx", vault).passphrase == "canary words"
+    for part, value in (("KEY", KEY), ("SECRET", SECRET), ("PASSPHRASE", "canary words")):
+        monkeypatch.setenv(f"OKX_API_{part}", value)
+    found = read_key("env:OKX", vault)
+    assert found.passphrase == "canary words"
+    assert found.redact("these canary words") == "these ***"
+
+
 def test_a_key_that_is_not_there_says_how_to_store_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

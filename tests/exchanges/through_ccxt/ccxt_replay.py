@@ -10,7 +10,6 @@ from typing import Any
 
 from aiohttp import web
 
-
 NOW_MS = 1_700_000_100_000
 
 BINANCE_SYMBOL = {
@@ -94,8 +93,8 @@ SWAPS = ("binance", "okx", "bitget", "bingx")
 
 
 class ReplayServer:
-    """`answers[path]` is a JSON body, a response factory, or a list of either used in turn (the last
-    one for ever). `requests`: method, path, parameters of query and body together."""
+    """`answers[path]` is a JSON body, a response factory, or several `in_turn` (the last one for
+    ever). `requests`: method, path, parameters of query and body together."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 from aiohttp import web
@@ -10,6 +10,8 @@ from ccxt_replay import NOW_MS, SWAPS, status
 
 from core.exchange_port import RequestRejected, Unavailable
 from core.models.candles import Timeframe
+
+D = Decimal
 
 M15 = Timeframe.M15
 FIRST_MS = M15.floor_ms(NOW_MS) - 5 * M15.duration_ms

@@ -1,12 +1,12 @@
-"""Orders, positions and balances of four exchanges through ccxt: what leaves, exactly once, and what
-every answer means."""
+"""Orders, positions and balances of four exchanges through ccxt: what leaves, exactly once, and
+what every answer means."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import traceback
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 from aiohttp import web
@@ -28,6 +28,8 @@ from core.models.orders import (
     Side,
     TimeInForce,
 )
+
+D = Decimal
 
 CREATE = {
     "binance": "/fapi/v1/order",
@@ -240,7 +242,7 @@ async def test_a_request_goes_to_no_other_host(connect, server) -> None:
     port = connect("binance")
     await port.fetch_instruments()
     port._rest.client.urls["api"]["fapiPrivate"] = "http://127.0.0.2:9/fapi/v1"
-    with pytest.raises(RequestRejected, match="about to go to 127.0.0.2"):
+    with pytest.raises(RequestRejected, match=r"about to go to 127\.0\.0\.2"):
         await port.place_order(order())
 
 
