@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -144,10 +144,19 @@ class HotFile:
             "SELECT series, open_time_ms, open, high, low, close, volume, crc32 FROM hot_candle"
             f" WHERE series IN ({_places(stems)}) ORDER BY open_time_ms DESC"
         )
-        with store_faults("read"), self._read_lock:
-            for stem, *row in self._reader.execute(sql, stems):
-                if len(rows[stem]) < last and _is_sound(stem, row):
+        short = set(stems)
+        with (
+            store_faults("read"),
+            self._read_lock,
+            closing(self._reader.execute(sql, stems)) as found,  # else it would hold on to the log
+        ):
+            for stem, *row in found:
+                if stem in short and _is_sound(stem, row):
                     rows[stem].append(tuple(row[:-1]))
+                    if len(rows[stem]) == last:
+                        short.remove(stem)
+                        if not short:
+                            break
         return {stem: found[::-1] for stem, found in rows.items()}
 
     def drop(self, stem: str, rows: Sequence[HotRow]) -> None:
