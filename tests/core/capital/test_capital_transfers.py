@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.capital.book import CapitalBook, Line
-from core.capital.difference import explain_difference
+from core.capital.difference import LedgerDifference, explain_difference, less_transfer
 from core.capital.performance import Performance, PerformanceTracker
 from core.capital.shared_capital_manager import SharedCapitalManager
 from core.capital.trading_day import TradingDay
@@ -184,6 +184,19 @@ def test_what_is_left_was_withdrawn() -> None:
             "12.50 USDT was withdrawn from the exchange, or booked there unknown to us",
         )
     ]
+
+
+def test_a_booked_transfer_leaves_the_other_parts_as_they_were() -> None:
+    fee = DifferencePart("fee", D(2), "-2.00 USDT of fee")
+    found = LedgerDifference(D(102), [fee, DifferencePart("transfer", D(100), "withdrawn")])
+    part = less_transfer(found, D(-60), "USDT")
+    assert (part.total, part.parts[0]) == (42, fee)
+    assert (part.parts[1].category, part.parts[1].amount) == ("transfer", 40)
+    assert part.parts[1].text.startswith("40.00 USDT was withdrawn from")
+    assert less_transfer(found, D(-100), "USDT") == LedgerDifference(D(2), [fee])
+    more = less_transfer(found, D(-130), "USDT")
+    assert more.parts[1].amount == -30
+    assert more.parts[1].text.startswith("30.00 USDT was deposited at")
 
 
 def test_a_balance_of_another_currency_explains_nothing(capital: SharedCapitalManager) -> None:

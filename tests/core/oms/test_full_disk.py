@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import pytest
 
+from core.exchange_port import Unavailable
 from core.models.orders import Order, OrderPurpose, OrderStatus, OrderType, Side
 from core.oms.intent_journal import IntentJournal
 
@@ -173,3 +174,20 @@ async def test_sqlites_own_full_disk_refuses_entries_and_lets_the_exit_go(world)
     assert leave.client_order_id in world.exchange.books.requests
     assert isinstance(world.oms.order(leave.client_order_id), Order)
     assert world.exchange.position("BTCUSDT").quantity == Decimal(0)
+
+
+async def test_a_fill_that_cannot_be_written_leaves_its_order_unknown(world):
+    """The exchange has filled it, and says so when asked; nothing is concluded before the fill
+    stands in the books."""
+    request = world.request(order_type=OrderType.LIMIT)
+    world.oms.submit(request)
+    await world.idle()
+    world.exchange.fill(world.exchange.order(request.client_order_id), Decimal(1))
+    world.exchange.outbox.clear()  # the stream brings nothing
+    fill_disk(world)
+    with pytest.raises(Unavailable, match="a fill could not be written yet"):
+        await world.oms._ask("demo", "BTCUSDT", request.client_order_id)
+    fill_disk(world, is_full=False)
+    await world.reconciler.reconcile("demo")
+    assert world.oms.order(request.client_order_id).status is OrderStatus.FILLED
+    assert len(world.oms.fills()) == 1

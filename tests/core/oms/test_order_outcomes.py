@@ -313,6 +313,28 @@ def count_calls(exchange, name):
     return calls
 
 
+async def test_a_symbol_is_held_by_the_bot_whose_entry_made_it_until_it_is_flat(world):
+    def holder() -> str:
+        return world.oms.holder("demo", "BTCUSDT")
+
+    assert holder() == ""
+    world.exchange.script.append(RequestRejected("no", "10001"))
+    world.oms.submit(world.request())
+    await world.idle()
+    assert holder() == ""  # an entry that came to nothing holds nothing
+    entry = world.request(order_type=OrderType.LIMIT)
+    world.oms.submit(entry)
+    await world.idle()
+    assert holder() == "bot-1"  # it may still be filled
+    world.exchange.fill(world.exchange.order(entry.client_order_id), Decimal(1))
+    world.deliver()
+    assert holder() == "bot-1"
+    world.oms.submit(world.request(Side.SELL, "1", purpose=OrderPurpose.EXIT))
+    await world.idle()
+    world.deliver()
+    assert holder() == ""
+
+
 async def test_the_trail_tells_the_whole_story(world):
     request = world.request()
     world.oms.submit(request)
