@@ -249,7 +249,8 @@ class PolledAccount:
 
     async def _tell_fills(self) -> None:
         for fill in await self._account.fetch_fills(self._fills_from_ms):
-            if fill.trade_id not in self._fill_ids:
+            is_new = fill.trade_id not in self._fill_ids
+            if is_new and fill.time_ms >= self._fills_from_ms:
                 self._fill_ids[fill.trade_id] = fill.time_ms
                 self._poll.listener.on_fill(fill)
         newest_ms = max(self._fill_ids.values(), default=0)
