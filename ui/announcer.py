@@ -12,6 +12,7 @@ from ui.bridge import Bridge
 from ui.i18n import sentence, tr
 from ui.models import words
 from ui.models.log import fill_words
+from ui.models.refusals import notice_words
 from ui.widgets.toasts import Toaster
 
 Way = tuple[str, Callable[[], None]]
@@ -51,7 +52,7 @@ class Announcer(QObject):
             if isinstance(record, Notice) and record.toast:
                 title = words.part_title(record.title, owners)
                 way = self._way(record.client_order_id, record.bot_id)
-                self._toaster.show_toast(record.severity, title, sentence(record.text), way)
+                self._toaster.show_toast(record.severity, title, notice_words(record), way)
             elif isinstance(record, FillRecord) and record.purpose != "external":
                 way = self._way(record.fill.client_order_id, record.fill.bot_id)
                 self._toaster.show_toast(

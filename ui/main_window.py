@@ -25,6 +25,7 @@ from ui.bridge import Bridge, LinkState
 from ui.dialogs import questions
 from ui.dialogs.add_bot import AddBotDialog
 from ui.last_chart import LastChart
+from ui.order_actions import OrderActions
 from ui.settings import ScreenSettings
 from ui.settings_menu import SettingsMenu
 from ui.tabs import PAGES, make_page
@@ -34,6 +35,7 @@ from ui.widgets.bands import EngineBand, KillBand
 from ui.widgets.basic import GUTTER, EmptyState, Veil
 from ui.widgets.bots_list import BotsList
 from ui.widgets.buttons import TextButton
+from ui.widgets.left_column import LeftColumn
 from ui.widgets.status_bar import StatusBar
 from ui.widgets.toasts import Toaster
 from ui.widgets.watchlist import Watchlist
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from ui.tabs.trail_page import TrailPage
 
 DEFAULT_SIZE = QSize(1600, 940)
-_LEFT_WIDTH, _BOTS_HEIGHT = 268, 260
 _NARROW_WIDTH, _NARROW_HEIGHT, _NO_RIGHT_WIDTH = 1500, 900, 1180
 _TICK_MS = 500
 _SILENT_AFTER_S = 3.0
@@ -101,13 +102,13 @@ class MainWindow(QMainWindow):
         self.live_line.setProperty("role", "live_line")
         self.live_line.hide()
         self.app_bar = AppBar(bridge, [page.title for page in PAGES])
-        self.kill_band = KillBand(self._resume)
+        self.order_actions = OrderActions(bridge, lambda: self)
+        self.kill_band = KillBand(self._resume, self._flatten)
         self.engine_band = EngineBand(self._restart_engine)
         self.attention = AttentionBand(bridge)
         self.bots = BotsList(bridge)
         self.watchlist = Watchlist(bridge)
         self.status = StatusBar(bridge)
-        self._left = self._left_column()
         self._stack = QStackedWidget()
         self._waiting = EmptyState(
             "hourglass", "Starting the engine", "Charts come as soon as it answers."
@@ -125,7 +126,7 @@ class MainWindow(QMainWindow):
         self._body_line = QHBoxLayout(self._body)
         self._body_line.setContentsMargins(GUTTER, 0, GUTTER, GUTTER)
         self._body_line.setSpacing(GUTTER)
-        self._body_line.addWidget(self._left)
+        self._left = LeftColumn(self._body, self._body_line, self.bots, self.watchlist)
         self._body_line.addWidget(self._stack, 1)
         central = QWidget()
         central.setProperty("role", "window")
@@ -149,18 +150,6 @@ class MainWindow(QMainWindow):
         )
         central.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         central.setFocus()
-
-    def _left_column(self) -> QWidget:
-        left = QWidget()
-        left.setFixedWidth(_LEFT_WIDTH)
-        left.setAutoFillBackground(True)
-        lines = QVBoxLayout(left)
-        lines.setContentsMargins(0, 0, 0, 0)
-        lines.setSpacing(GUTTER)
-        self.bots.setFixedHeight(_BOTS_HEIGHT)
-        lines.addWidget(self.bots)
-        lines.addWidget(self.watchlist, 1)
-        return left
 
     def _connect(self) -> None:
         bridge = self.bridge
@@ -310,20 +299,7 @@ class MainWindow(QMainWindow):
             widget.set_right_shown(self.width() >= _NO_RIGHT_WIDTH)
 
     def _arrange_left(self) -> None:
-        """A column beside bots on a wide window, a drawer over them on a narrow one."""
-        on_page = self._current in self._pages
-        if self._narrow:
-            if self._body_line.indexOf(self._left) >= 0:
-                self._body_line.removeWidget(self._left)
-                self._left.hide()
-            self._left.setGeometry(GUTTER, 0, _LEFT_WIDTH, self._body.height() - GUTTER)
-            self._left.raise_()
-            if on_page:
-                self._left.hide()
-        else:
-            if self._body_line.indexOf(self._left) < 0:
-                self._body_line.insertWidget(0, self._left)
-            self._left.setVisible(not on_page)
+        self._left.place(narrow=bool(self._narrow), on_page=self._current in self._pages)
 
     def toggle_left(self) -> None:
         """Ctrl+B: bots and watchlist."""
@@ -365,7 +341,7 @@ class MainWindow(QMainWindow):
         mode = self.bridge.mode()
         self.app_bar.show_mode(mode)
         self.live_line.setVisible(mode is AccountMode.LIVE)
-        self.kill_band.show_risk(snapshot.risk)
+        self.kill_band.show_risk(snapshot.risk, bool(snapshot.positions))
         if not self.bridge.bots and not self._current:
             self._show_no_bots()
 
@@ -437,6 +413,13 @@ class MainWindow(QMainWindow):
         if await questions.resume_trading(self).ask() != questions.GO:
             return None
         return await self.bridge.resume_trading()
+
+    async def _flatten(self) -> CommandResult | None:
+        """After the kill switch: a second, typed step."""
+        held = self.bridge.snapshot.positions if self.bridge.snapshot else []
+        if await questions.flatten(self, held).ask() != questions.GO:
+            return None
+        return await self.order_actions.cancel_and_close_now([], held)
 
     async def _restart_engine(self) -> CommandResult | None:
         self._tell_start(failed=False)

@@ -86,6 +86,27 @@ class OrderActions(QObject):
         keys = [order_key(order) for order in chosen]
         return await self._once(keys, lambda: self._bridge.orders.cancel_all(chosen))
 
+    async def cancel_and_close(
+        self, orders: Sequence[Order], held: Sequence[PositionSnapshot]
+    ) -> CommandResult | None:
+        """Ask once, then cancel these orders (stops go with their positions) and close these
+        positions."""
+        chosen = [order for order in orders if not order_edits.is_protective(order)]
+        if not await self._agreed(questions.cancel_and_close(self._window(), chosen, held)):
+            return None
+        return await self.cancel_and_close_now(chosen, held)
+
+    async def cancel_and_close_now(
+        self, orders: Sequence[Order], held: Sequence[PositionSnapshot]
+    ) -> CommandResult | None:
+        """For a question that was asked elsewhere."""
+        if orders:
+            keys = [order_key(order) for order in orders]
+            await self._once(keys, lambda: self._bridge.orders.cancel_all(orders))
+        positions = [one.position for one in held]
+        keys = [position_key(one) for one in held]
+        return await self._once(keys, lambda: self._bridge.orders.close_all(positions))
+
     async def change_position(self, held: PositionSnapshot, *, title: str, text: str) -> None:
         """A new stop or take profit from the cell under `title`."""
         position = held.position

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from PyQt6.QtWidgets import QWidget
+from PyQt6.QtWidgets import QLineEdit, QWidget
 
 from core.models.orders import Order
 from core.snapshots import AccountMode, BotSnapshot, PositionSnapshot
@@ -105,16 +105,7 @@ def close_all(parent: QWidget, held: Sequence[PositionSnapshot]) -> Sheet:
         return close_position(parent, held[0])
     asked = Sheet(parent, tr("Close {n} positions?", n=len(held)))
     for one in held[:_LISTED]:
-        position = one.position
-        asked.add_point(
-            tr(
-                "{symbol}: {side} {size}, result {pnl} USDT",
-                symbol=position.symbol,
-                side=tr(words.DIRECTIONS[position.side]),
-                size=formatting.quantity(position.quantity),
-                pnl=formatting.signed(position.unrealized_pnl),
-            )
-        )
+        asked.add_point(_position_words(one))
     _add_rest(asked, len(held))
     total = sum((one.position.unrealized_pnl for one in held), Decimal(0))
     asked.add_text(
@@ -140,6 +131,42 @@ def cancel_all(parent: QWidget, orders: Sequence[Order]) -> Sheet:
     asked.add_button(GO, tr("Cancel orders"), "primary", default=True)
     asked.add_button(CANCELLED, tr("Keep orders"))
     asked.agree_by(CANCEL_ALL_KEYS)
+    return asked
+
+
+def cancel_and_close(
+    parent: QWidget, orders: Sequence[Order], held: Sequence[PositionSnapshot]
+) -> Sheet:
+    """Answers GO (Enter) or cancel."""
+    title = tr("Cancel {orders} orders and close {n} positions?", orders=len(orders), n=len(held))
+    asked = Sheet(parent, title)
+    for order in orders[:_LISTED]:
+        asked.add_point(_order_words(order))
+    _add_rest(asked, len(orders))
+    for one in held[:_LISTED]:
+        asked.add_point(_position_words(one))
+    _add_rest(asked, len(held))
+    asked.add_button(GO, tr("Cancel and close"), "danger", default=True)
+    asked.add_button(CANCELLED, tr("Keep all"))
+    return asked
+
+
+def flatten(parent: QWidget, held: Sequence[PositionSnapshot]) -> Sheet:
+    """Answers GO or cancel; GO only once its phrase has been typed, for after the kill switch
+    nothing else is left to lose but this."""
+    asked = Sheet(parent, tr("Close every position?"))
+    for one in held[:_LISTED]:
+        asked.add_point(_position_words(one))
+    _add_rest(asked, len(held))
+    phrase = tr("CLOSE ALL")
+    asked.add_text(tr("Market orders close them now. Type {phrase} to go on.", phrase=phrase))
+    field = QLineEdit()
+    asked.content.addWidget(field)
+    go = asked.add_button(GO, tr("Close all"), "danger", default=True)
+    asked.add_cancel(default=False)
+    go.setEnabled(False)
+    field.textChanged.connect(lambda text: go.setEnabled(text.strip() == phrase))
+    field.setFocus()
     return asked
 
 
@@ -169,6 +196,17 @@ def _order_words(order: Order) -> str:
         size=formatting.quantity(order.quantity),
         symbol=order.symbol,
         price=formatting.UNKNOWN if price is None else f"{price:,f}",
+    )
+
+
+def _position_words(held: PositionSnapshot) -> str:
+    position = held.position
+    return tr(
+        "{symbol}: {side} {size}, result {pnl} USDT",
+        symbol=position.symbol,
+        side=tr(words.DIRECTIONS[position.side]),
+        size=formatting.quantity(position.quantity),
+        pnl=formatting.signed(position.unrealized_pnl),
     )
 
 
@@ -222,11 +260,13 @@ __all__ = [
     "GO",
     "KEEP",
     "cancel_all",
+    "cancel_and_close",
     "cancel_order",
     "cancel_stop",
     "close_all",
     "close_position",
     "close_window",
+    "flatten",
     "remove_bot",
     "resume_trading",
     "start_live",

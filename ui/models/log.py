@@ -8,9 +8,10 @@ from typing import NamedTuple
 from core.snapshots import ClosedCandle, FillRecord, Notice
 from ui import formatting
 from ui.bridge import Bridge
-from ui.i18n import sentence, tr
+from ui.i18n import tr
 from ui.models import words
 from ui.models.cells import MEDIUM, Figures, time_cell
+from ui.models.refusals import notice_words
 from ui.models.table import Cell, Column, TableModel
 
 
@@ -43,7 +44,7 @@ def log_lines(bridge: Bridge) -> list[LogLine]:
         record = item.record
         if isinstance(record, Notice):
             tone = words.SEVERITY_TONES.get(record.severity, "t1")
-            title, text = words.part_title(record.title, owners), sentence(record.text)
+            title, text = words.part_title(record.title, owners), notice_words(record)
         elif isinstance(record, FillRecord):
             tone, title = "t1", tr("Filled")
             fee = tr("fee {fee}", fee=formatting.number(record.fill.fee, 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from ui.models import words
 from ui.models.cells import MEDIUM, Figures, side_cell, time_cell
 from ui.models.table import Cell, Column, TableModel
 
+_REFUSED_ORDER = re.compile(r"(\S+) (buy|sell) (\S+): (.+)")
 _NOES = (OrderStatus.DENIED, OrderStatus.REJECTED)
 
 
@@ -55,6 +57,16 @@ def refusals(items: Iterable[FeedItem]) -> list[Refusal]:
                     text, record.title == "Denied", "",
                 )  # fmt: skip
     return sorted(found.values(), key=lambda r: r.time_ms, reverse=True)
+
+
+def notice_words(notice: Notice) -> str:
+    """A notice's sentence in the trader's language; a refused order's begins with the order."""
+    found = _REFUSED_ORDER.fullmatch(notice.text) if notice.code else None
+    if found is None:
+        return sentence(notice.text)
+    symbol, side, size, why = found.groups()
+    order = tr("{side} {size} {symbol}", side=tr(words.SIDES[Side(side)]), size=size, symbol=symbol)
+    return f"{order}: {sentence(why)}"
 
 
 def rule_name(refusal: Refusal) -> str:

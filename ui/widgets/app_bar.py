@@ -270,8 +270,8 @@ class AppBar(QFrame):
                 old.deleteLater()
         self._bots = {}
         for bot_id, link in self._bridge.bots.items():
-            plate = TabPlate(link.latest.symbol, link)
-            plate.setToolTip(f"{link.latest.kind} · {link.latest.symbol} · {link.latest.timeframe}")
+            plate = TabPlate(link.latest.title, link)
+            plate.setToolTip(f"{link.latest.kind} · {link.latest.title} · {link.latest.timeframe}")
             plate.clicked.connect(lambda _checked, chosen=bot_id: self.bot_chosen.emit(chosen))
             self._bot_row.addWidget(plate)
             self._bots[bot_id] = plate

@@ -19,23 +19,31 @@ _HEIGHT = 40
 class KillBand(QFrame):
     """Since when trading stands still, each exchange's answer, and the way back."""
 
-    def __init__(self, resume: Callable[[], Awaitable[CommandResult | None]]) -> None:
+    def __init__(
+        self,
+        resume: Callable[[], Awaitable[CommandResult | None]],
+        flatten: Callable[[], Awaitable[CommandResult | None]],
+    ) -> None:
+        """`flatten` asks for its phrase and closes every position."""
         super().__init__()
         self.setObjectName("kill_band")
         self.setProperty("role", "kill_band")
         self.setFixedHeight(_HEIGHT)
         self._title, self._answers = label("title"), ElidedLabel("label")
+        self.flatten = ActionButton("Close positions…", flatten, kind="on_danger")
         self.resume = ActionButton("Resume…", resume, kind="on_danger")
         line = row(ThemedIcon("circle-x", "#FFFFFF", 16), self._title, 8, spacing=8)
         line.setContentsMargins(12, 0, 8, 0)
         line.addWidget(self._answers, 1)
+        line.addWidget(self.flatten)
         line.addWidget(self.resume)
         self.setLayout(line)
         self.hide()
 
-    def show_risk(self, risk: RiskSnapshot) -> None:
+    def show_risk(self, risk: RiskSnapshot, has_positions: bool = True) -> None:
         since = risk.kill_switch_since_ms
         self.setVisible(since is not None)
+        self.flatten.setVisible(has_positions)
         if since is not None:
             show_value(self._title, tr("Trading stopped {time}", time=formatting.clock(since)))
             parts = [risk.reason, *risk.kill_switch_answers]

@@ -15,7 +15,7 @@ from PyQt6.QtGui import QKeySequence, QShortcut
 from PyQt6.QtWidgets import QMenu, QStackedWidget
 
 from core.commands import CommandResult
-from core.models.orders import Order
+from core.models.orders import Order, Side
 from core.snapshots import EngineSnapshot, FeedItem, PositionSnapshot
 from ui import export, formatting, i18n, tasks
 from ui.bridge import NOT_CONNECTED, Bridge
@@ -127,7 +127,7 @@ class Blotter(Panel):
         bar.filtered.connect(self._filter)
         bar.export_wanted.connect(self._export)
         bar.search_left.connect(lambda: self.page.table.setFocus())  # noqa: PLW0108 (the page of then)
-        bar.cancel_all.clicked.connect(lambda: self.cancel_all())  # noqa: PLW0108 (carries a bool)
+        bar.cancel_wanted.connect(self._cancel_many)
         bar.close_all.clicked.connect(lambda: self.close_all())  # noqa: PLW0108
         for page in self.pages:
             page.table.entered.connect(self._show_trail)
@@ -258,6 +258,15 @@ class Blotter(Panel):
         if symbol and self._bridge.snapshot is not None:
             rows = self._bridge.snapshot.working_orders
         self._do(self.order_actions.cancel_all(rows, symbol))
+
+    def _cancel_many(self, side: Side | None, with_positions: bool) -> None:
+        """What the menu of "Cancel all" offers, of the rows shown. Asks."""
+        orders = [order for order in self._working.rows if side in (None, order.side)]
+        held = self._positions.rows if with_positions else []
+        if held:
+            self._do(self.order_actions.cancel_and_close(orders, held))
+        else:
+            self._do(self.order_actions.cancel_all(orders))
 
     def close_all(self) -> None:
         """Every position shown. Asks."""

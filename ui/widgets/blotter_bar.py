@@ -6,6 +6,7 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtWidgets import QHBoxLayout, QMenu, QTabBar, QWidget
 
+from core.models.orders import Side
 from ui import i18n
 from ui.bridge import Bridge
 from ui.i18n import tr
@@ -31,11 +32,13 @@ class _Search(SearchField):
 
 
 class BlotterBar(QWidget):
-    """Signals: chosen(index of a tab), filtered(RowFilter), export_wanted(), search_left()."""
+    """Signals: chosen(index of a tab), filtered(RowFilter), export_wanted(), search_left(),
+    cancel_wanted(side or None for both, whether positions are closed too)."""
 
     chosen = pyqtSignal(int)
     filtered = pyqtSignal(object)
     export_wanted = pyqtSignal()
+    cancel_wanted = pyqtSignal(object, bool)
     search_left = pyqtSignal()
 
     def __init__(self, bridge: Bridge, names: list[str]) -> None:
@@ -60,7 +63,8 @@ class BlotterBar(QWidget):
         self.search.hide()
         self.bots = TextButton("All bots", kind="chip", icon="chevron-down", color="t3")
         self.bots.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
-        self.cancel_all = TextButton("Cancel all…", kind="chip")
+        self.cancel_all = TextButton("Cancel all…", kind="chip", icon="chevron-down", color="t3")
+        self.cancel_all.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
         self.close_all = TextButton("Close all…", kind="chip")
         self.export = IconButton("download", "Export as CSV")
         self._menu = QMenu(self)
@@ -74,6 +78,7 @@ class BlotterBar(QWidget):
         self.search.textChanged.connect(lambda _text: self._tell())
         self.search.left.connect(self._leave_search)
         self.bots.clicked.connect(self._open_menu)
+        self.cancel_all.clicked.connect(self._open_cancel_menu)
         self.export.clicked.connect(self.export_wanted)
 
     def set_narrow(self, narrow: bool) -> None:
@@ -122,6 +127,22 @@ class BlotterBar(QWidget):
                 action.setChecked(bot_id == self._bot_id)
                 action.triggered.connect(lambda _on, chosen=bot_id: self.show_bot(chosen))
         self._menu.popup(self.bots.mapToGlobal(self.bots.rect().bottomLeft()))
+
+    def _open_cancel_menu(self) -> None:
+        self._menu.clear()
+        choices = (
+            (tr("All orders…"), None, False),
+            (tr("All buys…"), Side.BUY, False),
+            (tr("All sells…"), Side.SELL, False),
+            (tr("All orders and positions…"), None, True),
+        )
+        for text, side, closes in choices:
+            action = self._menu.addAction(text)
+            if action is not None:
+                action.triggered.connect(
+                    lambda _on, one=side, too=closes: self.cancel_wanted.emit(one, too)
+                )
+        self._menu.popup(self.cancel_all.mapToGlobal(self.cancel_all.rect().bottomLeft()))
 
     def _leave_search(self) -> None:
         self.search.hide()

@@ -178,7 +178,7 @@ class BotHeader(Panel):
         return formatting.price(market.ask_price - market.bid_price, decimals)
 
     def show_bot(self, bot: BotSnapshot) -> None:
-        show_value(self._symbol, bot.symbol)
+        show_value(self._symbol, bot.title)
         account = self._bridge.account(bot.account)
         known = account or self._bridge.instruments.get(bot.symbol)
         exchange = words.exchange_name(known.exchange) if known else bot.account

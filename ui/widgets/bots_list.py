@@ -60,7 +60,7 @@ class BotRow(QFrame):
         self.show_bot(bot.latest)
 
     def show_bot(self, bot: BotSnapshot) -> None:
-        show_value(self._name, bot.symbol)
+        show_value(self._name, bot.title)
         self._kind.show_text(f"{bot.kind} · {bot.timeframe}")
         if self._bot.is_old:
             self._dot.show_state("unknown")
@@ -73,7 +73,7 @@ class BotRow(QFrame):
         failed = bot.state is BotState.ERROR
         show_value(self._state, tr(words.BOT_STATES[bot.state]), "danger" if failed else "t3")
         self.setToolTip(sentence(bot.state_text))
-        self.setAccessibleName(f"{bot.symbol} {bot.kind} {tr(words.BOT_STATES[bot.state])}")
+        self.setAccessibleName(f"{bot.title} {bot.kind} {tr(words.BOT_STATES[bot.state])}")
 
     def set_selected(self, selected: bool) -> None:
         theme.set_property(self, "selected", "true" if selected else "false")

@@ -60,6 +60,14 @@ def show(blotter: Blotter, index: int) -> Any:
     return table
 
 
+def choose(blotter: Blotter, text: str) -> None:
+    """From the menu of "Cancel all"."""
+    QTest.mouseClick(blotter.bar.cancel_all, Qt.MouseButton.LeftButton)
+    actions = {action.text(): action for action in blotter.bar._menu.actions()}
+    actions[text].trigger()
+    blotter.bar._menu.close()
+
+
 def double_click(table: Any, column: int) -> None:
     at = table.visualRect(table.model().index(0, column)).center()
     QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=at)
@@ -146,10 +154,31 @@ async def test_cancel_all_leaves_stops_alone(
     link_server.publish(replace(snapshot, working_orders=[*snapshot.working_orders, stop]))
     show(blotter, WORKING)
     await until(lambda: blotter.pages[WORKING].model.rowCount() == 3)
-    QTest.mouseClick(blotter.bar.cancel_all, Qt.MouseButton.LeftButton)
+    choose(blotter, "All orders…")
     await trader.press(Qt.Key.Key_Return)
     await until(lambda: len(trader.sent(CancelOrder)) == 2)
     assert "s1" not in {c.exchange_order_id for c in trader.sent(CancelOrder)}
+
+
+@pytest.mark.parametrize(("choice", "orders"), [("All buys…", ["w1"]), ("All sells…", ["w2"])])
+async def test_one_side_is_cancelled(
+    blotter: Blotter, trader: Any, until: Until, choice: str, orders: list[str]
+) -> None:
+    choose(blotter, choice)
+    await trader.press(Qt.Key.Key_Return)
+    await until(lambda: bool(trader.sent(CancelOrder)))
+    assert [c.client_order_id for c in trader.sent(CancelOrder)] == orders
+
+
+async def test_orders_and_positions_end_with_one_question(
+    blotter: Blotter, trader: Any, until: Until
+) -> None:
+    choose(blotter, "All orders and positions…")
+    title = (await trader.asked()).windowTitle()
+    assert title == "Cancel 2 orders and close 2 positions?"
+    await trader.press(Qt.Key.Key_Return)
+    await until(lambda: len(trader.sent(ClosePosition)) == 2)
+    assert len(trader.sent(CancelOrder)) == 2
 
 
 async def test_the_shortcut_cancels_this_symbols_orders_and_agrees_when_pressed_again(

@@ -13,7 +13,7 @@ from PyQt6 import sip
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QFont
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QApplication, QPushButton, QWidget
+from PyQt6.QtWidgets import QApplication, QLineEdit, QPushButton, QWidget
 
 from core.commands import (
     AddBot,
@@ -419,3 +419,24 @@ async def test_a_dialog_that_its_window_took_along_ends_in_silence(bridge: Bridg
     asked.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asked
+
+
+async def test_flattening_after_the_kill_switch_needs_a_typed_phrase(
+    window: MainWindow, link_server: Any, until: Until, trader: Any
+) -> None:
+    snapshot = link_server.snapshot
+    risk = replace(snapshot.risk, kill_switch_since_ms=1_763_649_127_000)
+    link_server.publish(replace(snapshot, risk=risk))
+    await until(window.kill_band.flatten.isVisible)
+    press(window.kill_band.flatten)
+    sheet = await trader.asked()
+    assert not sheet.buttons["go"].isEnabled()
+    [field] = sheet.findChildren(QLineEdit)
+    QTest.keyClicks(field, "close all")
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    assert await trader.sent_nothing(ClosePosition)
+    field.setText("CLOSE ALL")
+    press(sheet.buttons["go"])
+    await until(lambda: len(sent(link_server, ClosePosition)) == 2)
+    link_server.publish(replace(snapshot, risk=risk, positions=[]))
+    await until(lambda: not window.kill_band.flatten.isVisible())
