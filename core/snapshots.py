@@ -110,6 +110,11 @@ class BotSnapshot(msgspec.Struct, frozen=True):
     signal_exchange: str = ""  # whose candles the signals come from; "": the account's exchange
     scan: ScanSnapshot | None = None
 
+    @property
+    def title(self) -> str:
+        """What a tab or a list calls it."""
+        return self.symbol or self.name
+
 
 class CapitalSlice(msgspec.Struct, frozen=True):
     """Capital held by one symbol. `state` is "locked" (position) or "reserved" (order)."""
