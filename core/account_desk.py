@@ -46,6 +46,7 @@ from core.portfolio.sizing import SizingMethod
 from core.position_closer import PositionCloser
 from core.protection import ProtectionGuard
 from core.risk.risk_manager import RiskLimits, RiskManager
+from core.silence_watch import SilenceWatch
 from core.snapshots import AccountMode
 from core.stand_down import StandDown
 from core.storage.reserved_file import reserved_beside
@@ -57,6 +58,7 @@ RECONCILE_INTERVAL_S = 45.0
 WATCH_INTERVAL_S = 1.0
 WATCHED_SYMBOLS = 50
 RETRY_FIRST_S, RETRY_MOST_S = 1.0, 30.0
+_OPENING_TRIES = 5  # somebody else may be trading on the account right now
 
 
 class AccountDesk:
@@ -134,7 +136,7 @@ class AccountDesk:
             part=self.name,
             clock=clock,
             supervisor=supervisor,
-            reconcile=self._reconcile_or_report,
+            reconcile=self.refresh,
             on_lost=self._not_ready,
         )
         self._reconciling = asyncio.Lock()
@@ -177,8 +179,20 @@ class AccountDesk:
             self.port.subscribe_tickers(busiest)
             self._market_data_started = True
         if not self.is_built:
-            self._build(await self.port.fetch_balance())
+            balance, as_of_ms = await self._opening_balance()
+            self._build(balance)
+            self.oms.journal.watermark(self.name, as_of_ms)
         await self.port.start_trading(self)
+
+    async def _opening_balance(self) -> tuple[Balance, int]:
+        """What a new ledger begins with, and the market time from which on fills are booked: the
+        balance must hold every fill before it, and none after."""
+        for _ in range(_OPENING_TRIES):
+            as_of_ms = self._clock.time_ms()
+            balance = await self.port.fetch_balance()
+            if not await self.port.fetch_fills(as_of_ms):
+                break
+        return balance, as_of_ms
 
     async def _set_clock(self) -> None:
         """By the exchange's, which no signed request may be far from."""
@@ -273,10 +287,9 @@ class AccountDesk:
             on_accepted=self.trades.on_accepted,
         )
         self._closer = PositionCloser(parts, ticker_of=self._feed.tickers.get)
+        self._silence = SilenceWatch(self.name, oms=self.oms, clock=self._clock)
         self._stand_down = StandDown(parts, risk=self.risk, close=self._closer.close)
-        self.guard = ProtectionGuard(
-            parts, close=self._closer.close, refresh=self._reconcile_or_report
-        )
+        self.guard = ProtectionGuard(parts, close=self._closer.close, refresh=self.refresh)
         self.bus.subscribe(MarketData, self._on_market_data, part=f"{self.name}: valuation")
         self.bus.subscribe(Fill, self._on_booked_fill, part=f"{self.name}: trades")
         self.past_fills = self.trades.replay(self.oms.history())
@@ -337,9 +350,10 @@ class AccountDesk:
         if self.is_built:
             self.risk.resume()
 
-    def close_position(self, symbol: str, reason: str) -> bool:
-        """Ask the one road to end the position, until it is flat; False when there is none."""
-        return self._closer.close(symbol, reason)
+    def close_position(self, symbol: str, reason: str, *, with_entries: bool = False) -> bool:
+        """Ask the one road to end the position, until it is flat, `with_entries` also what an
+        entry on its way may open; False when there is nothing to close."""
+        return self._closer.close(symbol, reason, with_entries=with_entries)
 
     async def accept_position(
         self, symbol: str, stop_loss: Decimal | None, take_profit: Decimal | None
@@ -351,7 +365,7 @@ class AccountDesk:
         await self.reconcile()
         await self.guard.adopt(symbol, stop_loss, take_profit)
         self._reconciler.accept_position(self.name, symbol)
-        await self._reconcile_or_report()
+        await self.refresh()
 
     # The exchange's word, on the loop. A full disk must not keep the adapter from the next one:
     # what is not booked now is found by the next reconciliation.
@@ -391,7 +405,7 @@ class AccountDesk:
         self.private_state = state
         if state is StreamState.CONNECTED and self.is_built:
             self.private_connects += 1
-            self._supervisor.spawn(f"{self.name}: reconciliation", self._reconcile_or_report())
+            self._supervisor.spawn(f"{self.name}: reconciliation", self.refresh())
         elif state is StreamState.DISCONNECTED:
             self._not_ready(f"Orders stream lost: {detail}")
 
@@ -400,9 +414,10 @@ class AccountDesk:
     async def _reconcile_regularly(self) -> None:
         while True:
             await asyncio.sleep(RECONCILE_INTERVAL_S)
-            await self._reconcile_or_report()
+            await self.refresh()
 
-    async def _reconcile_or_report(self) -> None:
+    async def refresh(self) -> None:
+        """Read the exchange's truth now; what cannot be read is told, not raised."""
         try:
             await self.reconcile()
         except (ExchangeError, sqlite3.Error) as fault:
@@ -414,6 +429,8 @@ class AccountDesk:
             self._in_step.look()
             self.risk.evaluate()
             self._closer.look()
+            if self._silence.look() and self.private_state is StreamState.CONNECTED:
+                self._supervisor.spawn(f"{self.name}: reconciliation", self.refresh())
 
     def _not_ready(self, text: str) -> None:
         self.is_ready, self.state_text = False, text

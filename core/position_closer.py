@@ -33,10 +33,12 @@ SETTLE_S = 1.0  # the position's own message may come after the exit's end
 UNKNOWN_S = 6.0
 LONGEST_WAIT_S = 30.0
 ALARM_TRIES = 3
+COMING_S = 60.0  # an entry that is not heard of by then is another question
 
 
 class _Wish(msgspec.Struct):
     reason: str
+    entries_until_s: float = 0.0  # what an entry opens by then is closed too
     tries: int = 0
     client_order_id: str = ""
     asked_s: float = 0.0
@@ -58,24 +60,28 @@ class PositionCloser:
         self._ended: set[str] = set()  # flat, but still on disk as wishes
         self._sequence = itertools.count(1)
 
-    def close(self, symbol: str, reason: str) -> bool:
-        """End the position; False when there is none that could be traded."""
-        if self._open_position(symbol) is None:
+    def close(self, symbol: str, reason: str, *, with_entries: bool = False) -> bool:
+        """End the position, `with_entries` also what an entry on its way may still open; False
+        when there is nothing that could be traded."""
+        wish = _Wish(reason)
+        if with_entries:
+            wish.entries_until_s = self._clock.monotonic_s() + COMING_S
+        if not self._is_open_or_coming(symbol, wish):
             return False
         if symbol not in self._wishes:
-            self._wishes[symbol] = _Wish(reason)
+            self._wishes[symbol] = wish
             self._keep(KeptClose(symbol, self._clock.time_ms(), reason))
-            self._pursue(symbol, self._wishes[symbol])
+            self._pursue(symbol, wish)
         return True
 
     def look(self) -> None:
         """Go on with every close that has not ended flat."""
         for symbol, wish in list(self._wishes.items()):
-            if self._open_position(symbol) is None:
+            if self._is_open_or_coming(symbol, wish):
+                self._pursue(symbol, wish)
+            else:
                 del self._wishes[symbol]
                 self._ended.add(symbol)
-            else:
-                self._pursue(symbol, wish)
         for symbol in self._ended - self._wishes.keys():
             self._forget(symbol)
 
@@ -84,17 +90,17 @@ class PositionCloser:
         for kept in self._oms.journal.kept_closes(self._account):
             if kept.symbol in self._wishes or kept.symbol in self._ended:
                 continue
-            if self._is_open_since(kept):
-                self._wishes[kept.symbol] = _Wish(kept.reason)
+            wish = _Wish(kept.reason, self._clock.monotonic_s() + COMING_S)
+            if self._is_open_or_coming(kept.symbol, wish) and not self._is_later(kept):
+                self._wishes[kept.symbol] = wish
             else:
                 self._ended.add(kept.symbol)
         self.look()
 
-    def _is_open_since(self, kept: KeptClose) -> bool:
-        """False also for a later position: an entry since then means that it had been closed."""
+    def _is_later(self, kept: KeptClose) -> bool:
+        """True when an entry since then means that it had been closed."""
         entry = self._oms.entry_request(self._account, kept.symbol)
-        is_later = entry is not None and entry.created_ms > kept.asked_ms
-        return self._open_position(kept.symbol) is not None and not is_later
+        return entry is not None and entry.created_ms > kept.asked_ms
 
     def _keep(self, close: KeptClose) -> None:
         self._ended.discard(close.symbol)
@@ -110,6 +116,19 @@ class PositionCloser:
             return
         self._ended.discard(symbol)
 
+    def _is_open_or_coming(self, symbol: str, wish: _Wish) -> bool:
+        if self._open_position(symbol) is not None:
+            return True
+        return self._clock.monotonic_s() < wish.entries_until_s and (
+            not self._oms.is_position_clear(self._account, symbol)
+            or any(
+                order.symbol == symbol
+                and order.purpose is OrderPurpose.ENTRY
+                and (needs_answer(order) or order.order_type is OrderType.MARKET)
+                for order in self._oms.working_orders(self._account)
+            )
+        )
+
     def _open_position(self, symbol: str) -> Position | None:
         """None also for less than a lot: that cannot be traded away."""
         position = self._state.position(self._account, symbol)
@@ -119,7 +138,7 @@ class PositionCloser:
 
     def _pursue(self, symbol: str, wish: _Wish) -> None:
         now_s = self._clock.monotonic_s()
-        if now_s < wish.due_s or self._is_under_way(symbol):
+        if now_s < wish.due_s or self._is_under_way(symbol) or self._open_position(symbol) is None:
             return
         last = self._oms.order(wish.client_order_id) if wish.client_order_id else None
         if last is not None and last.status.is_terminal:

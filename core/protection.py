@@ -301,9 +301,8 @@ class ProtectionGuard:
         """The newest word on it: the trader's or a trailing stop's, else its entry's; None when
         nothing of ours explains the position."""
         kept = self._oms.journal.kept_stop(self._account, position.symbol)
-        entry = self._oms.entry_request(self._account, position.symbol)
-        if entry is not None and entry.side is not position.side:
-            entry = None
+        # one of the other side has only made it smaller
+        entry = self._oms.entry_request(self._account, position.symbol, position.side)
         if kept is not None and (entry is None or kept.set_ms >= entry.created_ms):
             return kept
         if entry is None or entry.stop_loss is None or self._has_ended(entry):

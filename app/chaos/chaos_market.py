@@ -38,7 +38,8 @@ _CHARACTERS = (
 
 
 class ChaosMarket:
-    """`Market`. Attributes: `thin`, `empty`: symbols whose book is so now."""
+    """`Market`. Attributes: `thin`, `empty`: symbols whose book is so now; where it is thin, trades
+    are small too."""
 
     def __init__(self, seed: int, *, symbols: int, start_ms: int, hours: float) -> None:
         """`symbols` of the five; `hours` of market time are prepared, then trading ends."""
@@ -59,6 +60,7 @@ class ChaosMarket:
             self._prices[symbol] = np.maximum(np.rint(walk), 1).astype(np.int64)
             self._is_buy[symbol] = moves > 0
         self._lots: Int64s = np.full(steps, _TRADE_LOTS, dtype=np.int64)
+        self._thin_lots: Int64s = np.full(steps, _THIN_LOTS, dtype=np.int64)
 
     def jump(self, symbol: str, now_ms: int, ratio: float) -> None:
         """From the next trade on the price is `ratio` times what it would have been."""
@@ -72,7 +74,7 @@ class ChaosMarket:
             self.instruments[symbol],
             self._times_ms[part],
             self._prices[symbol][part],
-            self._lots[part],
+            (self._thin_lots if symbol in self.thin else self._lots)[part],
             self._is_buy[symbol][part],
         )
 

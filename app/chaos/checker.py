@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 
-import msgspec
-
+from app.chaos.limits_check import LimitsCheck
+from app.chaos.stops_check import StopsCheck
+from app.chaos.verdict import Verdict
 from app.chaos.world import ACCOUNT, World
 from core.models.fills import FillKind
 from core.models.orders import Order, OrderStatus, OrderType
@@ -29,29 +30,19 @@ from exchanges.simulated.values import CreateType, Executed, OrderChanged, Venue
 MANUAL = "manual"  # what ids of orders by hand begin with
 CAP_RATIO = Decimal("0.80")
 _CAP_SLACK = Decimal("1.02")  # sizes are made at the signal's price, fills at another
-STOP_SHOWN_S = 6.0  # nothing else goes wrong: 1 s to notice, 3 s to act, and the way there
-STOP_HIDDEN_S = 75.0  # messages were lost: the next reconciliation finds it
 EXIT_DUE_S = 8.0  # an unknown one is waited for; each further pause is twice as long as the last
 EXIT_PAUSE_S = 30.0
 BLIND_S = 0.5  # what was decided before may still be on its way out
 _UNANSWERED = (OrderStatus.INTENT, OrderStatus.SENT, OrderStatus.UNKNOWN)
 
 
-class Failure(msgspec.Struct, frozen=True):
-    """One broken promise. `kind` is one word, `text` a sentence."""
-
-    kind: str
-    text: str
-    at_s: float
-
-
 class Checker:
-    """Attributes: `failures`, `unprotected_s_max`, `entries_sent`."""
+    """Attributes: `verdict`, `stops`, `limits`."""
 
     def __init__(self, world: World, is_calm: Callable[[], bool]) -> None:
         """`is_calm()`: no fault is at work and the engine is up and connected."""
-        self.failures: list[Failure] = []
-        self.unprotected_s_max = 0.0
+        self.verdict = Verdict(world.clock.now_s)
+        self._fail = self.verdict.fail
         self._world = world
         self._is_calm = is_calm
         self._orders_of_id: dict[str, str] = {}  # client id -> exchange id
@@ -65,10 +56,6 @@ class Checker:
         self._killed_s: float | None = None
         self._may_be_in_error = False
         self._checked_sent = 0
-        self._naked_since_s: dict[str, float] = {}
-        self._was_calm: dict[str, bool] = {}
-        self._looked_s = 0.0
-        self._calm_s: dict[str, float] = {}
         self._exits_due: dict[str, float] = {}
         self._exits_sent: Counter[str] = Counter()
         self._trades: Counter[str] = Counter()
@@ -78,6 +65,9 @@ class Checker:
         self._told_external: set[str] = set()
         self._jumped_s = -1.0
         self._sent_ids: set[str] = set()
+        self._let_through: set[str] = set()
+        self.stops = StopsCheck(world, self.verdict, is_calm)
+        self.limits = LimitsCheck(world, self.verdict, is_calm, foreign=self._foreign)
         world.venue.on_event.append(self._on_event)
 
     # ---- what happens
@@ -86,6 +76,12 @@ class Checker:
         """Somebody else trades the symbol from now on: its sizes are not ours alone, and the
         trader has to be told."""
         self._foreign.add(symbol)
+        self.stops.unguarded.add(symbol)
+        self.stops.forget_move(symbol)
+
+    def mark_accepted(self, symbol: str) -> None:
+        """The trader has taken over what stands there: from now on its stop is guarded."""
+        self.stops.unguarded.discard(symbol)
 
     def mark_jump(self) -> None:
         """The machine slept, or its clock was set: nothing leaves before the books are read."""
@@ -100,6 +96,7 @@ class Checker:
         """The trader has resumed trading."""
         self._check_sent()
         self._killed_s = None
+        self.limits.allow_entries()
 
     def expect_exit(self, symbol: str) -> None:
         """The engine has said that it closes the symbol."""
@@ -107,6 +104,29 @@ class Checker:
             self._exits_due[symbol] = self._now_s()
             self._exits_sent[symbol] = 0
         self._closing.add(symbol)
+
+    def seen(self) -> dict[str, int]:
+        """How much there was to judge."""
+        sent = self._world.standing.sent
+        return {
+            "orders": len(sent),
+            "exits": sum(entry.request.reduce_only for entry in sent),
+            "trades": self._trades.total(),
+            "by_others": len(self._traded_by_hand),
+            "lost_days": self.limits.lost_days,
+            "drawdowns": self.limits.drawdowns,
+            "stops_moved": self.stops.times_moved,
+        }
+
+    def check_amended(self, client_id: str, quantity: Decimal, price: Decimal) -> None:
+        """The engine has said that the venue accepted these terms."""
+        for order in self._world.account.open_orders():
+            if order.client_order_id == client_id and (order.quantity, order.price) != (
+                quantity,
+                price,
+            ):
+                text = f"{client_id}: {quantity} at {price} was accepted, it is not so"
+                self._fail("false_yes", text)
 
     def expect_errors(self) -> None:
         """The trader was told that something could not be done: a bot may stay in error."""
@@ -118,6 +138,7 @@ class Checker:
         self._closing.clear()
         self._shown.clear()
         self._seen_fills.clear()
+        self.limits.engine_died()
 
     def on_record(self, item: FeedItem) -> None:
         """The ordered list that every screen gets."""
@@ -132,8 +153,13 @@ class Checker:
             self._told_external.add(record.symbol)
 
     def _on_order_record(self, order: Order) -> None:
+        if order.status is OrderStatus.SENT and order.client_order_id not in self._let_through:
+            self._let_through.add(order.client_order_id)
+            self.limits.on_let_through(order)
         if order.status is OrderStatus.REJECTED:
             self._rejected.add(order.client_order_id)
+            if order.reduce_only:
+                self.stops.note_refused_exit(order.symbol)
             if order.client_order_id in self._orders_of_id:
                 self._fail("false_no", f"{order.client_order_id} is rejected, the venue has it")
         if order.status is not OrderStatus.DENIED:
@@ -185,7 +211,10 @@ class Checker:
             self._by_hand.add(symbol)
         if before * after < 0 and symbol not in self._foreign | self._by_hand:
             self._fail("turned", f"{symbol} was turned over in one order, {client_id}")
+        if after == 0 or abs(after) > abs(before):
+            self.stops.forget_move(symbol)
         if after == 0:
+            self.stops.note_flat(symbol)
             opened_by.clear()
             self._by_hand.discard(symbol)
             self._closing.discard(symbol)
@@ -196,9 +225,9 @@ class Checker:
     def look(self) -> None:
         """Once a virtual second, the venue up to date."""
         self._check_sent()
-        self._check_protection()
+        self.stops.look()
+        self.limits.look()
         self._check_exits()
-        self._looked_s = self._now_s()
 
     def look_at_snapshot(self, snapshot: EngineSnapshot) -> None:
         """What a screen would show now."""
@@ -236,7 +265,7 @@ class Checker:
         }
 
     def _check_sent(self) -> None:
-        sent = self._world.exchange.sent
+        sent = self._world.standing.sent
         for entry in sent[self._checked_sent :]:
             request = entry.request
             if request.client_order_id in self._denied:
@@ -280,39 +309,6 @@ class Checker:
         if wanted > CAP_RATIO * wallet.wallet_balance * _CAP_SLACK and not self._foreign:
             self._fail("cap", f"{wanted:.2f} of {wallet.wallet_balance:.2f} would be in use")
 
-    def _check_protection(self) -> None:
-        """Seconds in which a position stood without its stop though the engine could have known
-        and acted; those under a fault count for nothing, they only make finding it slower."""
-        now_s, is_calm = self._now_s(), self._is_calm()
-        step_s = now_s - self._looked_s
-        naked = set()
-        for position in self._world.account.positions():
-            symbol = position.symbol
-            if symbol in self._foreign or self._is_covered(symbol, position.quantity):
-                continue
-            naked.add(symbol)
-            since_s = self._naked_since_s.setdefault(symbol, now_s)
-            self._was_calm[symbol] = self._was_calm.get(symbol, True) and is_calm
-            if is_calm:
-                self._calm_s[symbol] = self._calm_s.get(symbol, 0.0) + step_s
-            seconds = self._calm_s.get(symbol, 0.0)
-            self.unprotected_s_max = max(self.unprotected_s_max, seconds)
-            limit_s = STOP_SHOWN_S if self._was_calm[symbol] else STOP_HIDDEN_S
-            if seconds > limit_s:
-                text = f"{symbol} has stood without a stop since {since_s:.0f} s"
-                self._fail("unprotected", text)
-        for symbol in self._naked_since_s.keys() - naked:
-            del self._naked_since_s[symbol], self._was_calm[symbol]
-            self._calm_s.pop(symbol, None)
-
-    def _is_covered(self, symbol: str, quantity: Decimal) -> bool:
-        return any(
-            order.symbol == symbol
-            and order.create_type is CreateType.STOP_LOSS
-            and order.leaves_quantity >= quantity
-            for order in self._world.account.open_orders()
-        )
-
     def _check_exits(self) -> None:
         if not self._exits_due:
             return
@@ -342,7 +338,10 @@ class Checker:
             "after_kill": self._left_working(),
             "orphan": self._orphan_position(snapshot),
             "orphan_order": self._orphan_order(snapshot),
-            "unprotected": self._unprotected(snapshot),
+            "terms": self._terms(snapshot),
+            "unprotected": self._unprotected(),
+            "stop_moved": self.stops.misplaced(),
+            "not_liquidated": self.limits.still_held(),
             "ledger": self._ledger(snapshot),
         }
         if snapshot.data.gaps_open and not self._may_be_in_error:
@@ -396,10 +395,21 @@ class Checker:
         )
         return f"not shown: {missing}; shown, but gone: {len(shown - working.keys())}"
 
-    def _unprotected(self, snapshot: EngineSnapshot) -> str:
-        for row in snapshot.positions:
-            symbol = row.position.symbol
-            if symbol not in self._foreign and not self._is_covered(symbol, row.position.quantity):
+    def _terms(self, snapshot: EngineSnapshot) -> str:
+        """Orders of ours are shown as they work at the venue."""
+        at_venue = {o.order_id: (o.quantity, o.price) for o in self._world.account.open_orders()}
+        for order in snapshot.working_orders:
+            terms = order.quantity, order.price
+            if order.client_order_id and at_venue.get(order.exchange_order_id, terms) != terms:
+                return f"{order.client_order_id} is shown as {terms}"
+        return ""
+
+    def _unprotected(self) -> str:
+        for position in self._world.account.positions():
+            symbol = position.symbol
+            if symbol not in self.stops.unguarded and not self.stops.is_covered(
+                symbol, position.quantity
+            ):
                 return f"{symbol} has no stop"
         return ""
 
@@ -419,14 +429,6 @@ class Checker:
         if capital.reserved and not has_entry:
             return f"{capital.reserved} stay reserved for no order"
         return ""
-
-    def fail(self, kind: str, text: str) -> None:
-        """Something that others have found."""
-        self._fail(kind, text)
-
-    def _fail(self, kind: str, text: str) -> None:
-        if all(failure.kind != kind for failure in self.failures):
-            self.failures.append(Failure(kind, text, round(self._now_s(), 2)))
 
     def _now_s(self) -> float:
         return self._world.clock.now_s()

@@ -15,9 +15,11 @@ from app.chaos.planted_bugs import BUGS, IDENTITY
 from app.chaos.play import Outcome, play
 from app.chaos.schedule import Schedule, make_schedule
 from app.options import StartError
+from exchanges.simulated.faults import FaultKind
 
 _PROGRESS_EVERY_S = 5.0
 _FAILURES_SHOWN = 10
+_ENOUGH = 500  # schedules in which every kind of fault has to happen
 # failure kinds that the summary counts under its own keys
 _DUPLICATE = ("duplicate", "turned")
 _ORPHAN = ("orphan", "orphan_order")
@@ -58,8 +60,12 @@ def _campaign(options: argparse.Namespace) -> int:
     if summary.failed and options.shrink:
         _show_shortest(summary.failed[0])
     took_s = time.perf_counter() - began_s
+    never = summary.never_happened() if options.schedules >= _ENOUGH else set()
+    if never:
+        print(f"no schedule met {', '.join(sorted(never))}: it proves nothing about that")
+    print(json.dumps(summary.details(took_s)))
     print(json.dumps(summary.figures(took_s)), flush=True)
-    return 1 if summary.failed else 0
+    return 1 if summary.failed or never else 0
 
 
 def _with_progress(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
@@ -81,6 +87,7 @@ class Summary:
         self.failed: list[Outcome] = []
         self._kinds: Counter[str] = Counter()
         self._struck: Counter[str] = Counter()
+        self._seen: Counter[str] = Counter()
         self._count = 0
         self._ledger_error = Decimal(0)
         self._unprotected_s_max = 0.0
@@ -91,6 +98,7 @@ class Summary:
     def add(self, outcome: Outcome) -> None:
         self._count += 1
         self._struck.update(outcome.struck)
+        self._seen.update(outcome.seen)
         self._kinds.update(failure.kind for failure in outcome.failures)
         if outcome.failures:
             self.failed.append(outcome)
@@ -103,7 +111,7 @@ class Summary:
         self._trace ^= int(outcome.trace, 16)
 
     def figures(self, took_s: float) -> dict[str, object]:
-        """The last line. Rates are of wall time and of one core's time."""
+        """The last line. The rate is of wall time."""
         kinds = self._kinds
         return {
             "schedules": self._count,
@@ -114,15 +122,25 @@ class Summary:
             "unresolved": kinds["unresolved"],
             "unprotected_s_max": self._unprotected_s_max,
             "schedules_per_s": round(self._count / took_s, 2),
-            "schedules_per_core_s": round(self._count / self._cpu_s, 2) if self._cpu_s else None,
+        }
+
+    def details(self, took_s: float) -> dict[str, object]:
+        """What stands behind the figures; `trace` is equal for equal campaigns."""
+        return {
             "seconds": round(took_s, 1),
+            "schedules_per_core_s": round(self._count / self._cpu_s, 2) if self._cpu_s else None,
             "failed": len(self.failed),
-            "failures": dict(sorted(kinds.items())),
+            "failures": dict(sorted(self._kinds.items())),
             "failed_seeds": [outcome.seed for outcome in self.failed[:_FAILURES_SHOWN]],
             "healed_s_max": max(self._healed_s, default=None),
+            "seen": dict(self._seen),
             "faults": dict(sorted(self._struck.items())),
             "trace": f"{self._trace:032x}",
         }
+
+    def never_happened(self) -> set[str]:
+        """Kinds of fault that no schedule has met: they prove nothing."""
+        return {kind.value for kind in FaultKind if not self._struck[kind.value]}
 
 
 def _show_shortest(outcome: Outcome) -> None:

@@ -17,15 +17,17 @@ from core.strategy import Strategy, StrategyParameters
 
 
 class DiceParameters(StrategyParameters, frozen=True):
-    """`salt` makes bots differ; distances are ratios of the price."""
+    """`salt` makes bots differ; an opinion lasts `patience` bars, from the same bars on for all;
+    distances are ratios of the price."""
 
     salt: int = 0
+    patience: int = 1
     stop_ratio: float = 0.006
     take_profit_ratio: float = 0.009
 
 
 class DiceStrategy(Strategy):
-    """Two bars in five say long, two short, one flat."""
+    """Two opinions in five are long, two short, one flat."""
 
     name: ClassVar[str] = "dice"
     required_timeframes: ClassVar[tuple[Timeframe, ...]] = (TIMEFRAME,)
@@ -47,5 +49,6 @@ class DiceStrategy(Strategy):
         return close * self.parameters.stop_ratio, close * self.parameters.take_profit_ratio
 
     def _opinion(self, opened: pd.Timestamp) -> int:
-        text = f"{self.parameters.salt}/{opened.value}"
+        bar = opened.value // 1_000_000 // TIMEFRAME.duration_ms
+        text = f"{self.parameters.salt}/{bar // self.parameters.patience}"
         return (1, 1, -1, -1, 0)[hashlib.blake2b(text.encode()).digest()[0] % 5]

@@ -17,7 +17,12 @@ Edge = Callable[[], None] | None
 _BY_HAND_SIZE = Decimal("0.1")  # of the balance
 _BY_HAND_AWAY = Decimal("0.97")  # of the price
 _CLOCK_TOLERANCE_S = 2.0
-_CHANCES = (FaultKind.EXTERNAL_CLOSE, FaultKind.STOP_REMOVED, FaultKind.CANCELLED_BY_VENUE)
+_CHANCES = (
+    FaultKind.EXTERNAL_CLOSE,
+    FaultKind.STOP_REMOVED,
+    FaultKind.CANCELLED_BY_VENUE,
+    FaultKind.HEDGE_MODE,
+)
 
 
 class Misfortunes:
@@ -42,6 +47,8 @@ class Misfortunes:
         if kind is FaultKind.CLOCK_DRIFT:
             begin = self._counted(fault, lambda: world.clock.drift(fault.value))
             return begin, lambda: world.clock.drift(0.0)
+        if kind is FaultKind.HEDGE_MODE:
+            return None, self._switch_back
         moment = self._moments().get(kind)
         return (self._counted(fault, lambda: moment(fault)) if moment else None), None
 
@@ -51,6 +58,7 @@ class Misfortunes:
             FaultKind.PRICE_JUMP: lambda f: world.market.jump(
                 f.symbol, world.clock.time_ms(), f.value
             ),
+            FaultKind.MARKET_CRASH: self._crash_market,
             FaultKind.EXTERNAL_ORDER: self._trade_by_hand,
             FaultKind.EXTERNAL_POSITION: self._trade_by_hand,
             FaultKind.DELISTING: self._delist,
@@ -103,6 +111,21 @@ class Misfortunes:
         )
         self._at_venue(partial(account.place_order, order))
 
+    def _crash_market(self, fault: Fault) -> None:
+        for symbol in self._world.schedule.symbols:
+            self._world.market.jump(symbol, self._world.clock.time_ms(), fault.value)
+
+    def _switch_to_hedge(self, _: Fault) -> bool:
+        """False while the venue refuses: it wants the account flat, and no order working."""
+        account = self._world.account
+        if account.positions() or account.open_orders():
+            return False
+        self._world.standing.is_hedge_mode = True
+        return True
+
+    def _switch_back(self) -> None:
+        self._world.standing.is_hedge_mode = False
+
     def _close_by_hand(self, fault: Fault) -> bool:
         """Somebody closes a position at the exchange; False when there is none."""
         for position in self._world.account.positions():
@@ -143,7 +166,7 @@ class Misfortunes:
         while self._cancel_by_venue(fault):
             pass
         self._close_by_hand(fault)
-        self._world.exchange.delisted.add(fault.symbol)
+        self._world.standing.delisted.add(fault.symbol)
 
     def _crash_soon(self, fault: Fault) -> None:
         self.down_s = fault.value
@@ -174,6 +197,7 @@ class Misfortunes:
             FaultKind.EXTERNAL_CLOSE: self._close_by_hand,
             FaultKind.STOP_REMOVED: self._remove_stop,
             FaultKind.CANCELLED_BY_VENUE: self._cancel_by_venue,
+            FaultKind.HEDGE_MODE: self._switch_to_hedge,
         }
         for fault in self._waiting[:]:
             if fault.start_s <= now_s < fault.end_s and chances[fault.kind](fault):

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from core.account_desk import AccountDesk
+from core.bots.roster import BotRoster
 from core.capital.shared_capital_manager import SharedCapitalManager
 from core.clock_watch import InStep
-from core.engine import Engine
 from core.exchange_port import DuplicateOrder, ExchangeError, OutcomeUnknown, RateLimited
 from core.market_feed import MarketFeed
 from core.models.fills import Fill, FillKind
@@ -339,7 +339,7 @@ BUGS = {
     ),
     "owner_forgotten": Bug(
         "nobody knows whose position it is",
-        _instead(Engine, "owner_of", _returns("")),
+        _instead(BotRoster, "owner_of", _returns("")),
         IDENTITY,
     ),
     "external_not_told": Bug(
@@ -348,7 +348,7 @@ BUGS = {
     ),
     "no_reconciliation": Bug(
         "after the start nobody compares with the exchange any more",
-        _instead(AccountDesk, "_reconcile_or_report", _async_returns(None)),
+        _instead(AccountDesk, "refresh", _async_returns(None)),
     ),
     "old_fills_not_asked_for": Bug(
         "only fills since just now are asked for",

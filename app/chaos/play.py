@@ -17,10 +17,11 @@ from typing import Any
 
 import msgspec
 
-from app.chaos.checker import Checker, Failure
+from app.chaos.checker import Checker
 from app.chaos.misfortunes import Misfortunes
 from app.chaos.schedule import Schedule
 from app.chaos.trader import Trader
+from app.chaos.verdict import Failure
 from app.chaos.world import World
 from app.virtual_time import VirtualTimeLoop
 from core.snapshot_builder import SnapshotBuilder
@@ -39,6 +40,7 @@ HARMLESS = frozenset(
         FaultKind.EXTERNAL_POSITION,
         FaultKind.EXTERNAL_CLOSE,
         FaultKind.PRICE_JUMP,
+        FaultKind.MARKET_CRASH,
         FaultKind.CANDLE_DROP,
         FaultKind.PUBLIC_DUPLICATE,
         FaultKind.PUBLIC_LATE,
@@ -54,11 +56,12 @@ _SHM = Path("/dev/shm")  # thousands of runs must not wear the disk
 
 class Outcome(msgspec.Struct, frozen=True):
     """What became of one schedule. `healed_s` is what it took to come right; None: it did not.
-    `trace` is equal for equal runs."""
+    `seen` counts what was there to be judged. `trace` is equal for equal runs."""
 
     seed: int
     failures: list[Failure]
     struck: dict[str, int]
+    seen: dict[str, int]
     healed_s: float | None
     unprotected_s_max: float
     ledger_error: Decimal
@@ -85,6 +88,7 @@ def _broken(schedule: Schedule, text: str) -> Outcome:
         seed=schedule.seed,
         failures=[Failure("harness", text, 0.0)],
         struck={},
+        seen={},
         healed_s=None,
         unprotected_s_max=0.0,
         ledger_error=Decimal("NaN"),
@@ -114,20 +118,21 @@ class _Player:
         self._world.venue.on_event.append(self._on_event)
         with self._log:
             try:
-                self._start(is_first=True)
+                self._start()
                 await self._suffer()
                 healed_s = await self._heal()
                 snapshot = self._builder.build([]) if self._world.is_up else None
             finally:
                 await self._world.close()
         for text in self._log.unexpected:
-            self._checker.fail("log", text)
+            self._checker.verdict.fail("log", text)
         return Outcome(
             seed=self._schedule.seed,
-            failures=self._checker.failures,
+            failures=self._checker.verdict.failures,
             struck=dict(self._world.plan.struck),
+            seen=self._checker.seen(),
             healed_s=healed_s,
-            unprotected_s_max=round(self._checker.unprotected_s_max, 2),
+            unprotected_s_max=round(self._checker.stops.unprotected_s_max, 2),
             ledger_error=self._ledger_error(snapshot),
             trace=self._trace.hexdigest(),
             cpu_s=0.0,
@@ -156,8 +161,10 @@ class _Player:
         world.clock.drift(0.0)
         world.market.thin.clear()
         world.market.empty.clear()
+        if world.start_fault() is not None:
+            await self._crash()  # the refusal was a fault's; it is started again
         if not world.is_up:
-            self._start(is_first=False)
+            self._start()
         self._trader.pause_all()
         healed_s = world.clock.now_s()
         right_since_s: float | None = None
@@ -178,7 +185,7 @@ class _Player:
             elif world.clock.now_s() - right_since_s >= QUIET_S:
                 return right_since_s - healed_s
         for kind, text in differences.items():
-            self._checker.fail(kind, f"{HEAL_LIMIT_S:.0f} s after healing: {text}")
+            self._checker.verdict.fail(kind, f"{HEAL_LIMIT_S:.0f} s after healing: {text}")
         return None
 
     async def _pass(self, seconds: float) -> None:
@@ -217,8 +224,8 @@ class _Player:
 
     # ---- the engine's life
 
-    def _start(self, *, is_first: bool) -> None:
-        self._world.start(is_first=is_first)
+    def _start(self) -> None:
+        self._world.start()
         self._builder = SnapshotBuilder(self._world.engine)
         self._world.engine.records.listeners.append(self._checker.on_record)
         self._calm_from_s = self._world.clock.now_s() + 5.0
@@ -237,7 +244,7 @@ class _Player:
 
     def _come_back(self) -> None:
         if not self._world.is_up:
-            self._start(is_first=False)
+            self._start()
 
     def _is_calm(self) -> bool:
         """The engine is up and whole, and nothing but single moments goes wrong now."""
@@ -278,7 +285,7 @@ class _Player:
     def _on_loop_fault(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         fault = context.get("exception")
         if self._world.is_up:
-            self._checker.fail("unhandled", f"{context['message']}: {fault!r}")
+            self._checker.verdict.fail("unhandled", f"{context['message']}: {fault!r}")
 
     @property
     def _wallet(self) -> Decimal:

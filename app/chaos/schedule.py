@@ -6,13 +6,13 @@ taken away) can be run as well: that is how a failure is made small.
 
 from __future__ import annotations
 
-import enum
 import random
 from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
 
+from app.chaos.actions import Action, ActionKind, make_actions
 from exchanges.simulated.faults import Fault, FaultKind
 from exchanges.simulated.venue_profile import ClientIds, VenueProfile
 
@@ -30,29 +30,6 @@ PROFILES = (
 )
 
 
-class ActionKind(enum.StrEnum):
-    START = "start"
-    PAUSE = "pause"
-    STOP = "stop"
-    STOP_AND_CLOSE = "stop_and_close"
-    CLOSE = "close"
-    KILL = "kill"
-    RESUME = "resume"
-    ADD_BOT = "add_bot"
-    LIMIT_ORDER = "limit_order"  # by hand, a little away from the price
-    CANCEL = "cancel"  # the newest working order of ours on the symbol
-
-
-class Action(msgspec.Struct, frozen=True, kw_only=True):
-    """The trader's hand at `at_s`; `symbol` names the bot too. `value`: of an order, its side,
-    and how far from the price it is, in parts of 0.2 %."""
-
-    at_s: float
-    kind: ActionKind
-    symbol: str
-    value: float = 0.0
-
-
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds are virtual, from the engine's first start. After `fault_s` everything is whole
     again. `symbols` lists the traded ones; all but the last have a bot from the start on."""
@@ -67,6 +44,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     fault_s: float
     faults: tuple[Fault, ...]
     actions: tuple[Action, ...]
+    patience: int = 1  # bars that a bot's opinion lasts, and how much wider its stops are
 
 
 class _Shape(NamedTuple):
@@ -95,6 +73,7 @@ SHAPES = {
     FaultKind.RATE_LIMIT: _Shape(_OFTEN, (15, 45), (0.2, 4.0)),
     FaultKind.BAN: _Shape((1, 1), (10, 40)),
     FaultKind.STOP_REJECTED: _Shape((0.5, 1), (15, 45)),
+    FaultKind.SLOW_CANCEL: _Shape((0.5, 1), (15, 60), (0.5, 6.0)),
     FaultKind.READ_ERROR: _Shape(_OFTEN, (8, 45)),
     FaultKind.EMPTY_READ: _Shape(_OFTEN, (8, 45)),
     FaultKind.PARTIAL_READ: _Shape(_OFTEN, (8, 45)),
@@ -119,12 +98,14 @@ SHAPES = {
     FaultKind.THIN_BOOK: _Shape((1, 1), (8, 45), is_of_symbol=True),
     FaultKind.EMPTY_BOOK: _Shape((1, 1), (10, 40), is_of_symbol=True),
     FaultKind.PRICE_JUMP: _Shape((1, 1), _ONCE, (0.93, 1.07), is_of_symbol=True),
+    FaultKind.MARKET_CRASH: _Shape((1, 1), _ONCE, (0.55, 1.5)),
     FaultKind.EXTERNAL_ORDER: _Shape((1, 1), _ONCE, is_of_symbol=True),
     FaultKind.EXTERNAL_POSITION: _Shape((1, 1), _ONCE, is_of_symbol=True),
     FaultKind.EXTERNAL_CLOSE: _Shape((1, 1), (5, 30)),
     FaultKind.STOP_REMOVED: _Shape((1, 1), (5, 30)),
     FaultKind.CANCELLED_BY_VENUE: _Shape((1, 1), (5, 30)),
     FaultKind.DELISTING: _Shape((1, 1), _ONCE, is_of_symbol=True),
+    FaultKind.HEDGE_MODE: _Shape((1, 1), (5, 40)),
     FaultKind.CLOCK_STEP: _Shape((1, 1), _ONCE, (-3600.0, 3600.0)),
     FaultKind.CLOCK_DRIFT: _Shape((1, 1), (8, 45), (-0.05, 0.05)),
     FaultKind.SLEEP: _Shape((1, 1), _ONCE, (5.0, 60.0)),
@@ -135,21 +116,17 @@ SHAPES = {
     FaultKind.CRASH_AFTER_REQUEST: _Shape((0.3, 1.0), (15, 60)),
 }
 # rarer: what ends the run for a symbol, or makes everything else invisible
-_RARE = frozenset({FaultKind.DELISTING, FaultKind.BAN, FaultKind.CLOCK_STEP, FaultKind.EMPTY_BOOK})
+_RARE = frozenset(
+    {
+        FaultKind.DELISTING,
+        FaultKind.BAN,
+        FaultKind.CLOCK_STEP,
+        FaultKind.EMPTY_BOOK,
+        FaultKind.MARKET_CRASH,
+        FaultKind.HEDGE_MODE,
+    }
+)
 _COMMON_KINDS = tuple(kind for kind in SHAPES if kind not in _RARE)
-_ACTION_WEIGHTS = {
-    ActionKind.START: 4,
-    ActionKind.PAUSE: 2,
-    ActionKind.STOP: 1,
-    ActionKind.STOP_AND_CLOSE: 3,
-    ActionKind.CLOSE: 4,
-    ActionKind.KILL: 2,
-    ActionKind.RESUME: 2,
-    ActionKind.ADD_BOT: 1,
-    ActionKind.LIMIT_ORDER: 4,
-    ActionKind.CANCEL: 3,
-}
-_FAR = 8.0
 _ANSWERS = frozenset(
     {
         FaultKind.EMPTY_READ,
@@ -159,7 +136,6 @@ _ANSWERS = frozenset(
         FaultKind.FILL_DROP,
     }
 )
-_STOPPING = (ActionKind.PAUSE, ActionKind.STOP, ActionKind.STOP_AND_CLOSE, ActionKind.KILL)
 _SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT")
 
 
@@ -175,8 +151,9 @@ def make_schedule(seed: int) -> Schedule:
     if dice.random() < 0.5:
         faults = _together(faults, fault_s)
     faults += _reconnects(dice, faults)
-    actions = _actions(dice, fault_s, symbols, faults)
+    actions = make_actions(dice, fault_s, symbols, faults)
     faults += _crashes_after_kill(dice, fault_s, actions)
+    faults += _stops_removed(dice, fault_s, faults, actions)
     return Schedule(
         seed=seed,
         profile=dice.choice(PROFILES),
@@ -188,6 +165,7 @@ def make_schedule(seed: int) -> Schedule:
         fault_s=fault_s,
         faults=tuple(faults),
         actions=actions,
+        patience=dice.choice((1, 1, 3, 8)),
     )
 
 
@@ -233,8 +211,22 @@ def _crashes_after_kill(
     ]
 
 
+def _stops_removed(
+    dice: random.Random, fault_s: float, faults: list[Fault], actions: tuple[Action, ...]
+) -> list[Fault]:
+    """A stop that is refused has to be asked for first; one that was moved comes back there."""
+    moved = [action.at_s for action in actions if action.kind is ActionKind.MOVE_STOP]
+    begin_s = [fault.start_s for fault in faults if fault.kind is FaultKind.STOP_REJECTED]
+    begin_s += [at_s + 2 for at_s in moved if dice.random() < 0.4]
+    return [
+        Fault(kind=FaultKind.STOP_REMOVED, start_s=start_s, end_s=min(start_s + 20, fault_s))
+        for start_s in begin_s
+        if start_s < fault_s
+    ]
+
+
 def _fault(dice: random.Random, fault_s: float, symbols: tuple[str, ...]) -> Fault:
-    is_rare = dice.random() < 0.08
+    is_rare = dice.random() < 0.12
     kind = dice.choice(sorted(_RARE) if is_rare else _COMMON_KINDS)
     shape = SHAPES[kind]
     start_s = dice.uniform(0, fault_s - 5)
@@ -245,54 +237,4 @@ def _fault(dice: random.Random, fault_s: float, symbols: tuple[str, ...]) -> Fau
         chance=round(dice.uniform(*shape.chance), 2),
         symbol=dice.choice(symbols) if shape.is_of_symbol else "",
         value=round(dice.uniform(*shape.value), 3),
-    )
-
-
-def _actions(
-    dice: random.Random, fault_s: float, symbols: tuple[str, ...], faults: list[Fault]
-) -> tuple[Action, ...]:
-    """What the trader does, mostly while something is wrong; what stops a bot is mostly followed
-    by starting it again, an order by hand by its cancel."""
-    actions: list[Action] = []
-    for _ in range(dice.randint(0, 6)):
-        action = _action(dice, fault_s, symbols, faults)
-        actions.append(action)
-        later_s = round(action.at_s + dice.uniform(2, 15), 2)
-        symbol = action.symbol
-        if action.kind is ActionKind.LIMIT_ORDER and dice.random() < 0.6:
-            # it rests before the trouble begins, and is wanted back in the middle of it
-            trouble = dice.choice(faults)
-            before_s = round(max(4.0, trouble.start_s - dice.uniform(0.1, 2)), 2)
-            actions[-1] = msgspec.structs.replace(action, at_s=before_s)
-            cancel_s = round(before_s + dice.uniform(0.5, 6), 2)
-            actions.append(Action(at_s=cancel_s, kind=ActionKind.CANCEL, symbol=symbol))
-        if action.kind is ActionKind.KILL:
-            if dice.random() < 0.4:
-                before_s = max(1.0, round(action.at_s - dice.uniform(0.02, 3), 2))
-                kind = ActionKind.LIMIT_ORDER
-                actions.append(Action(at_s=before_s, kind=kind, symbol=symbol, value=_FAR))
-            if dice.random() < 0.6:
-                actions.append(Action(at_s=later_s, kind=ActionKind.RESUME, symbol=symbol))
-        if action.kind in _STOPPING and dice.random() < 0.7:
-            stopped = symbols if action.kind is ActionKind.KILL else (symbol,)
-            actions += [
-                Action(at_s=later_s + 1, kind=ActionKind.START, symbol=name) for name in stopped
-            ]
-    return tuple(sorted((a for a in actions if a.at_s < fault_s), key=lambda a: a.at_s))
-
-
-def _action(
-    dice: random.Random, fault_s: float, symbols: tuple[str, ...], faults: list[Fault]
-) -> Action:
-    kinds = list(_ACTION_WEIGHTS)
-    [kind] = dice.choices(kinds, [_ACTION_WEIGHTS[kind] for kind in kinds])
-    at_s = dice.uniform(5, fault_s)
-    if dice.random() < 0.6:
-        fault = dice.choice(faults)
-        at_s = max(3.0, dice.uniform(fault.start_s, fault.end_s))
-    return Action(
-        at_s=round(at_s, 2),
-        kind=kind,
-        symbol=symbols[-1] if kind is ActionKind.ADD_BOT else dice.choice(symbols),
-        value=dice.choice((-_FAR, -_FAR, -1.0, 1.0, _FAR, _FAR)),
     )

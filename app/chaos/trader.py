@@ -8,18 +8,20 @@ from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from typing import Any
 
+from app.chaos.actions import Action, ActionKind
 from app.chaos.checker import MANUAL, Checker
-from app.chaos.schedule import Action, ActionKind
 from app.chaos.world import ACCOUNT, World
 from core.engine import Refused
-from core.models.orders import OrderPurpose, OrderRequest, OrderType, Side
+from core.models.orders import Order, OrderPurpose, OrderRequest, OrderType, Side
 from core.oms.client_order_id import make_client_order_id, nonce_for
+from core.risk.risk_manager import ResumeRefused
 from core.snapshot_builder import SnapshotBuilder
 from core.snapshots import BotState
 
 _NEAR = Decimal("0.002")  # an order by hand is so many times this away from the price
 _SIZE = Decimal("0.08")  # of the balance
 _STOP = Decimal("0.01")
+_SIZES = Decimal(1), Decimal("0.5"), Decimal("1.5")
 
 
 class Trader:
@@ -61,6 +63,11 @@ class Trader:
             ActionKind.ADD_BOT: lambda: self._add(symbol),
             ActionKind.LIMIT_ORDER: lambda: self._order(action),
             ActionKind.CANCEL: lambda: self._cancel(symbol),
+            ActionKind.AMEND: lambda: self._amend(action),
+            ActionKind.MOVE_STOP: lambda: self._move_stop(action),
+            ActionKind.ACCEPT: lambda: self._accept(action),
+            ActionKind.IGNORE: lambda: self._tell(lambda: engine.ignore_finding(ACCOUNT, symbol)),
+            ActionKind.REMOVE_BOT: lambda: self._tell(lambda: engine.remove_bot(bot_id)),
         }
         commands[action.kind]()
 
@@ -106,7 +113,7 @@ class Trader:
         text = await self._world.engine.stop_bot(bot_id, close_position=True)
         held = {position.symbol for position in self._world.account.positions()}
         if text.endswith("is closed.") and symbol in held and self._is_calm():
-            self._checker.fail("not_flat", f"the engine said: {text}")
+            self._checker.verdict.fail("not_flat", f"the engine said: {text}")
         return text
 
     def _order(self, action: Action) -> None:
@@ -144,22 +151,78 @@ class Trader:
         )
 
     def _cancel(self, symbol: str) -> None:
-        """The newest order that the screen shows."""
-        engine = self._world.engine
+        order = self._newest_order(symbol)
+        if order is not None:
+            ids = order.client_order_id, order.exchange_order_id
+            self._ask(lambda: self._world.engine.cancel_order(ACCOUNT, symbol, *ids))
+
+    def _amend(self, action: Action) -> None:
+        """Nearer to the price or away from it; half of the size, the same, or more."""
+        order = self._newest_order(action.symbol)
+        if order is None or order.price is None:
+            return
+        instrument = self._world.market.instruments[action.symbol]
+        price = instrument.round_price(order.price * (1 + _NEAR * int(action.value)))
+        size = _SIZES[int(action.value) % len(_SIZES)]
+        quantity = max(
+            instrument.round_quantity_down(order.quantity * size), instrument.min_quantity
+        )
+        self._ask(lambda: self._amended(order.client_order_id, quantity, price))
+
+    async def _amended(self, client_id: str, quantity: Decimal, price: Decimal) -> str:
+        """What it says has to be true: accepted are these terms."""
+        text = await self._world.engine.amend_order(ACCOUNT, client_id, quantity, price)
+        self._checker.check_amended(client_id, quantity, price)
+        return text
+
+    def _move_stop(self, action: Action) -> None:
+        price = self._stop_price(action)
+        if price is not None:
+            self._ask(lambda: self._stop_moved(action.symbol, price))
+
+    async def _stop_moved(self, symbol: str, price: Decimal) -> str:
+        number = self._checker.stops.begin_move(symbol)
+        text = await self._world.engine.move_stop(ACCOUNT, symbol, price, None)
+        self._checker.stops.end_move(symbol, number, price)
+        return text
+
+    def _accept(self, action: Action) -> None:
+        """Whatever stands there, a position with a stop."""
+        self._ask(lambda: self._accepted(action.symbol, self._stop_price(action)))
+
+    async def _accepted(self, symbol: str, price: Decimal | None) -> str:
+        number = self._checker.stops.begin_move(symbol)
+        text = await self._world.engine.accept_position(ACCOUNT, symbol, price, None)
+        self._checker.mark_accepted(symbol)
+        if price is not None:
+            self._checker.stops.end_move(symbol, number, price)
+        return text
+
+    def _stop_price(self, action: Action) -> Decimal | None:
+        """Behind the price of the position that the screen shows; None when it shows none."""
+        for row in SnapshotBuilder(self._world.engine).build([]).positions:
+            position = row.position
+            if position.symbol == action.symbol:
+                now_ms = self._world.clock.time_ms()
+                last_price = self._world.market.price(action.symbol, now_ms)
+                away = 1 - position.side.sign * _NEAR * abs(int(action.value))
+                return self._world.market.instruments[action.symbol].round_price(last_price * away)
+        return None
+
+    def _newest_order(self, symbol: str) -> Order | None:
+        """Of ours, that the screen shows and that may open something."""
         orders = [
             order
-            for order in SnapshotBuilder(engine).build([]).working_orders
+            for order in SnapshotBuilder(self._world.engine).build([]).working_orders
             if order.symbol == symbol and order.client_order_id and not order.reduce_only
         ]
-        if orders:
-            ids = orders[-1].client_order_id, orders[-1].exchange_order_id
-            self._ask(lambda: engine.cancel_order(ACCOUNT, symbol, *ids))
+        return orders[-1] if orders else None
 
     def _tell(self, command: Callable[[], str]) -> bool:
         """A command that answers at once; False when it was refused."""
         try:
             self._note(command())
-        except Refused as refusal:
+        except (Refused, ResumeRefused) as refusal:
             self._note(str(refusal))
             return False
         return True

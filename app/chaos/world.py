@@ -40,7 +40,7 @@ from core.strategy import Strategy
 from core.supervision import Supervisor
 from exchanges.simulated.account import Account
 from exchanges.simulated.faults import FaultKind, FaultPlan
-from exchanges.simulated.faulty_port import FaultyExchange
+from exchanges.simulated.faulty_port import Doing, FaultyExchange, Standing
 from exchanges.simulated.venue import Venue
 
 ACCOUNT = "chaos"
@@ -119,7 +119,8 @@ class EngineClock:
 
 class World:
     """Attributes: `engine`, `exchange` (its port), `venue`, `account` (the venue's own view),
-    `clock`, `plan`, `is_up`; `crash_wanted` is set when the engine has to die now."""
+    `standing`, `clock`, `plan`, `risk_limits`, `is_up`; `on_arrival`, told of each instruction
+    before it is done and after; `crash_wanted` is set when the engine has to die now."""
 
     engine: Engine
     exchange: FaultyExchange
@@ -146,17 +147,21 @@ class World:
         )
         self.account: Account = self.venue.account(ACCOUNT)
         self.plan = FaultPlan(schedule.faults, seed=schedule.seed, now_s=self.clock.now_s)
+        self.risk_limits = RiskLimits(max_orders_per_minute=schedule.orders_per_minute)
+        self.standing = Standing()
+        self.on_arrival: list[Callable[[Doing, bool], None]] = []
         self.crash_wanted = asyncio.Event()
         self.is_up = False
+        self._has_come_up = False
         self._dice = random.Random(schedule.seed)
         self._on_wire = on_wire
         self._databases: list[sqlite3.Connection] = []
-        self._former: FaultyExchange | None = None
         self._starting: asyncio.Task[None] | None = None
 
     def spec(self, symbol: str) -> BotSpec:
         """The bot of a symbol."""
         salt = self.schedule.seed * 10 + self.schedule.symbols.index(symbol)
+        patience = self.schedule.patience
         return BotSpec(
             bot_id=f"{symbol.lower()}-dice",
             kind="UnifiedBot",
@@ -164,17 +169,27 @@ class World:
             symbol=symbol,
             timeframe=TIMEFRAME,
             strategy=DiceStrategy.name,
-            parameters={"salt": salt},
+            parameters={
+                "salt": salt,
+                "patience": patience,
+                "stop_ratio": 0.006 * patience,
+                "take_profit_ratio": 0.009 * patience,
+            },
         )
 
-    def start(self, *, is_first: bool) -> None:
+    def start(self) -> None:
         """A new engine on the same data directory and venue, as a new process would be. It comes
         up by itself, as long as that may take."""
         self._build()
-        specs = [self.spec(symbol) for symbol in self.schedule.symbols[:-1]] if is_first else []
-        starting = self.engine.start(specs, autostart=is_first)
-        self._starting = asyncio.get_running_loop().create_task(starting, name="engine")
+        self._starting = asyncio.get_running_loop().create_task(self._bring_up(), name="engine")
         self.is_up = True
+
+    async def _bring_up(self) -> None:
+        """The configuration's bots are its own from the first time on that it came up."""
+        is_new = not self._has_come_up
+        specs = [self.spec(symbol) for symbol in self.schedule.symbols[:-1]] if is_new else []
+        await self.engine.start(specs, autostart=is_new)
+        self._has_come_up = True
 
     def start_fault(self) -> BaseException | None:
         """Why the engine refused to come up; None while it comes up, and afterwards."""
@@ -195,11 +210,10 @@ class World:
             clock_error_s=run_clock.engine_error_s,
             on_crash=self.crash_wanted.set,
             on_wire=self._on_wire,
+            standing=self.standing,
+            on_arrival=self._tell_arrival,
             stream_interval_s=2.0,
         )
-        if self._former is not None:  # what has left stays on the record
-            port.sent, port.delisted = self._former.sent, self._former.delisted
-        self._former = port
         for kind, streams in OUTAGES.items():
             if self.plan.active(kind):
                 for stream in streams:
@@ -221,7 +235,7 @@ class World:
             supervisor=supervisor,
             database=self._open("account.sqlite", FaultKind.DISK_JOURNAL),
             rng=random.Random(self._dice.random()),
-            risk_limits=RiskLimits(max_orders_per_minute=self.schedule.orders_per_minute),
+            risk_limits=self.risk_limits,
             sizing=FixedPercent(ratio=self.schedule.size_ratio),
             leverage=Decimal(1),
             owner_of=lambda name, symbol: engine.roster.owner_of(name, symbol),  # noqa: PLW0108
@@ -244,6 +258,10 @@ class World:
         )
         engine.probe = _NoProbe(clock)
         self.engine, self.exchange = engine, port
+
+    def _tell_arrival(self, doing: Doing, is_done: bool) -> None:
+        for listener in self.on_arrival:
+            listener(doing, is_done)
 
     def _open(self, name: str, fault: FaultKind | None) -> sqlite3.Connection:
         path = self.data_dir / "storage" / name

@@ -24,6 +24,7 @@ from core.exchange_port import ExchangeError, RequestRejected
 from core.limits.priority import asking_for
 from core.market_data.candle_store import StoreFault
 from core.market_feed import MarketFeed
+from core.models.orders import Order
 from core.portfolio.sizing import SizingMethod
 from core.portfolio.sizing_methods import make_sizing
 from core.refusal import Refused
@@ -395,26 +396,34 @@ class BotRoster:
 
     async def _flatten(self, bot: Bot) -> list[str]:
         """Close its positions, also one whose entry is still on its way; returns the symbols that
-        were open. Raises Refused when it takes too long."""
+        were open. Raises Refused when it takes too long: it goes on by itself then."""
         desk = self._desks[bot.spec.account]
-        closed: dict[str, None] = {}
+        ways = {symbol: _orders_on_their_way(desk, symbol) for symbol in self._symbols_of(bot)}
+        opened = {symbol for symbol in ways if _has_position(desk, symbol)}
         deadline_s = self._clock.monotonic_s() + CLOSE_TIMEOUT_S
         while True:
             busy = [
-                symbol
-                for symbol in {*self._symbols_of(bot), *closed}
-                if _has_position(desk, symbol) or _orders_on_their_way(desk, symbol)
+                s for s in sorted({*self._symbols_of(bot), *ways}) if self._may_be_open(desk, s)
             ]
             if not busy:
-                return sorted(closed)
-            for symbol in sorted(busy):
-                if symbol not in closed and desk.close_position(symbol, "The bot was stopped."):
-                    closed[symbol] = None
+                break
+            for symbol in busy:
+                opened |= {symbol} if _has_position(desk, symbol) else set()
+                desk.close_position(symbol, "The bot was stopped.", with_entries=True)
             if self._clock.monotonic_s() > deadline_s:
-                open_ = ", ".join(sorted(busy))
-                bot_id = bot.spec.bot_id
+                bot_id, open_ = bot.spec.bot_id, ", ".join(busy)
                 raise Refused(f"{bot_id} is stopped, but {open_} is not closed yet; see Orders.")
             await asyncio.sleep(0.05)
+        filled = {symbol for symbol, orders in ways.items() if _has_filled(desk, orders)}
+        return sorted(opened | filled)
+
+    def _may_be_open(self, desk: AccountDesk, symbol: str) -> bool:
+        """A position, an order on its way, or a message that is missing: what looks flat may not
+        be. Where others trade by hand, nobody can be that sure."""
+        if _has_position(desk, symbol) or _orders_on_their_way(desk, symbol):
+            return True
+        is_others = (desk.name, symbol) in self._findings
+        return desk.is_built and not is_others and symbol in desk.oms.unclear_symbols(desk.name)
 
     def _symbols_of(self, bot: Bot) -> list[str]:
         """What it trades: its one symbol, or those that it has entered."""
@@ -440,9 +449,14 @@ def _has_position(desk: AccountDesk, symbol: str) -> bool:
     return position is not None and not position.is_flat
 
 
-def _orders_on_their_way(desk: AccountDesk, symbol: str) -> bool:
+def _orders_on_their_way(desk: AccountDesk, symbol: str) -> list[Order]:
     """Orders of ours, which may yet open something; not the exchange's own stops."""
-    return desk.is_built and any(
-        order.symbol == symbol and order.client_order_id != ""
-        for order in desk.oms.working_orders(desk.name)
-    )
+    if not desk.is_built:
+        return []
+    working = desk.oms.working_orders(desk.name)
+    return [order for order in working if order.symbol == symbol and order.client_order_id]
+
+
+def _has_filled(desk: AccountDesk, orders: list[Order]) -> bool:
+    newest = (desk.oms.order(order.client_order_id) for order in orders)
+    return any(order is not None and order.filled_quantity > 0 for order in newest)

@@ -24,7 +24,7 @@ from core.exchange_port import (
     Unavailable,
 )
 from core.models.fills import Fill
-from core.models.orders import Denial, Order, OrderPurpose, OrderRequest, OrderStatus
+from core.models.orders import Denial, Order, OrderPurpose, OrderRequest, OrderStatus, Side
 from core.models.positions import AcceptedPosition
 from core.oms.intent_journal import IntentJournal
 from core.oms.order_changes import OrderChanges
@@ -251,11 +251,13 @@ class OrderManagementSystem:
         """Newest first, ended ones included."""
         return self.journal.orders_of(bot_id, limit)
 
-    def entry_request(self, account: str, symbol: str) -> OrderRequest | None:
-        """The newest entry of the symbol that was filled: what its position was meant to be,
-        with stop and take profit. None when no entry of ours made it."""
+    def entry_request(
+        self, account: str, symbol: str, side: Side | None = None
+    ) -> OrderRequest | None:
+        """The newest entry of the symbol (on that side) that was filled: what its position was
+        meant to be, with stop and take profit. None when no entry of ours made it."""
         for order in self.journal.entries_of(account, symbol, limit=20):
-            if order.filled_quantity > 0:
+            if order.filled_quantity > 0 and side in (None, order.side):
                 return self.journal.request(order.client_order_id)
         return None
 
@@ -290,12 +292,24 @@ class OrderManagementSystem:
         """True when the exchange's word on the position is what the booked fills make, and no
         fill of an ended order is missing. Else a message is late or lost, and nobody knows for
         sure what is held."""
-        position = self._state.position(account, symbol)
-        shown = Decimal(0) if position is None else position.signed_quantity
-        return shown == self.journal.net_quantity(account, symbol) and all(
-            order.symbol != symbol or self.is_fully_booked(order)
+        return symbol not in self.unclear_symbols(account)
+
+    def unclear_symbols(self, account: str) -> set[str]:
+        """Where a message is late or lost: see `is_position_clear`."""
+        booked = self.journal.net_quantities(account)
+        shown = {p.symbol: p.signed_quantity for p in self._state.positions(account)}
+        nothing = Decimal(0)
+        differing = {
+            symbol
+            for symbol in booked.keys() | shown.keys()
+            if booked.get(symbol, nothing) != shown.get(symbol, nothing)
+        }
+        unbooked = {
+            order.symbol
             for order in self.journal.unsettled(account)
-        )
+            if not self.is_fully_booked(order)
+        }
+        return differing | unbooked
 
     def is_protected(self, account: str, symbol: str) -> bool:
         """True when a stop rests at the exchange for the whole position, or there is none."""

@@ -28,6 +28,7 @@ class FaultKind(enum.StrEnum):
     RATE_LIMIT = "rate_limit"  # 10006: wait `value` seconds
     BAN = "ban"  # 403, to be waited for; until the window ends every request gets it
     STOP_REJECTED = "stop_rejected"  # protection is refused
+    SLOW_CANCEL = "slow_cancel"  # accepted at once, done up to `value` seconds later
     # an answer to a question
     READ_ERROR = "read_error"
     EMPTY_READ = "empty_read"  # status 200, and nothing in it
@@ -55,12 +56,14 @@ class FaultKind(enum.StrEnum):
     THIN_BOOK = "thin_book"  # market orders fill in part, the rest is cancelled
     EMPTY_BOOK = "empty_book"  # they find nobody
     PRICE_JUMP = "price_jump"  # by the ratio `value`
+    MARKET_CRASH = "market_crash"  # the same for every symbol at once
     EXTERNAL_ORDER = "external_order"  # somebody trades on the account by hand
     EXTERNAL_POSITION = "external_position"
     EXTERNAL_CLOSE = "external_close"
     STOP_REMOVED = "stop_removed"
     CANCELLED_BY_VENUE = "cancelled_by_venue"
     DELISTING = "delisting"
+    HEDGE_MODE = "hedge_mode"  # somebody switches the flat account to it, and back at the end
     # the engine's own machine
     CLOCK_STEP = "clock_step"  # by `value` seconds
     CLOCK_DRIFT = "clock_drift"  # `value` seconds per second

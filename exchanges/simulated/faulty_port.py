@@ -11,7 +11,8 @@ import asyncio
 import random
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, NoReturn, TypeVar
+from functools import partial
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import msgspec
 
@@ -23,15 +24,14 @@ from core.exchange_port import (
     RateLimited,
     RequestRejected,
     StreamKind,
-    StreamState,
     Unavailable,
 )
-from core.models.candles import CandleUpdate, Ticker
 from core.models.fills import Fill
 from core.models.orders import Order, OrderRequest
-from core.models.positions import Balance, Position
+from core.models.positions import Position
 from exchanges.simulated.account import Account
 from exchanges.simulated.faults import FaultKind, FaultPlan
+from exchanges.simulated.faulty_streams import FaultyStreams
 from exchanges.simulated.simulated_exchange import SimulatedExchange
 from exchanges.simulated.venue import Venue
 
@@ -54,9 +54,34 @@ class Sent(msgspec.Struct, frozen=True):
     is_early: bool
 
 
+class Doing(NamedTuple):
+    """An instruction: `what` is place, cancel, amend, leverage or protect; `name` tells it from
+    others of its kind."""
+
+    what: str
+    symbol: str
+    name: str
+
+
+class Standing(msgspec.Struct):
+    """What outlives an engine: every order request that left, and what the venue has decreed."""
+
+    sent: list[Sent] = []
+    delisted: set[str] = set()
+    is_hedge_mode: bool = False
+
+    def refusal(self, doing: Doing) -> RequestRejected | None:
+        """The no that an instruction gets when it arrives; None: it is done."""
+        if doing.what == "place" and doing.symbol in self.delisted:
+            return RequestRejected(f"{doing.symbol} is not traded any more.", "10029")
+        if doing.what == "place" and self.is_hedge_mode:
+            return RequestRejected("The position index does not match the position mode.", "10001")
+        return None
+
+
 class FaultyExchange(SimulatedExchange):
-    """Attributes: `sent`, every order request that left; `delisted` symbols; `plan`; `is_dead`
-    after `die`."""
+    """Attributes: `standing`; `plan`; `heard_s`, when each symbol's price reached the engine last,
+    by the loop's time; `is_dead` after `die`."""
 
     def __init__(
         self,
@@ -67,32 +92,36 @@ class FaultyExchange(SimulatedExchange):
         dice: random.Random,
         now_s: Callable[[], float],
         clock_error_s: Callable[[], float],
+        standing: Standing,
         on_crash: Callable[[], None],
         on_wire: Callable[[str], None],
+        on_arrival: Callable[[Doing, bool], None],
         stream_interval_s: float = 1.0,
         latency_s: float = 0.03,
         timeout_s: float = 2.0,
     ) -> None:
         """`now_s()`: seconds of the run. `clock_error_s()`: how far the engine's clock is ahead.
-        `on_crash()`: the engine has to die at this await. `on_wire(text)` is told what passes.
+        `on_crash()`: the engine has to die at this await. `on_wire(text)` is told what passes,
+        `on_arrival(doing, is_done)` before an instruction is carried out and afterwards.
         `latency_s`: typical time of a request to arrive; `timeout_s`: when its caller gives up.
         """
         super().__init__(account, venue=venue, stream_interval_s=stream_interval_s)
         self.plan = plan
-        self.sent: list[Sent] = []
-        self.delisted: set[str] = set()
+        self.standing = standing
+        self.heard_s: dict[str, float] = {}
         self.is_dead = False
         self._dice = dice
         self._now_s = now_s
         self._clock_error_s = clock_error_s
         self._on_crash = on_crash
         self._on_wire = on_wire
+        self._on_arrival = on_arrival
         self._base_latency_s = latency_s
         self._timeout_s = timeout_s
         self._lost_s: dict[StreamKind, float] = {}
         self._wait_until_s: dict[str, float] = {}
         self._read_s = -1.0
-        self._doing = "", "", ""  # what the next instruction is, on which symbol, named how
+        self._doing = Doing("", "", "")  # the next instruction
         self._former: dict[str, Any] = {}
         self._loop = asyncio.get_running_loop()
 
@@ -117,11 +146,16 @@ class FaultyExchange(SimulatedExchange):
 
     # ---- streams
 
+    def _streams(self, listener: ExchangeListener) -> FaultyStreams:
+        return FaultyStreams(self.plan, listener, self.heard_s, is_dead=lambda: self.is_dead)
+
     async def start_market_data(self, listener: ExchangeListener) -> None:
-        await super().start_market_data(_FaultyStreams(self, listener))
+        await super().start_market_data(self._streams(listener))
 
     async def start_trading(self, listener: ExchangeListener) -> None:
-        await super().start_trading(_FaultyStreams(self, listener))
+        if self.standing.is_hedge_mode:
+            raise RequestRejected("The account is in hedge mode; switch it to one-way mode.")
+        await super().start_trading(self._streams(listener))
 
     # ---- instructions
 
@@ -132,53 +166,73 @@ class FaultyExchange(SimulatedExchange):
         lost_s = self._lost_s.get(StreamKind.PRIVATE, now_s)
         wait_until_s = self._wait_until_s.get(request.client_order_id, 0.0)
         sent = Sent(now_s, request, now_s - lost_s, self._read_s, now_s < wait_until_s - 0.001)
-        self.sent.append(sent)
-        self._doing = "place", request.symbol, request.client_order_id
+        self.standing.sent.append(sent)
+        self._doing = Doing("place", request.symbol, request.client_order_id)
         return await super().place_order(request)
 
     async def cancel_order(self, symbol: str, client_order_id: str, exchange_order_id: str) -> None:
-        self._doing = "cancel", symbol, client_order_id or exchange_order_id
+        self._doing = Doing("cancel", symbol, client_order_id or exchange_order_id)
         await super().cancel_order(symbol, client_order_id, exchange_order_id)
 
+    async def amend_order(
+        self,
+        symbol: str,
+        client_order_id: str,
+        exchange_order_id: str,
+        *,
+        quantity: Decimal | None = None,
+        price: Decimal | None = None,
+    ) -> None:
+        self._doing = Doing("amend", symbol, f"{client_order_id} {quantity} {price}")
+        await super().amend_order(
+            symbol, client_order_id, exchange_order_id, quantity=quantity, price=price
+        )
+
     async def set_leverage(self, symbol: str, leverage: Decimal) -> None:
-        self._doing = "leverage", symbol, str(leverage)
+        self._doing = Doing("leverage", symbol, str(leverage))
         await super().set_leverage(symbol, leverage)
 
     async def set_protection(
         self, symbol: str, stop_loss: Decimal | None, take_profit: Decimal | None
     ) -> None:
-        self._doing = "protect", symbol, f"{stop_loss} {take_profit}"
+        self._doing = Doing("protect", symbol, f"{stop_loss} {take_profit}")
         await super().set_protection(symbol, stop_loss, take_profit)
 
     async def _instruct(self, action: Callable[[Account], Answer]) -> Answer | None:
-        what, symbol, name = self._doing
+        doing = self._doing
         if self.is_dead:
             await _for_ever()
+        text = " ".join(doing)
         try:
-            answer = await self._carried(what, symbol, name, action)
+            answer = await self._carried(doing, action)
         except ExchangeError as fault:
-            self._on_wire(f"{what} {symbol} {name}: {type(fault).__name__} {fault.code}")
+            self._on_wire(f"{text}: {type(fault).__name__} {fault.code}")
             raise
-        self._on_wire(f"{what} {symbol} {name}: done")
+        self._on_wire(f"{text}: done")
         return answer
 
-    async def _carried(
-        self, what: str, symbol: str, name: str, action: Callable[[Account], Answer]
-    ) -> Answer | None:
+    async def _carried(self, doing: Doing, action: Callable[[Account], Answer]) -> Answer | None:
         """There, done, and back, or what became of it on the way."""
-        await self._stopped_before(what, symbol, name)
+        what, symbol, _ = doing
+        await self._stopped_before(doing)
         strikes = self.plan.strikes
         if strikes(FaultKind.LOST_REQUEST, symbol):
             await self._gives_up()
         arrived: asyncio.Future[Answer | None] = self._loop.create_future()
-        signed_s, error_s = self._now_s(), self._clock_error_s()
+        arrive = partial(self._arrive, arrived, action, doing, self._now_s(), self._clock_error_s())
         late = strikes(FaultKind.LATE_ADMIT, symbol)
         delay_s = self._travel_s()
         if late is not None:
             dice = self.plan.dice(FaultKind.LATE_ADMIT, symbol)
             delay_s = self._timeout_s + dice.uniform(0, late.value)
         # on the loop, not in a task: it arrives also when the engine dies meanwhile
-        self._loop.call_later(delay_s, self._arrive, arrived, action, signed_s, error_s)
+        slow = strikes(FaultKind.SLOW_CANCEL, symbol) if what == "cancel" else None
+        if slow is not None:
+            dice = self.plan.dice(FaultKind.SLOW_CANCEL, symbol)
+            self._loop.call_later(delay_s + dice.uniform(0, slow.value), arrive)
+            await asyncio.sleep(delay_s + self._travel_s())
+            return None
+        self._loop.call_later(delay_s, arrive)
         if late is not None:
             await self._gives_up()
         try:
@@ -199,8 +253,9 @@ class FaultyExchange(SimulatedExchange):
             raise DuplicateOrder("An order with this client id exists already.", "110072")
         return answer
 
-    async def _stopped_before(self, what: str, symbol: str, name: str) -> None:
+    async def _stopped_before(self, doing: Doing) -> None:
         """Raises where the request never reaches those who would do it."""
+        what, symbol, name = doing
         strikes = self.plan.strikes
         if strikes(FaultKind.NETWORK_OUTAGE):
             await self._gives_up()
@@ -220,8 +275,6 @@ class FaultyExchange(SimulatedExchange):
         if strikes(FaultKind.AMBIGUOUS_NOT_DONE, symbol):
             await asyncio.sleep(self._travel_s())
             raise self._ambiguous(FaultKind.AMBIGUOUS_NOT_DONE, symbol)
-        if what == "place" and symbol in self.delisted:
-            raise RequestRejected(f"{symbol} is not traded any more.", "10029")
         definite = {
             "place": {
                 FaultKind.REJECT: ("The order is refused.", "110003"),
@@ -238,6 +291,7 @@ class FaultyExchange(SimulatedExchange):
         self,
         arrived: asyncio.Future[Answer | None],
         action: Callable[[Account], Answer],
+        doing: Doing,
         signed_s: float,
         error_s: float,
     ) -> None:
@@ -246,7 +300,12 @@ class FaultyExchange(SimulatedExchange):
             age_s = self._now_s() - signed_s - error_s
             if age_s > window_s or error_s > CLOCK_AHEAD_S:
                 raise RequestRejected("The request is outside of its time window.", "10002")
+            refusal = self.standing.refusal(doing)
+            if refusal is not None:
+                raise refusal
+            self._on_arrival(doing, False)
             answer = self._act(action)
+            self._on_arrival(doing, True)
         except ExchangeError as fault:
             arrived.set_exception(fault)
             arrived.exception()  # its sender may have given up
@@ -335,87 +394,6 @@ class FaultyExchange(SimulatedExchange):
             return rows
         indexed_ms = self._source.time_ms() - round(lag_s * 1000 * self._source.clock.rate)
         return [row for row in rows if _happened_ms(row) <= indexed_ms]
-
-
-class _FaultyStreams:
-    """Stands before the engine's listener."""
-
-    def __init__(self, exchange: FaultyExchange, listener: ExchangeListener) -> None:
-        self._exchange = exchange
-        self._listener = listener
-        self._loop = asyncio.get_running_loop()
-
-    def on_order(self, order: Order) -> None:
-        self._private(FaultKind.ORDER_DROP, self._listener.on_order, order, order.symbol)
-
-    def on_fill(self, fill: Fill) -> None:
-        self._private(FaultKind.FILL_DROP, self._listener.on_fill, fill, fill.symbol)
-
-    def on_position(self, position: Position) -> None:
-        receive = self._listener.on_position
-        self._private(FaultKind.POSITION_DROP, receive, position, position.symbol)
-
-    def on_balance(self, balance: Balance) -> None:
-        self._private(FaultKind.BALANCE_DROP, self._listener.on_balance, balance, "")
-
-    def on_ticker(self, ticker: Ticker, latency_ms: float) -> None:
-        receive = self._listener.on_ticker
-        self._public(FaultKind.TICKER_DROP, receive, ticker, ticker.symbol, latency_ms)
-
-    def on_candle(self, update: CandleUpdate, latency_ms: float) -> None:
-        receive = self._listener.on_candle
-        self._public(FaultKind.CANDLE_DROP, receive, update, update.symbol, latency_ms)
-
-    def on_stream_state(self, kind: StreamKind, state: StreamState, detail: str) -> None:
-        if not self._exchange.is_dead:
-            self._listener.on_stream_state(kind, state, detail)
-
-    def _private(
-        self, drop: FaultKind, receive: Callable[..., None], message: object, symbol: str
-    ) -> None:
-        strikes = self._exchange.plan.strikes
-        if strikes(FaultKind.PRIVATE_STALL) or strikes(drop, symbol):
-            return
-        late = FaultKind.PRIVATE_LATE
-        self._deliver(late, FaultKind.PRIVATE_DUPLICATE, symbol, receive, message)
-
-    def _public(
-        self,
-        drop: FaultKind,
-        receive: Callable[..., None],
-        message: object,
-        symbol: str,
-        latency_ms: float,
-    ) -> None:
-        strikes = self._exchange.plan.strikes
-        if strikes(FaultKind.PUBLIC_STALL) or strikes(drop, symbol):
-            return
-        late = FaultKind.PUBLIC_LATE
-        self._deliver(late, FaultKind.PUBLIC_DUPLICATE, symbol, receive, message, latency_ms)
-
-    def _deliver(
-        self,
-        late_kind: FaultKind,
-        duplicate_kind: FaultKind,
-        symbol: str,
-        receive: Callable[..., None],
-        *message: object,
-    ) -> None:
-        plan = self._exchange.plan
-        late = plan.strikes(late_kind, symbol)
-        if late is not None:
-            delay_s = plan.dice(late_kind, symbol).uniform(0, late.value)
-            self._loop.call_later(delay_s, self._hand_over, receive, *message)
-        else:
-            self._hand_over(receive, *message)
-        again = plan.strikes(duplicate_kind, symbol)
-        if again is not None:
-            delay_s = plan.dice(duplicate_kind, symbol).uniform(0, again.value)
-            self._loop.call_later(delay_s, self._hand_over, receive, *message)
-
-    def _hand_over(self, receive: Callable[..., None], *message: object) -> None:
-        if not self._exchange.is_dead:
-            receive(*message)
 
 
 def _happened_ms(row: Order | Fill | Position) -> int:

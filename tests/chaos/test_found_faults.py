@@ -10,15 +10,18 @@ from decimal import Decimal
 
 import pytest
 
+from app.chaos.actions import Action, ActionKind
 from app.chaos.play import play
-from app.chaos.schedule import Action, ActionKind, Schedule
+from app.chaos.schedule import Schedule
 from exchanges.simulated.faults import Fault, FaultKind
 from exchanges.simulated.venue_profile import ClientIds, VenueProfile
 
 START_MS = 1_767_574_800_000  # 2026-01-05 01:00 UTC
 
 
-def only(seed: int, *faults: Fault, actions: tuple[Action, ...] = ()) -> Schedule:
+def only(
+    seed: int, *faults: Fault, actions: tuple[Action, ...] = (), patience: int = 1
+) -> Schedule:
     """`seed` is the market's and the strategies'."""
     return Schedule(
         seed=seed,
@@ -31,10 +34,11 @@ def only(seed: int, *faults: Fault, actions: tuple[Action, ...] = ()) -> Schedul
         fault_s=60.0,
         faults=faults,
         actions=actions,
+        patience=patience,
     )
 
 
-def fault(kind: FaultKind, start_s: float, end_s: float, **more: float) -> Fault:
+def fault(kind: FaultKind, start_s: float, end_s: float, **more: float | str) -> Fault:
     return Fault(kind=kind, start_s=start_s, end_s=end_s, **more)
 
 
@@ -84,6 +88,34 @@ FOUND = {
         41,
         fault(FaultKind.LATE_ADMIT, 6.0, 55.0, chance=0.96, value=11.0),
         actions=(act(53.5, ActionKind.STOP_AND_CLOSE),),
+    ),
+    "what others trade between the first balance and the first fills is never booked": only(
+        0, fault(FaultKind.EXTERNAL_POSITION, 0.27, 0.5, symbol="BTCUSDT")
+    ),
+    "a bot that is stopped and closed leaves a position that only its fills know of": only(
+        16,
+        fault(FaultKind.POSITION_DROP, 2.0, 24.0, chance=0.9),
+        actions=(act(22.0, ActionKind.STOP_AND_CLOSE),),
+    ),
+    "a close is forgotten when the entry is heard of too late": only(
+        16,
+        fault(FaultKind.PRIVATE_STALL, 6.0, 27.0),
+        actions=(act(16.0, ActionKind.STOP_AND_CLOSE),),
+    ),
+    "a position that is not seen yet is taken over without a stop": only(
+        0,
+        fault(FaultKind.POSITION_DROP, 4.0, 38.0),
+        fault(FaultKind.EXTERNAL_POSITION, 4.5, 5.0, symbol="SOLUSDT"),
+        actions=(act(6.5, ActionKind.ACCEPT, "SOLUSDT", 2.0),),
+    ),
+    "an order by hand that makes a position smaller costs it the guard of its stop": only(
+        2,
+        fault(FaultKind.STOP_REMOVED, 18.6, 20.0),
+        actions=(
+            act(16.8, ActionKind.LIMIT_ORDER, value=-1.0),
+            act(18.65, ActionKind.AMEND, value=-1.0),
+        ),
+        patience=8,
     ),
 }
 

@@ -8,7 +8,7 @@ import msgspec
 
 from core.exchange_port import RequestRejected
 from core.models.orders import OrderPurpose, OrderRequest, OrderStatus, Side
-from core.position_closer import PositionCloser
+from core.position_closer import COMING_S, PositionCloser
 
 SYMBOL = "BTCUSDT"
 
@@ -298,3 +298,46 @@ async def test_a_full_disk_holds_no_close_back(world):
 
 def full_disk(*_):
     raise sqlite3.OperationalError("disk full")
+
+
+async def test_a_close_with_entries_takes_what_an_entry_on_its_way_opens(world):
+    closing = Closing(world)
+    world.exchange.script.append("lost_ack")
+    world.oms.submit(world.request(quantity="2"))
+    await asyncio.sleep(0)
+    assert not closing.closer.close(SYMBOL, "nothing is held yet")
+    assert closing.closer.close(SYMBOL, "stopped", with_entries=True)
+    for _ in range(30):
+        await closing.seconds(1)
+    assert world.exchange.position(SYMBOL).is_flat
+    assert [(r.quantity, r.reduce_only) for r in closing.asked] == [(2, True)]
+
+
+async def test_a_close_with_entries_ends_when_nothing_comes(world):
+    closing = Closing(world)
+    world.exchange.script.append(RequestRejected("no funds"))
+    world.oms.submit(world.request(quantity="2"))
+    assert closing.closer.close(SYMBOL, "stopped", with_entries=True)
+    await closing.seconds(3)
+    assert not closing.closer.close(SYMBOL, "nothing came", with_entries=True)
+    await held(world)  # the trader goes on
+    await closing.seconds(5)
+    assert not world.exchange.position(SYMBOL).is_flat
+    assert closing.asked == []
+
+
+async def test_a_close_with_entries_does_not_wait_for_ever(world):
+    closing = Closing(world)
+    world.exchange.script.append("lost_request")
+    world.exchange.is_readable = False
+    world.oms.submit(world.request(quantity="2"))
+    await world.idle(20)
+    assert closing.closer.close(SYMBOL, "stopped", with_entries=True)
+    for _ in range(int(COMING_S) + 1):
+        await closing.seconds(1)
+    assert not closing.closer.close(SYMBOL, "nothing is held")
+    world.exchange.is_readable = True
+    await closing.seconds(60)
+    await held(world)  # the trader goes on
+    await closing.seconds(5)
+    assert closing.asked == []

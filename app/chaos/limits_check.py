@@ -1,0 +1,142 @@
+"""Judges the trader's limits by the venue's books: loss, drawdown, size, rate, age of a price.
+
+What the engine lets through counts at the moment it says "sent". Its own figures may differ from
+the venue's by what it has not heard yet, so every limit is judged with some slack, and only what
+stood long enough for it to be known.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Set
+from decimal import Decimal
+
+from app.chaos.verdict import Verdict
+from app.chaos.world import World
+from core.models.orders import Order
+
+_SLACK = Decimal("1.1")
+_DAY_MS = 86_400_000
+_MINUTE_S = 60.0
+_KNOWN_S = 6.0  # calm seconds after which a loss has been seen
+_BEST_OF_S = 20.0  # for sizes: the best equity that may still be the one last heard
+_PRICE_SLACK_S = 1.5
+
+
+class LimitsCheck:
+    """Attributes: `lost_days`, `drawdowns`: how often those limits were broken by the market."""
+
+    def __init__(
+        self,
+        world: World,
+        verdict: Verdict,
+        is_calm: Callable[[], bool],
+        *,
+        foreign: Set[str],
+    ) -> None:
+        """`is_calm()`: no fault is at work and the engine is up and connected. `foreign`: symbols
+        that somebody else trades too."""
+        self.lost_days = 0
+        self.drawdowns = 0
+        self._world = world
+        self._verdict = verdict
+        self._is_calm = is_calm
+        self._foreign = foreign
+        self._limits = world.risk_limits
+        self._day = -1
+        self._day_equity = self._peak = world.schedule.balance
+        self._is_day_settled = True  # a calm look has seen the day's equity
+        self._lost_day: int | None = None
+        self._is_to_be_flat = False
+        self._lost_s = self._fallen_s = self._looked_s = 0.0
+        self._equities: deque[tuple[float, Decimal]] = deque()
+        self._let_through_s: deque[float] = deque()
+
+    def engine_died(self) -> None:
+        """The rate is counted anew."""
+        self._let_through_s.clear()
+
+    def allow_entries(self) -> None:
+        """The trader has resumed trading, which the engine must refuse after a day's loss."""
+        if self._lost_day == self._today():
+            self._verdict.fail("resumed", "trading goes on though the day's loss limit is broken")
+        self._is_to_be_flat = False
+        self._peak = self._equity()
+        self._fallen_s = 0.0
+
+    def still_held(self) -> str:
+        """After a drawdown that closes everything: what is open though."""
+        held = {position.symbol for position in self._world.account.positions()} - self._foreign
+        return ", ".join(sorted(held)) if self._is_to_be_flat else ""
+
+    def look(self) -> None:
+        """Once a virtual second."""
+        now_s, is_calm, equity = self._world.clock.now_s(), self._is_calm(), self._equity()
+        step_s, self._looked_s = now_s - self._looked_s, now_s
+        self._equities.append((now_s, equity))
+        while self._equities[0][0] < now_s - _BEST_OF_S:
+            self._equities.popleft()
+        if self._today() != self._day:
+            if self._day >= 0:  # the engine takes the equity that it sees first
+                self._day_equity, self._is_day_settled = equity, False
+            self._day, self._lost_s = self._today(), 0.0
+        if not self._is_day_settled:
+            self._day_equity = min(self._day_equity, equity)
+            self._is_day_settled = is_calm
+        loss = self._day_equity - equity
+        is_lost = loss > _SLACK * self._limits.max_daily_loss * self._day_equity
+        self._lost_s = (self._lost_s + step_s if is_calm else self._lost_s) if is_lost else 0.0
+        if self._lost_s > _KNOWN_S and self._lost_day != self._day:
+            self._lost_day = self._day
+            self.lost_days += 1
+        if is_calm:
+            self._peak = max(self._peak, equity)
+        is_fallen = self._peak - equity > _SLACK * self._limits.max_drawdown * self._peak
+        self._fallen_s = self._fallen_s + step_s if is_fallen and is_calm else 0.0
+        if self._fallen_s > _KNOWN_S and not self._is_to_be_flat:
+            self._is_to_be_flat = True
+            self.drawdowns += 1
+
+    def on_let_through(self, order: Order) -> None:
+        """The engine has just said that it sends the order."""
+        now_s = self._world.clock.now_s()
+        while self._let_through_s and self._let_through_s[0] <= now_s - _MINUTE_S:
+            self._let_through_s.popleft()
+        if not order.reduce_only:
+            self._judge(order)
+        self._let_through_s.append(now_s)
+
+    def _judge(self, order: Order) -> None:
+        name, symbol = order.client_order_id, order.symbol
+        if self._lost_day == self._today():
+            self._verdict.fail("after_loss", f"{name} was sent after the day's loss limit broke")
+        if len(self._let_through_s) >= self._limits.max_orders_per_minute:
+            count = len(self._let_through_s)
+            self._verdict.fail("too_many", f"{name} was sent after {count} within a minute")
+        heard_s = self._world.exchange.heard_s.get(symbol, float("-inf"))
+        age_s = self._world.clock.monotonic_s() - heard_s
+        if age_s > self._limits.max_price_age_s + _PRICE_SLACK_S:
+            self._verdict.fail("stale_price", f"{name} was sent on a price {age_s:.0f} s old")
+        if symbol not in self._foreign:
+            self._judge_size(order)
+
+    def _judge_size(self, order: Order) -> None:
+        symbol, account = order.symbol, self._world.account
+        price = self._world.market.price(symbol, self._world.clock.time_ms())
+        wanted = order.quantity * min(order.price or price, price)
+        wanted += sum((p.entry_notional for p in account.positions() if p.symbol == symbol), 0)
+        wanted += sum(
+            o.leaves_quantity * (o.price or price)
+            for o in account.open_orders(symbol)
+            if not o.reduce_only
+        )
+        best = max((equity for _, equity in self._equities), default=self._equity())
+        if wanted > _SLACK * self._limits.max_position_share * best:
+            text = f"{symbol} would hold {wanted:.2f} of {best:.2f} with {order.client_order_id}"
+            self._verdict.fail("too_large", text)
+
+    def _today(self) -> int:
+        return self._world.clock.time_ms() // _DAY_MS
+
+    def _equity(self) -> Decimal:
+        return self._world.account.wallet().equity
