@@ -170,7 +170,8 @@ class PolledMarket:
         symbol, timeframe = series
         found = await self._market.fetch_newest_candles(symbol, timeframe, _BARS)
         now_ms = self._clock.time_ms()
-        due.asked_s = self._clock.monotonic_s()
+        known_ms = due.asked_ms if due.asked_ms is not None else now_ms
+        due.asked_ms, due.asked_s = now_ms, self._clock.monotonic_s()
         for candle in found:
             ends_ms = timeframe.next_open_ms(candle.open_time_ms)
             is_closed = ends_ms + AFTER_CLOSE_MS <= now_ms
@@ -184,7 +185,9 @@ class PolledMarket:
             update = CandleUpdate(
                 self._market.exchange, symbol, timeframe, candle, is_closed, now_ms
             )
-            self._poll.listener.on_candle(update, float(max(0, now_ms - ends_ms)))
+            # what was over when we last asked is late by as long as we have not asked since
+            since_ms = max(ends_ms if is_closed else 0, known_ms)
+            self._poll.listener.on_candle(update, float(max(0, now_ms - since_ms)))
 
 
 class _Due:
@@ -194,6 +197,7 @@ class _Due:
         self.told_ms = -1  # open time of the newest closed bar told
         self.next_close_ms = 0  # when the bar after it ends
         self.asked_s = float("-inf")
+        self.asked_ms: int | None = None  # the same moment in market time
 
     def is_due(self, now_ms: int, now_s: float) -> bool:
         just_closed = now_ms >= self.next_close_ms + AFTER_CLOSE_MS

@@ -1,5 +1,5 @@
-"""Messages that the exchanges really sent (documentation and recordings), through the adapter: parsed
-to the right values."""
+"""Messages that the exchanges really sent (documentation and recordings), through the adapter:
+parsed to the right values."""
 
 from __future__ import annotations
 

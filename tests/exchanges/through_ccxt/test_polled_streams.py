@@ -45,7 +45,7 @@ class Listener:
         self.balances: list[Balance] = []
 
     def on_candle(self, update, latency_ms):
-        assert latency_ms >= 0
+        assert 0 <= latency_ms <= 11_000, "no longer than the time between two questions"
         if update.is_closed:
             self.closed.append((update.symbol, update.candle.open_time_ms))
         else:
