@@ -29,6 +29,8 @@ from core.commands import (
     MoveStop,
     PauseBot,
     PauseDownload,
+    PlaceOrder,
+    PreviewOrder,
     RemoveBot,
     RenameBot,
     RepairGaps,
@@ -79,14 +81,9 @@ class CommandHandler:
         """The answer, and the screen's new list of charts if the command was about that."""
         charts: Charts | None = None
         try:
-            if isinstance(request.command, GetCandles):
-                return await self._candles(request.request_id, request.command), None
-            if isinstance(request.command, ListSeries):
-                series = await self._engine.downloads.stored_series()
-                return CommandResult(request.request_id, ok=True, series=series), None
-            if isinstance(request.command, GetTrail):
-                trail = self._engine.trail(request.command.client_order_id)
-                return CommandResult(request.request_id, ok=True, trail=trail), None
+            answer = await self._answer(request.request_id, request.command)
+            if answer is not None:
+                return answer, None
             if isinstance(request.command, WatchChart):
                 charts = [series_of(*chart) for chart in request.command.charts]
             text = await self._do(request.command)
@@ -95,6 +92,23 @@ class CommandHandler:
         except ExchangeError as fault:
             return CommandResult(request.request_id, ok=False, text=fault.text), None
         return CommandResult(request.request_id, ok=True, text=text), charts
+
+    async def _answer(self, request_id: int, command: Command) -> CommandResult | None:
+        """To a command that asks for more than a sentence; None for one that does something."""
+        match command:
+            case GetCandles():
+                return await self._candles(request_id, command)
+            case ListSeries():
+                series = await self._engine.downloads.stored_series()
+                return CommandResult(request_id, ok=True, series=series)
+            case GetTrail():
+                trail = self._engine.trail(command.client_order_id)
+                return CommandResult(request_id, ok=True, trail=trail)
+            case PreviewOrder():
+                preview = self._engine.preview_order(command.ticket)
+                return CommandResult(request_id, ok=True, preview=preview)
+            case _:
+                return None
 
     async def _candles(self, request_id: int, command: GetCandles) -> CommandResult:
         symbol, timeframe = series_of(command.symbol, command.timeframe)
@@ -141,6 +155,8 @@ class CommandHandler:
                 return await engine.amend_order(
                     command.account, command.client_order_id, command.quantity, command.price
                 )
+            case PlaceOrder():
+                return await engine.place_order(command.ticket, confirm_live=command.confirm_live)
             case MoveStop():
                 return await engine.move_stop(
                     command.account, command.symbol, command.stop_loss, command.take_profit
@@ -159,7 +175,9 @@ class CommandHandler:
                 return engine.resume()
             case StopEngine():
                 return "The engine is stopping. Positions and their stops stay."
-            case Attach() | GetCandles() | WatchChart() | ListSeries() | GetTrail():
+            case (
+                Attach() | GetCandles() | WatchChart() | ListSeries() | GetTrail() | PreviewOrder()
+            ):
                 return ""
 
     def _spec(self, command: AddBot) -> BotSpec:
@@ -203,4 +221,3 @@ async def _download(downloads: DownloadService, command: _DownloadCommand) -> st
         case RepairGaps():
             series = series_of(command.symbol, command.timeframe)
             return await downloads.repair(*series, command.exchange)
-

@@ -41,6 +41,7 @@ from core.oms.reconciliation import Reconciler
 from core.oms.state_manager import StateManager
 from core.order_gate import OrderGate
 from core.order_parts import OrderParts
+from core.order_ticket import TicketDesk
 from core.portfolio.portfolio_manager import PortfolioManager
 from core.portfolio.sizing import SizingMethod
 from core.position_closer import PositionCloser
@@ -72,6 +73,7 @@ class AccountDesk:
     risk: RiskManager
     oms: OrderManagementSystem
     gate: OrderGate
+    tickets: TicketDesk
     guard: ProtectionGuard
     ledger: LedgerWatch
     past_fills: list[tuple[Fill, RoundTrip | None]]  # booked before this start, oldest first
@@ -285,6 +287,13 @@ class AccountDesk:
             lot_of=parts.lot_of,
             owner_of=self._owner_of,
             on_accepted=self.trades.on_accepted,
+        )
+        self.tickets = TicketDesk(
+            parts,
+            gate=self.gate,
+            capital=self.capital,
+            market_price=self._feed.market_price,
+            leverage=self._leverage,
         )
         self._closer = PositionCloser(parts, ticker_of=self._feed.tickers.get)
         self._silence = SilenceWatch(self.name, oms=self.oms, clock=self._clock)

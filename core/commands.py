@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from core.models.tickets import OrderPreview, OrderTicket
 from core.scanning.settings import ScanSettings
 from core.snapshots import (
     Attached,
@@ -128,6 +129,20 @@ class MoveStop(_Command, frozen=True):
     take_profit: Decimal | None = None
 
 
+class PreviewOrder(_Command, frozen=True):
+    """What an order by hand would cost and risk (`CommandResult.preview`); nothing happens."""
+
+    ticket: OrderTicket
+
+
+class PlaceOrder(_Command, frozen=True):
+    """Send an order by hand down the road of every order; the same ticket twice is one order.
+    `confirm_live` must be True for an account in live mode: the trader has confirmed."""
+
+    ticket: OrderTicket
+    confirm_live: bool = False
+
+
 class KillSwitch(_Command, frozen=True):
     """Stops every bot, cancels every working order except protective stops, halts entries."""
 
@@ -237,6 +252,8 @@ Command = (
     | CancelOrder
     | AmendOrder
     | MoveStop
+    | PreviewOrder
+    | PlaceOrder
     | KillSwitch
     | ResumeTrading
     | GetCandles
@@ -270,6 +287,7 @@ class CommandResult(msgspec.Struct, frozen=True, tag=True):
     attached: Attached | None = None
     series: list[SeriesSnapshot] | None = None
     trail: list[TrailLine] | None = None
+    preview: OrderPreview | None = None
 
 
 class SnapshotMessage(_Command, frozen=True):

@@ -29,10 +29,13 @@ from core.limits.api_rate_limiter import MultiExchangeRateLimiter
 from core.market_feed import MarketFeed
 from core.metrics import LoopGapProbe
 from core.models.candles import CandleUpdate, Timeframe
+from core.models.tickets import OrderPreview, OrderTicket
+from core.order_ticket import TicketRefused
 from core.record_feed import RecordFeed
 from core.refusal import Refused as Refused  # noqa: PLC0414 (what a command of it may raise)
 from core.risk.risk_manager import ResumeRefused
 from core.snapshots import (
+    AccountMode,
     ClosedCandle,
     EngineState,
     FillRecord,
@@ -199,6 +202,25 @@ class Engine:
             raise Refused(f"There is no position in {symbol}.")
         return f"Closing {symbol}."
 
+    def preview_order(self, ticket: OrderTicket) -> OrderPreview:
+        try:
+            return self._built(ticket.account).tickets.preview(ticket)
+        except TicketRefused as refusal:
+            raise Refused(str(refusal)) from None
+
+    async def place_order(self, ticket: OrderTicket, *, confirm_live: bool) -> str:
+        """An order by hand joins the one road at its gate."""
+        desk = self._built(ticket.account)
+        if desk.mode is AccountMode.LIVE and not confirm_live:
+            raise Refused("This account trades real money: confirm the order.")
+        try:
+            await desk.prepare(ticket.symbol)
+            return desk.tickets.place(ticket)
+        except TicketRefused as refusal:
+            raise Refused(str(refusal)) from None
+        except ExchangeError as fault:
+            raise Refused(fault.text) from None
+
     async def cancel_order(
         self, account: str, symbol: str, client_order_id: str, exchange_order_id: str
     ) -> str:
@@ -338,11 +360,12 @@ class Engine:
 
     def _recall(self, desk: AccountDesk) -> None:
         """What earlier runs did on this account, so that a screen shows it after a restart."""
+        bots = [spec.bot_id for spec, _ in self.registry.load() if spec.account == desk.name]
         orders = [
             order
-            for spec, _ in self.registry.load()
-            if spec.account == desk.name
-            for order in desk.oms.orders_of(spec.bot_id, RECALLED_ORDERS)
+            for bot_id in [*bots, ""]  # those by hand too
+            for order in desk.oms.orders_of(bot_id, RECALLED_ORDERS)
+            if order.account == desk.name
         ]
         for order in sorted(orders, key=lambda order: order.created_ms):
             self.records.add(OrderRecord(order), order.updated_ms)

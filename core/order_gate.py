@@ -35,6 +35,8 @@ class Capital(Protocol):
 
     def reserve(self, request: OrderRequest) -> Denial | None: ...
 
+    def preview(self, request: OrderRequest) -> Denial | None: ...
+
     def give_back(self, client_order_id: str) -> None: ...
 
     def on_fill(self, fill: Fill, purpose: OrderPurpose) -> bool: ...
@@ -48,6 +50,8 @@ class Risk(Protocol):
     """What the gate needs of the RiskManager."""
 
     def check(self, request: OrderRequest) -> Denial | None: ...
+
+    def preview(self, request: OrderRequest) -> Denial | None: ...
 
     def snapshot(self) -> RiskSnapshot: ...
 
@@ -114,6 +118,14 @@ class OrderGate:
                 return Denial("not_ready", f"no entry is changed now: {held}")
         await self._oms.amend(client_order_id, quantity=quantity, price=price)
         return None
+
+    def preview(self, request: OrderRequest) -> Denial | None:
+        """What the road would say to it now; nothing is reserved, counted or written."""
+        if request.increases_risk:
+            denial = self._ready(request) or self._capital.preview(request)
+            if denial is not None:
+                return denial
+        return self._risk.preview(request)
 
     # --- what led to it ---------------------------------------------------------------------
 

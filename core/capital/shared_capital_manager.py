@@ -89,7 +89,7 @@ class SharedCapitalManager:
         self.cap_ratio = cap_ratio
         self._clock = clock
         self._timezone = timezone
-        self._taker_fee_ratio = taker_fee_ratio
+        self.taker_fee_ratio = taker_fee_ratio
         self._live = LiveLedger(
             database,
             exchange=exchange,
@@ -125,7 +125,7 @@ class SharedCapitalManager:
         nothing."""
         if request.reduce_only:
             return None
-        amount = request.notional * (1 + self._taker_fee_ratio)
+        amount = request.notional * (1 + self.taker_fee_ratio)
 
         def decide(draft: CapitalBook) -> list[Line]:
             if request.client_order_id in draft.reservations:
@@ -148,6 +148,21 @@ class SharedCapitalManager:
             return draft.reserve(entry, text)
 
         return self._commit_or_deny(decide)
+
+    def preview(self, request: OrderRequest) -> Denial | None:
+        """What `reserve` would say to a new order; nothing is reserved."""
+        if request.reduce_only:
+            return None
+        with self._live.lock:
+            self._live.look()
+            if self.fault:
+                return self._unsound()
+            try:
+                amount = request.notional * (1 + self.taker_fee_ratio)
+                self._require_room(self._live.book, amount)
+            except _Denied as no:
+                return no.denial
+        return None
 
     def give_back(self, client_order_id: str, reason: str = "order not placed") -> None:
         """What the order reserved and has not filled is free again. Harmless when repeated.
@@ -265,7 +280,7 @@ class SharedCapitalManager:
         def decide(draft: CapitalBook) -> list[Line]:
             lines = draft.synchronise(held, asked_ms)
             if open_orders is not None:
-                lines += draft.hold_external(open_orders, self._taker_fee_ratio)
+                lines += draft.hold_external(open_orders, self.taker_fee_ratio)
             return lines
 
         with self._live.lock:

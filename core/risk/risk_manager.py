@@ -96,6 +96,13 @@ class RiskManager:
             self._change(recent_notionals=newest[-self.limits.order_average_of :])
         return denial
 
+    def preview(self, request: OrderRequest) -> Denial | None:
+        """What `check` would say; nothing is counted, and nobody is alerted."""
+        if request.reduce_only:
+            return None
+        refused = self._refused_by(request)
+        return refused[1] if refused is not None else None
+
     def evaluate(self) -> None:
         """Ask the rules about the account as a whole. Cheap: call it at each change of equity,
         and every second whatever the market does."""
@@ -153,17 +160,26 @@ class RiskManager:
 
     def _denial(self, request: OrderRequest) -> Denial | None:
         self.evaluate()
+        refused = self._refused_by(request)
+        if refused is None:
+            return None
+        rule, denial = refused
+        if rule is not None:
+            self._on_denial(rule, request, denial)
+        return denial
+
+    def _refused_by(self, request: OrderRequest) -> tuple[Rule | None, Denial] | None:
+        """The first no, and the rule that says it; None where the state does."""
         state, reason = self._trading_state()
         if state is TradingState.HALTED:
-            return Denial(self._state.code, f"trading is halted: {reason}")
+            return None, Denial(self._state.code, f"trading is halted: {reason}")
         if state is TradingState.REDUCING:
-            return Denial("reducing", f"exits only: {reason}")
+            return None, Denial("reducing", f"exits only: {reason}")
         facts = self._facts(request)
         for rule in RULES:
             denial = rule.deny(request, facts)
             if denial is not None:
-                self._on_denial(rule, request, denial)
-                return denial
+                return rule, denial
         return None
 
     def _liquidate(self) -> None:
