@@ -15,6 +15,7 @@ from datetime import UTC, tzinfo
 from decimal import Decimal
 
 from core.capital.shared_capital_manager import SharedCapitalManager
+from core.capital.trading_day import day_start_ms
 from core.clock import Clock
 from core.clock_watch import InStep
 from core.event_bus import EventBus
@@ -345,6 +346,10 @@ class AccountDesk:
     def valued(self, position: Position) -> Position:
         """The position at the newest mark price; the exchange's own message may be older."""
         return valued(position, self._feed.tickers.get(position.symbol))
+
+    def day_start_ms(self) -> int:
+        """Market time of the midnight at which this account's trading day began."""
+        return day_start_ms(self._clock.time_ms(), self._timezone)
 
     def trip(self, reason: str) -> None:
         """Pull the kill switch; where the books are not open yet, as soon as they are."""

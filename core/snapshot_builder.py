@@ -34,7 +34,6 @@ from core.snapshots import (
     TradingState,
 )
 
-DAY_MS = 86_400_000
 LATENCY_WINDOW = 2_000
 SLOW_EVERY = 10  # machine figures and percentiles change slowly: once in so many snapshots
 
@@ -105,7 +104,7 @@ class SnapshotBuilder:
     def _bot(self, bot: Bot) -> BotSnapshot:
         engine = self._engine
         desk = engine.desks[bot.spec.account]
-        today_ms = engine.clock.time_ms() // DAY_MS * DAY_MS
+        today_ms = desk.day_start_ms()
         trips = [t for t in desk.trades.round_trips if t.bot_id == bot.spec.bot_id]
         return BotSnapshot(
             bot_id=bot.spec.bot_id,

@@ -21,7 +21,7 @@ from core.capital.shared_capital_manager import SharedCapitalManager
 from core.clock import Clock
 from core.event_bus import EventBus
 from core.events import Error, Severity
-from core.models.orders import Denial, OrderRequest
+from core.models.orders import Denial, Order, OrderPurpose, OrderRequest, OrderStatus
 from core.risk.risk_state import RiskState, RiskStateStore
 from core.risk.rule import MarketPrice, RiskFacts, RiskLimits, Rule, SymbolLimits
 from core.risk.rules import RULES
@@ -82,6 +82,8 @@ class RiskManager:
         self._still_open: list[str] = []
         self._order_times_s: deque[float] = deque()
         self._cool_until_s = clock.monotonic_s()
+        self._failed_in_a_row = 0
+        bus.subscribe(Order, self._on_order, part=_PART)
 
     def check(self, request: OrderRequest) -> Denial | None:
         """May this order be sent? One that only reduces always may. An order let through counts
@@ -158,6 +160,15 @@ class RiskManager:
             kill_switch_answers=self._state.answers,
         )
 
+    def _on_order(self, order: Order) -> None:
+        """What became of an entry; exits are asked again by whoever needs them."""
+        if order.purpose is not OrderPurpose.ENTRY:
+            return
+        if order.status is OrderStatus.REJECTED:
+            self._failed_in_a_row += 1
+        elif order.status is OrderStatus.ACKNOWLEDGED or order.filled_quantity > 0:
+            self._failed_in_a_row = 0
+
     def _denial(self, request: OrderRequest) -> Denial | None:
         self.evaluate()
         refused = self._refused_by(request)
@@ -191,6 +202,7 @@ class RiskManager:
     def _on_denial(self, rule: Rule, request: OrderRequest, denial: Denial) -> None:
         if rule.pauses:
             self._cool_until_s = self._clock.monotonic_s() + self.limits.cool_down_s
+            self._failed_in_a_row = 0
         if rule.alerts:
             text = f"{request.symbol}: {denial.text}"
             self._publish(text, Severity.WARNING, request.bot_id)
@@ -223,7 +235,7 @@ class RiskManager:
             return TradingState.REDUCING, f"The capital ledger is at fault: {self._capital.fault}."
         left_s = self._cool_until_s - self._clock.monotonic_s()
         if left_s > 0:
-            return TradingState.REDUCING, f"Too many orders; entries go on in {left_s:.0f} s."
+            return TradingState.REDUCING, f"Entries pause and go on in {left_s:.0f} s."
         return TradingState.ACTIVE, ""
 
     def _facts(self, request: OrderRequest | None = None) -> RiskFacts:
@@ -236,6 +248,7 @@ class RiskManager:
             cap_ratio=self._capital.cap_ratio,
             recent_notionals=self._state.recent_notionals,
             orders_last_minute=len(self._order_times_s),
+            failed_in_a_row=self._failed_in_a_row,
         )
         if request is None:
             return facts

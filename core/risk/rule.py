@@ -32,7 +32,8 @@ class RiskLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     order_average_of: int = 20
     order_average_from: int = 5  # fewer known orders say nothing
     max_orders_per_minute: int = 10
-    cool_down_s: float = 60.0  # real seconds without entries after too many orders
+    max_failed_orders: int = 5  # entries in a row that the exchange refused
+    cool_down_s: float = 60.0  # real seconds without entries after too many of either
     max_drawdown: Decimal = Decimal("0.15")  # of the equity's peak
     max_price_age_s: float = 15.0  # real seconds since the symbol's newest price
     max_price_through: Decimal = Decimal("0.05")  # worse than the market, of its price
@@ -59,6 +60,7 @@ class RiskFacts(msgspec.Struct, frozen=True):
     cap_ratio: Decimal
     recent_notionals: list[Decimal]  # entries let through, newest last
     orders_last_minute: int  # all orders let through, exits too, real time
+    failed_in_a_row: int = 0  # entries that the exchange refused since it took one
     held_by_symbol: Decimal = Decimal(0)
     held_in_all: Decimal = Decimal(0)
     price: MarketPrice | None = None

@@ -65,6 +65,7 @@ LIMITS = {
 RULES = {
     **LIMITS,
     "order_size": "Order size",
+    "failed_orders": "Refused entries",
     "gross_exposure": "Exposure in all",
     "open_symbols": "Open symbols",
     "price_distance": "Price too far",
@@ -97,6 +98,7 @@ ADVICE = {
     "drawdown": "Everything is closed; trading goes on when you resume it.",
     "capital_in_use": "Wait until capital is free again.",
     "order_size": "An order this large hints at a mistake; check the size of the bot.",
+    "failed_orders": "Look at what the exchange says of them; entries go on after the pause.",
     "gross_exposure": "Close something, or wait until losses have gone back.",
     "open_symbols": "Close a position first, or allow more symbols.",
     "price_distance": "The price looks like a slip of the finger; check it.",

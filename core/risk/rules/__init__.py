@@ -6,6 +6,7 @@ from core.risk.rule import Rule
 from core.risk.rules.capital_in_use import CapitalInUseRule
 from core.risk.rules.daily_loss import DailyLossRule
 from core.risk.rules.drawdown import DrawdownRule
+from core.risk.rules.failed_orders import FailedOrdersRule
 from core.risk.rules.gross_exposure import GrossExposureRule
 from core.risk.rules.largest_position import LargestPositionRule
 from core.risk.rules.open_symbols import OpenSymbolsRule
@@ -25,6 +26,7 @@ RULES: tuple[Rule, ...] = (
     OpenSymbolsRule(),
     OrderSizeRule(),
     OrdersPerMinuteRule(),
+    FailedOrdersRule(),
     DrawdownRule(),
     CapitalInUseRule(),
 )

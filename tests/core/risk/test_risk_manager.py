@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,7 +16,15 @@ from core.clock import ManualClock
 from core.event_bus import EventBus
 from core.events import Error, Severity
 from core.models.fills import Fill, FillKind
-from core.models.orders import Denial, OrderPurpose, OrderRequest, OrderType, Side
+from core.models.orders import (
+    Denial,
+    OrderPurpose,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Side,
+)
+from core.oms.order_state import order_from_request
 from core.risk.risk_manager import (
     MarketPrice,
     ResumeRefused,
@@ -300,6 +309,70 @@ def test_ten_orders_in_a_sliding_minute_are_allowed_for_ever(account: Account) -
     for _ in range(40):
         assert account.code() == ""
         account.clock.advance_ms(6_000)
+
+
+# refused entries
+
+
+def answered(account: Account, status: OrderStatus, **changes: Any) -> None:
+    """The exchange's word on an entry that was let through."""
+    order = order_from_request(account.request("100"))
+    account.bus.publish(msgspec.structs.replace(order, status=status, **changes))
+
+
+def test_five_refused_entries_in_a_row_are_an_alarm_and_a_pause(account: Account) -> None:
+    for _ in range(4):
+        answered(account, OrderStatus.REJECTED)
+    assert account.code() == ""
+    answered(account, OrderStatus.REJECTED)
+    denial = account.check()
+    assert denial is not None
+    assert (denial.code, denial.text) == (
+        "failed_orders",
+        "5 entries in a row were refused by the exchange; entries pause for 60 s",
+    )
+    [alert] = account.alerts
+    assert alert.text == f"BTCUSDT: {denial.text}"
+    assert account.state is TradingState.REDUCING
+    assert account.risk.snapshot().reason == "Entries pause and go on in 60 s."
+    assert account.check(purpose=OrderPurpose.EXIT) is None
+    account.clock.advance_ms(60_000)
+    assert account.code() == ""  # after the pause it counts anew
+    for _ in range(4):
+        answered(account, OrderStatus.REJECTED)
+    assert account.code() == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "changes"),
+    [
+        (OrderStatus.ACKNOWLEDGED, {}),
+        (OrderStatus.FILLED, {"filled_quantity": D(1)}),
+        (OrderStatus.CANCELLED, {"filled_quantity": D(1)}),
+    ],
+)
+def test_an_entry_that_was_taken_ends_the_row(
+    account: Account, status: OrderStatus, changes: dict[str, Any]
+) -> None:
+    for _ in range(4):
+        answered(account, OrderStatus.REJECTED)
+    answered(account, status, **changes)
+    answered(account, OrderStatus.REJECTED)
+    assert account.code() == ""
+
+
+def test_neither_exits_nor_our_own_denials_nor_open_questions_count(account: Account) -> None:
+    for _ in range(9):
+        answered(account, OrderStatus.REJECTED, purpose=OrderPurpose.EXIT)
+        answered(account, OrderStatus.DENIED)
+        answered(account, OrderStatus.UNKNOWN)
+    assert account.code() == ""
+    for _ in range(4):
+        answered(account, OrderStatus.REJECTED)
+    answered(account, OrderStatus.ACKNOWLEDGED, purpose=OrderPurpose.EXIT)
+    answered(account, OrderStatus.CANCELLED)  # unfilled: it says nothing
+    answered(account, OrderStatus.REJECTED)
+    assert account.code() == "failed_orders"
 
 
 def test_denied_orders_are_not_counted(account: Account) -> None:

@@ -108,6 +108,7 @@ def test_the_limits_are_the_specifications_unless_the_trader_says_otherwise() ->
         order_average_of=20,
         order_average_from=5,
         max_orders_per_minute=10,
+        max_failed_orders=5,
         cool_down_s=60.0,
         max_drawdown=D("0.15"),
         max_price_age_s=15.0,
