@@ -77,7 +77,7 @@ def test_the_example_of_the_readme_is_a_sound_file(tmp_path: Path) -> None:
     [example] = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
     config = load_config(written(tmp_path, example))
     assert [account.name for account in config.accounts] == ["main"]
-    assert [bot.bot_id for bot in config.bots] == ["btcusdt-15m"]
+    assert [bot.bot_id for bot in config.bots] == ["btcusdt-15m", "multi-15m"]
 
 
 def test_without_a_file_bitcoin_and_the_rest_have_a_bot_each() -> None:
