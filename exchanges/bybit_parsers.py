@@ -26,11 +26,10 @@ from exchanges.bybit_words import (
     PROTECTION,
     SETTLE_COIN,
     STATUSES,
-    milliseconds,
     price_or_none,
     side_of,
 )
-from exchanges.numbers import decimal, decimal_or_none, decimal_or_zero
+from exchanges.numbers import decimal, decimal_or_none, decimal_or_zero, milliseconds
 
 
 class ControlMessage(msgspec.Struct):

@@ -70,12 +70,6 @@ def price_or_none(text: str) -> Decimal | None:
     return value if value else None
 
 
-def milliseconds(text: str) -> int:
-    if not text.isdecimal():
-        raise msgspec.ValidationError(f"Expected a time in ms, got {text!r}")
-    return int(text)
-
-
 def side_of(word: str) -> Side:
     try:
         return _SIDES[word]
