@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from PyQt6.QtCore import QPoint, Qt, pyqtSignal
+from PyQt6.QtCore import QPoint, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QKeySequence, QShortcut
 from PyQt6.QtWidgets import QMenu, QStackedWidget
 
@@ -22,14 +22,16 @@ from ui.bridge import NOT_CONNECTED, Bridge
 from ui.i18n import tr
 from ui.models import blotter as tables
 from ui.models.cause import cause_of
-from ui.models.log import log, log_lines
+from ui.models.log import LogReader, log
 from ui.models.protection import guarded_positions, protection
 from ui.models.refusals import refusals, refused
 from ui.order_actions import OrderActions
 from ui.widgets.basic import EmptyState, Panel
 from ui.widgets.blotter_bar import BlotterBar
 from ui.widgets.blotter_page import BlotterPage
-from ui.widgets.latest_events import LatestEvents
+from ui.widgets.latest_events import EVENTS, LatestEvents
+
+_FEED_MS = 100  # what comes in a burst is shown once
 
 
 class MenuEntry(NamedTuple):
@@ -50,6 +52,11 @@ class Blotter(Panel):
         super().__init__()
         self._bridge = bridge
         self.order_actions = OrderActions(bridge, lambda: self.window() or self)
+        self._reader = LogReader(bridge)
+        self._counts: dict[BlotterPage, int] = {}
+        self._feed_timer = QTimer(self)
+        self._feed_timer.setSingleShot(True)
+        self._feed_timer.timeout.connect(self._show_feed)
         self._make_pages()
         self.bar = BlotterBar(bridge, [page.name for page in self.pages])
         self._stack = QStackedWidget()
@@ -176,6 +183,7 @@ class Blotter(Panel):
 
     def refresh(self) -> None:
         """Everything anew: at the start, after attaching, in another language."""
+        self._reader.forget()
         self._stack.setVisible(self._bridge.is_settled)
         if self._bridge.snapshot is not None:
             self._show_open(self._bridge.snapshot)
@@ -190,8 +198,8 @@ class Blotter(Panel):
             self._show_open(snapshot)
 
     def _take_items(self, _items: list[FeedItem]) -> None:
-        if self.isVisible():
-            self._show_feed()
+        if self.isVisible() and not self._feed_timer.isActive():
+            self._feed_timer.start(_FEED_MS)
 
     def _take_link_state(self, _state: object) -> None:
         for page in self.pages:
@@ -211,20 +219,32 @@ class Blotter(Panel):
         self._show_allowed()
 
     def _show_feed(self) -> None:
-        self._fills.set_rows(list(reversed(self._bridge.fills())))
-        self._history.set_rows(self._bridge.order_history())
-        self._refused.set_rows(refusals(self._bridge.items))
-        lines = log_lines(self._bridge)
-        self._log.set_rows(lines)
-        self._events.show_lines(lines)
+        """The page in front and the newest lines; the others are filled when they come up."""
+        self._feed_timer.stop()
+        page = self.page
+        fills, refusals_now = self._bridge.fills(), refusals(self._bridge.items)
+        self._counts = {
+            self._fills: self._fills.count(fills),
+            self._refused: self._refused.count(refusals_now),
+        }
+        if page is self._fills:
+            page.set_rows(list(reversed(fills)))
+        elif page is self._refused:
+            page.set_rows(refusals_now)
+        elif page is self._history:
+            page.set_rows(self._bridge.order_history())
+        elif page is self._log:
+            page.set_rows(self._reader.lines())
+        self._events.show_lines(self._reader.lines(EVENTS))
         self._show_titles()
 
     def _show_titles(self) -> None:
-        counted = (self._positions, self._working, self._fills, self._refused)
+        naked = sum(not row.proof.is_protected for row in self._protection.rows)
+        shown = (self._positions, self._working)
+        counts = {page: page.model.rowCount() for page in shown} | self._counts
+        counts[self._protection] = naked
         for i, page in enumerate(self.pages):
-            count = page.model.rowCount() if page in counted else 0
-            naked = sum(not row.proof.is_protected for row in self._protection.rows)
-            count = naked if page is self._protection else count
+            count = counts.get(page, 0)
             text = f"{tr(page.name)}  {count}" if count else tr(page.name)
             if self.bar.tabs.tabText(i) != text:
                 self.bar.tabs.setTabText(i, text)
@@ -240,6 +260,7 @@ class Blotter(Panel):
 
     def _show_page(self, index: int) -> None:
         self._stack.setCurrentIndex(index)
+        self._show_feed()
         held = self.page in (self._positions, self._protection)
         self.bar.close_all.setVisible(held)
         self.bar.cancel_all.setVisible(held or self.page is self._working)
@@ -247,7 +268,7 @@ class Blotter(Panel):
     def _filter(self, chosen: Any) -> None:
         for page in self.pages:
             page.set_filter(chosen)
-        self._show_titles()
+        self._show_feed()
         self._show_allowed()
 
     # What the trader does

@@ -70,6 +70,10 @@ class BlotterPage(QWidget):
             i18n.set_text(self._empty.title, title)
             i18n.set_text(self._empty.hint, hint)
 
+    def count(self, rows: Sequence[Any]) -> int:
+        """How many of these the filter lets through."""
+        return len(rows) if self._filter.is_open else sum(self._passes(row) for row in rows)
+
     def set_filter(self, chosen: RowFilter) -> None:
         if chosen != self._filter:
             self._filter = chosen

@@ -438,7 +438,8 @@ async def test_a_refusal_is_listed_with_its_rule_its_numbers_and_what_to_do(
         Notice("warning", "Denied", small, "XRPUSDT", "b2", True, "below_minimum", "r2")
     )
     model = blotter.pages[REFUSED].model
-    await until(lambda: model.rowCount() == 2)
+    await until(lambda: blotter.bar.tabs.tabText(REFUSED) == "Refused  2")
+    blotter.bar.tabs.setCurrentIndex(REFUSED)
     cells = {
         row.symbol: [column.cell(row).text for column in model.columns]
         for row in blotter.pages[REFUSED].rows

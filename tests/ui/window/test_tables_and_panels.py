@@ -14,7 +14,7 @@ from PyQt6.QtWidgets import QApplication
 from core.snapshots import CapitalSnapshot, FillRecord, RiskLimit
 from ui.bridge import Bridge
 from ui.models.blotter import positions
-from ui.models.log import log_lines
+from ui.models.log import LogReader
 from ui.models.table import Cell, Column, TableModel
 from ui.models.watchlist import watchlist
 from ui.widgets.capital_bar import CapitalBar, parts_of
@@ -101,7 +101,7 @@ def test_only_the_stale_symbol_greys_in_the_watchlist(still_bridge: Bridge) -> N
 def test_the_log_tells_fills_and_notices_newest_first(
     still_bridge: Bridge, fill_record: FillRecord
 ) -> None:
-    lines = log_lines(still_bridge)
+    lines = LogReader(still_bridge).lines()
     assert [line.title for line in lines] == [
         "Candle closed", "Filled", "Denied", "Filled", "Filled",
     ]  # fmt: skip
