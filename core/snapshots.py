@@ -184,8 +184,9 @@ class RiskSnapshot(msgspec.Struct, frozen=True):
 class LimiterSnapshot(msgspec.Struct, frozen=True):
     """One limit of one exchange. Times are real ms from now.
 
-    `family` names the limit ("address", "order_create"); one row for each window of each limit
-    that has been drawn on. `used_ratio` is of the 80 % we allow ourselves, last window.
+    `family` names the limit ("address", "order_create"); one row for each limit that has been drawn
+    on, with its fullest window. A request is counted in the row of its own limit, so that rows add
+    up; its use shows wherever it draws. `used_ratio` is of the 80 % we allow ourselves.
     """
 
     exchange: str

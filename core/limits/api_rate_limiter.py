@@ -29,7 +29,7 @@ from core.limits.published_limits import (
     limits_of,
 )
 from core.limits.turns import Ask, Look, Turn, Waiter, WaitingRoom
-from core.limits.windows import Budget, Counters, Draw
+from core.limits.windows import Budget, Counters, Draw, own_budget
 from core.snapshots import LimiterSnapshot
 
 LONGEST_FLIGHT_MS = 2_000  # after that a request has arrived, or is taken for lost
@@ -151,7 +151,7 @@ class APIRateLimiter:
             return
         readings = reader({name.lower(): value for name, value in headers.items()})
         draws = self._draws(_family(family), account)
-        own = _own_budget(draws)
+        own = own_budget(draws)
         with self._lock:
             now_ms = self._now_ms()
             for reading in readings:
@@ -170,7 +170,7 @@ class APIRateLimiter:
                 self._refused += 1
                 return
             known = _family(family)
-            own = _own_budget(self._draws(known, account))
+            own = own_budget(self._draws(known, account))
             own.held_until_s = max(own.held_until_s, until_s)
             own.counters.refused += 1
             self._counters[known].refused += 1
@@ -209,7 +209,7 @@ class APIRateLimiter:
             lines = [
                 self._line(budget, waiting.get(budget, 0))
                 for budget in self._budgets.values()
-                if budget.counters.total or budget.counters.refused or budget in waiting
+                if budget.is_drawn_on or budget.counters.refused or budget in waiting
             ]
         return sorted(lines, key=lambda line: (line.account, line.family != ADDRESS, line.family))
 
@@ -313,9 +313,9 @@ class APIRateLimiter:
         now_ms = self._now_ms()
         was_held_back = waited_s >= _NOTICEABLE_S
         ask.counters.grant(waited_s, was_held_back)
+        ask.own.counters.grant(waited_s, was_held_back)
         for budget, weight in ask.draws:
             budget.depart(weight, ask.is_exit, now_ms)
-            budget.counters.grant(waited_s, was_held_back)
         turn = Turn(ask, now_ms, self._end)
         self._flights.append(turn)
         return turn
@@ -343,7 +343,7 @@ class APIRateLimiter:
             waiter.future.result().end()
 
     def _count_rejection(self, ask: Ask) -> None:
-        for counters in (ask.counters, *(budget.counters for budget, _ in ask.draws)):
+        for counters in (ask.counters, ask.own.counters):
             counters.rejected += 1
             counters.held_back += 1
 
@@ -418,12 +418,6 @@ def _family(name: str) -> Family:
     except ValueError:
         known = ", ".join(Family)
         raise ValueError(f"unknown family of requests {name!r}; known: {known}") from None
-
-
-def _own_budget(draws: tuple[Draw, ...]) -> Budget:
-    """The limit that is about this kind of request: the account's, else not the whole address's."""
-    budgets = [budget for budget, _ in draws]
-    return min(budgets, key=lambda budget: (not budget.is_of_account, budget.name == ADDRESS))
 
 
 def _drawn_on_by_exits(table: ExchangeLimits) -> frozenset[str]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from core.limits.priority import Priority
 from core.limits.published_limits import Family
-from core.limits.windows import BudgetWindow, Counters, Draw
+from core.limits.windows import Budget, BudgetWindow, Counters, Draw, own_budget
 
 STRAGGLERS_TURN = 10
 
@@ -34,6 +34,10 @@ class Ask(NamedTuple):
     @property
     def is_exit(self) -> bool:
         return self.priority is Priority.EXIT
+
+    @property
+    def own(self) -> Budget:
+        return own_budget(self.draws)
 
     def windows(self) -> Iterator[tuple[BudgetWindow, int]]:
         for budget, weight in self.draws:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from pyrate_limiter import InMemoryBucket, Rate, RateItem
 
 from core.limits.limit_headers import Reading
-from core.limits.published_limits import PublishedLimit, Scope, Window
+from core.limits.published_limits import ADDRESS, PublishedLimit, Scope, Window
 
 SHARE = 0.8  # of each published limit; the rest is for the road and for other programs
 EXITS_SHARE = 0.2  # of ours, at least: nobody else may take it
@@ -142,6 +142,7 @@ class Budget:
         self.is_of_account = limit.scope is Scope.ACCOUNT
         self.windows = [BudgetWindow(w, serves_exits=serves_exits) for w in limit.windows]
         self.held_until_s = float("-inf")  # the exchange has refused
+        self.is_drawn_on = False
         self.counters = Counters()
 
     def most_at_once(self, is_exit: bool) -> int:
@@ -151,6 +152,7 @@ class Budget:
         return max(window.wait_ms(tokens, is_exit, now_ms) for window in self.windows)
 
     def depart(self, tokens: int, is_exit: bool, now_ms: int) -> None:
+        self.is_drawn_on = True
         for window in self.windows:
             window.depart(tokens, is_exit, now_ms)
 
@@ -172,7 +174,7 @@ class Budget:
 
 
 class Counters:
-    """What happened to the requests of a family, or to those that drew on a limit."""
+    """What happened to the requests of a family, or to those whose own limit this is."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -192,3 +194,9 @@ class Draw(NamedTuple):
 
     budget: Budget
     weight: int
+
+
+def own_budget(draws: tuple[Draw, ...]) -> Budget:
+    """The limit that is about this kind of request: the account's, else not the whole address's."""
+    budgets = [budget for budget, _ in draws]
+    return min(budgets, key=lambda budget: (not budget.is_of_account, budget.name == ADDRESS))

@@ -309,6 +309,14 @@ async def test_a_line_of_the_panel_for_each_limit_in_use(bybit) -> None:
     assert order.avg_wait_ms == pytest.approx(12_250 / 7, abs=1)
 
 
+async def test_every_request_is_counted_in_one_line(bybit) -> None:
+    for family in ("market", "order_create", "order_create", "balance"):
+        (await bybit.wait(family, **MAIN)).end()
+    rows = {row.family: (row.total_requests, row.used) for row in bybit.snapshot()}
+    assert rows == {"address": (1, 4), "order_create": (2, 2), "balance": (1, 1)}
+    assert bybit.get_stats().total_requests == 4
+
+
 async def test_a_ban_of_the_address_shows_on_every_line(bybit) -> None:
     (await bybit.wait("order_create", **MAIN)).end()
     bybit.penalise("address", 600)
