@@ -34,7 +34,7 @@ from core.models.candles import CandleUpdate, Ticker
 from core.models.fills import Fill
 from core.models.instruments import Instrument
 from core.models.orders import Order
-from core.models.positions import Balance, Position
+from core.models.positions import AcceptedPosition, Balance, Position
 from core.models.streams import Topic, TopicState
 from core.oms.client_order_id import signal_order_id
 from core.oms.order_management_system import OrderManagementSystem
@@ -287,7 +287,7 @@ class AccountDesk:
             clock=self._clock,
             lot_of=parts.lot_of,
             owner_of=self._owner_of,
-            on_accepted=self.trades.on_accepted,
+            on_accepted=self._on_accepted,
         )
         self.tickets = TicketDesk(
             parts,
@@ -468,6 +468,11 @@ class AccountDesk:
         ended = self.trades.on_fill(fill)
         for listener in self.on_booked_fill:
             listener(fill, ended)
+
+    def _on_accepted(self, accepted: AcceptedPosition) -> None:
+        self.trades.on_accepted(accepted)
+        if not accepted.is_dust:
+            self.capital.take_over(accepted.symbol, accepted.bot_id)
 
     def _kill(self, reason: str) -> None:
         self._on_kill(self.name, reason)

@@ -209,6 +209,14 @@ class CapitalBook:
         self.locks[lock.symbol] = msgspec.structs.replace(former or lock, amount=amount)
         return [Line("locked", f"{lock.symbol}, allocated", lock.amount)]
 
+    def take_over(self, symbol: str, owner: str) -> list[Line]:
+        """The position is somebody else's from now on; its capital stays where it is."""
+        lock = self.locks.get(symbol)
+        if lock is None or lock.bot_id == owner:
+            return []
+        self.locks[symbol] = msgspec.structs.replace(lock, bot_id=owner)
+        return [Line("locked", f"{symbol}, taken over by {owner}", lock.amount)]
+
     def release(self, symbol: str, pnl: Decimal) -> list[Line]:
         """By name: unlock the symbol and book its result."""
         lock = self.locks.pop(symbol, None)

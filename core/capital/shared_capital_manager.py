@@ -220,6 +220,11 @@ class SharedCapitalManager:
         fills are not booked. Raises sqlite3.Error."""
         self._live.write(lambda draft: draft.release(symbol, pnl))
 
+    def take_over(self, symbol: str, bot_id: str) -> None:
+        """The trader has accepted a position that nobody here opened; "" makes it his own.
+        Raises sqlite3.Error."""
+        self._live.write(lambda draft: draft.take_over(symbol, bot_id or MANUAL_OWNER))
+
     # transfers
 
     def book_transfer(self, amount: Decimal, text: str, *, transfer_id: str = "") -> bool:

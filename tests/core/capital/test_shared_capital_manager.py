@@ -330,6 +330,27 @@ def test_funding_values_nothing(capital: SharedCapitalManager, fill: MakeFill) -
     assert capital.figures().equity == 10_000
 
 
+def test_a_position_taken_over_changes_hands_and_nothing_else(
+    capital: SharedCapitalManager, open_capital: Make
+) -> None:
+    capital.synchronise(
+        Balance("demo", "USDT", D(10_000), D(10_000), D(10_000), 1),
+        [Position("demo", "BTCUSDT", Side.BUY, D(10), D(100), 1)],
+    )
+    before = capital.figures()
+    assert capital.snapshot().slices[0].bot_id == "external"
+    capital.take_over("BTCUSDT", "bot-7")
+    assert capital.snapshot().slices[0].bot_id == "bot-7"
+    assert capital.snapshot().ledger[0].text == "BTCUSDT, taken over by bot-7"
+    lines = len(capital.snapshot().ledger)
+    capital.take_over("BTCUSDT", "bot-7")
+    capital.take_over("ETHUSDT", "bot-7")  # nothing is held there
+    assert len(capital.snapshot().ledger) == lines
+    capital.take_over("BTCUSDT", "")
+    assert capital.figures() == before
+    assert open_capital().snapshot().slices[0].bot_id == "manual"
+
+
 def test_peak_marks_and_equity_survive_a_restart(
     open_capital: Make, clock: ManualClock, fill: MakeFill
 ) -> None:

@@ -124,6 +124,8 @@ async def test_a_position_taken_over_is_known_over_a_restart_as_the_bots_own(wor
     after = world.desk.trades.open_trades[SOL]
     assert (after.bot_id, after.position, after.opened_ms) == (SOL_BOT, 5, before.opened_ms)
     assert not world.notices("External")
+    [held] = world.desk.capital.snapshot().slices
+    assert (held.symbol, held.bot_id) == (SOL, SOL_BOT)
     world.engine.close_position("demo", SOL)
     await world.until(lambda: SOL not in world.held(), within_h=1)
     await world.settled()
