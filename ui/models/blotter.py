@@ -49,7 +49,8 @@ def positions(bridge: Bridge, is_busy: IsBusy = lambda _key: False) -> TableMode
         return _button(tr("Close…"), "close", refusal=refusal, is_busy=is_busy(position_key(row)))
 
     columns: list[Column[PositionSnapshot]] = [
-        Column("Symbol", lambda r: Cell(r.position.symbol, weight=600), 96,
+        Column("Symbol", lambda r: Cell(r.position.symbol, weight=600,
+               tool_tip=tr("Double-click prepares its closing, Enter shows why it is there.")), 96,
                lambda r: r.position.symbol, stretch=2),
         Column("Side", lambda r: side_cell(r.position.side, words.DIRECTIONS), 64),
         Column("Size", lambda r: show.quantity(r.position.symbol, r.position.quantity), 84,
@@ -89,7 +90,9 @@ def working(bridge: Bridge, is_busy: IsBusy = lambda _key: False) -> TableModel[
 
     columns: list[Column[Order]] = [
         Column("Time", lambda r: time_cell(r.created_ms), 84, lambda r: r.created_ms),
-        Column("Symbol", lambda r: Cell(r.symbol, weight=600), 96, lambda r: r.symbol, stretch=1),
+        Column("Symbol", lambda r: Cell(r.symbol, weight=600,
+               tool_tip=tr("Double-click cancels it, Enter shows why it is there.")), 96,
+               lambda r: r.symbol, stretch=1),
         Column("Side", lambda r: side_cell(r.side, words.SIDES), 64),
         Column("Type", lambda r: Cell(tr(words.ORDER_TYPES[r.order_type]), "t2"), 76),
         Column("Purpose", lambda r: Cell(tr(words.PURPOSES[r.purpose.value]), "t2"), 96),

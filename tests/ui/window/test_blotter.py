@@ -118,6 +118,8 @@ async def test_a_double_click_on_a_position_prepares_its_closing(
 async def test_a_double_click_cancels_a_working_order(
     blotter: Blotter, trader: Any, until: Until
 ) -> None:
+    model = blotter.pages[WORKING].model
+    assert "Double-click cancels it" in model.data(model.index(0, 1), Qt.ItemDataRole.ToolTipRole)
     double_click(show(blotter, WORKING), 1)
     await until(lambda: len(trader.sent(CancelOrder)) == 1)
     assert trader.sent(CancelOrder)[0].client_order_id == "w1"
