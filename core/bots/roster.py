@@ -208,8 +208,7 @@ class BotRoster:
         owner = self._bot_of_symbol(account, symbol)
         if owner:
             return owner
-        desk = self._desks[account]
-        holder = desk.oms.holder(account, symbol) if desk.is_built else ""
+        holder = _holder(self._desks[account], symbol)
         return holder if holder in self._specs and not self._specs[holder].symbol else ""
 
     def sizing_of(self, bot_id: str) -> SizingMethod | None:
@@ -442,6 +441,15 @@ def _checked_name(name: str) -> str:
     if len(name) > MOST_NAME_LENGTH:
         raise Refused(f"A name has at most {MOST_NAME_LENGTH} characters.")
     return name
+
+
+def _holder(desk: AccountDesk, symbol: str) -> str:
+    """The bot that opened the symbol's position from flat, whoever has added to it since; else
+    the one whose entry may still open one."""
+    if not desk.is_built:
+        return ""
+    trade = desk.trades.open_trades.get(symbol)
+    return desk.oms.entering(desk.name, symbol) if trade is None else trade.bot_id
 
 
 def _has_position(desk: AccountDesk, symbol: str) -> bool:

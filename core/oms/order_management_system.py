@@ -261,19 +261,15 @@ class OrderManagementSystem:
                 return self.journal.request(order.client_order_id)
         return None
 
-    def holder(self, account: str, symbol: str) -> str:
-        """The bot whose entry made the symbol's position, or may still make one; "" when there is
-        neither, and for an entry by hand."""
-        for order in self.journal.entries_of(account, symbol, limit=20):
-            if order.status.is_terminal and order.filled_quantity == 0:
-                continue
-            is_over = (
-                order.status.is_terminal
-                and self.is_fully_booked(order)
-                and self.journal.net_quantity(account, symbol) == 0
-            )
-            return "" if is_over else order.bot_id
-        return ""
+    def entering(self, account: str, symbol: str) -> str:
+        """The bot whose entry may still open a position; "" when none is on its way, and for one
+        by hand."""
+        under_way = (
+            order.bot_id
+            for order in self.journal.entries_of(account, symbol, limit=20)
+            if not order.status.is_terminal or not self.is_fully_booked(order)
+        )
+        return next(under_way, "")
 
     def fills(self, since_ms: int = 0) -> list[Fill]:
         """Every booked fill of our accounts from `since_ms` (exchange time), as it was booked."""

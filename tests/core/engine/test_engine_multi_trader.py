@@ -460,3 +460,29 @@ async def test_what_makes_no_sense_is_refused_with_a_sentence(scanning):
     added = await ask(world, AddBot("MultiTrader", "demo", "", "15m", "rsi_pattern", name="All"))
     assert added.text == "multi-15m is ready."
     assert world.engine.bots[MULTI].spec.scan == ScanSettings()
+
+
+async def test_what_the_trader_adds_by_hand_takes_no_position_from_its_bot(scanning):
+    world = scanning()
+    await world.start([multi_spec()])
+    await world.running()
+    symbol = await in_position(world)
+    side = Side.BUY if world.held()[symbol] > 0 else Side.SELL
+    lot = world.desk.instruments[symbol].quantity_step
+    world.account.place_order(
+        PlaceOrder(symbol=symbol, side=side, order_type=OrderType.MARKET, quantity=100 * lot)
+    )
+    await world.hours(0.1)
+    assert world.engine.roster.owner_of("demo", symbol) == MULTI
+    assert shown(world).position_symbols == [symbol]
+    assert world.engine.roster.is_found("demo", symbol)
+    assert multi(world).state is BotState.RUNNING, "its other symbols are no concern of that"
+    await world.crash()
+    await world.start([], autostart=False)
+    await world.running()
+    await world.hours(0.1)
+    assert world.engine.roster.owner_of("demo", symbol) == MULTI
+    await world.until(lambda: symbol not in world.held(), within_h=72)
+    await world.hours(0.1)
+    assert world.engine.roster.owner_of("demo", symbol) == ""
+    assert symbol not in shown(world).position_symbols
