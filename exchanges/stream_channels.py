@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from msgspec import UNSET, UnsetType
 
 from core.exchange_port import DepthListener, ExchangeListener
+from core.market_data.candle_builder import CandleBuilder
 from core.models.books import BookGap, OrderBook
 from core.models.candles import Candle, CandleUpdate, Ticker, Timeframe
 from core.models.streams import Channel, Topic, TopicState
@@ -31,6 +32,7 @@ from exchanges.stream_dialect import (
 
 LATENCY_SAMPLES = 128
 TRADES_WAITING = 1000
+SUBSCRIBED_AFTER_MS = 2000  # from the opening of a connection to the first trade that it brings
 BOOK_DEPTH = 50
 
 
@@ -40,6 +42,8 @@ class Queue(Protocol):
     ticks_dropped: int
     listener: ExchangeListener
     depth_listener: DepthListener | None
+
+    def now_ms(self) -> int: ...
 
     def latency_ms(self, exchange_time_ms: int) -> float: ...
 
@@ -219,12 +223,63 @@ class CandleChannel(TopicChannel):
         )
 
 
+class BuiltCandles:
+    """Candles of one series made from the trades of its symbol."""
+
+    def __init__(self, topic: Topic, trades: TradeChannel, queue: Queue) -> None:
+        assert topic.timeframe is not None
+        self._topic = topic
+        self._timeframe: Timeframe = topic.timeframe
+        self._trades = trades
+        self._queue = queue
+        self._builder = CandleBuilder(topic.timeframe)
+
+    def begin(self, time_ms: int) -> None:
+        """Every trade from `time_ms` (market time) on will come."""
+        self._builder.begin(time_ms)
+
+    def take(self, trades: list[PublicTrade], time_ms: int) -> None:
+        self._push_closed(self._builder.add(trades), time_ms)
+
+    def close_until(self, time_ms: int) -> None:
+        self._push_closed(self._builder.close_until(time_ms), time_ms)
+
+    def deliver_forming(self, time_ms: int) -> None:
+        bar = self._builder.forming
+        if bar is not None:
+            update = self._update(bar, time_ms, is_closed=False)
+            self._queue.listener.on_candle(update, self._queue.latency_ms(time_ms))
+
+    def _push_closed(self, bars: list[Candle], time_ms: int) -> None:
+        for bar in bars:
+            update = self._update(bar, time_ms, is_closed=True)
+            self._queue.push_closed(self._trades, update)
+
+    def _update(self, bar: Candle, time_ms: int, *, is_closed: bool) -> CandleUpdate:
+        symbol = self._topic.symbol
+        return CandleUpdate(self._trades.exchange, symbol, self._timeframe, bar, is_closed, time_ms)
+
+
 class TradeChannel(TopicChannel):
+    """`built`: candles that are made from these trades; `is_asked_for`: somebody wants the trades
+    themselves."""
+
     def __init__(self, topic: Topic, name: str, exchange: str, queue: Queue, now_s: float) -> None:
         super().__init__(topic, name, exchange, queue, now_s)
+        self.built: dict[Topic, BuiltCandles] = {}
+        self.is_asked_for = False
         self._waiting: deque[PublicTrade] = deque()
+        self._time_ms = 0
+
+    def begin(self) -> None:
+        """Trades of the next seconds may be missing still: bars count from a little later on."""
+        for candles in self.built.values():
+            candles.begin(self._queue.now_ms() + SUBSCRIBED_AFTER_MS)
 
     def take(self, message: Trades) -> None:
+        self._time_ms = message.time_ms
+        for candles in self.built.values():
+            candles.take(message.trades, message.time_ms)
         self._waiting.extend(message.trades)
         while len(self._waiting) > TRADES_WAITING:
             self._waiting.popleft()
@@ -235,8 +290,10 @@ class TradeChannel(TopicChannel):
     def deliver(self) -> None:
         trades = list(self._waiting)
         self._waiting.clear()
+        for candles in self.built.values():
+            candles.deliver_forming(self._time_ms)
         listener = self._queue.depth_listener
-        if trades and listener is not None:
+        if trades and self.is_asked_for and listener is not None:
             listener.on_trades(trades, self._queue.latency_ms(trades[-1].time_ms))
 
     def discard(self) -> int:

@@ -197,8 +197,8 @@ class StreamDialect(Protocol):
         """Where topics of this channel are served; those with one URL share connections."""
 
     def wire_name(self, topic: Topic) -> str:
-        """Unique name of a topic; messages carry it. Raises ValueError for what the exchange
-        does not stream."""
+        """Unique name of a topic; messages carry it. Raises ValueError for candles that the
+        exchange does not stream: they are built from its trades."""
 
     def subscribe(self, names: Sequence[str], all_names: Sequence[str]) -> Iterator[Request]:
         """Frames that ask for `names`; `all_names` are those of the connection, these included

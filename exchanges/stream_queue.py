@@ -44,7 +44,7 @@ class DeliveryQueue:
         self.burst_messages = 0
         self._is_lagging = False
         self._exchange = exchange
-        self._now_ms: Callable[[], int] = clock.time_ms
+        self.now_ms: Callable[[], int] = clock.time_ms  # market time
         self._now_s: Callable[[], float] = clock.monotonic_s
         self._clock = clock
         self._closed: deque[tuple[TopicChannel, CandleUpdate, float]] = deque()
@@ -76,7 +76,7 @@ class DeliveryQueue:
     def latency_ms(self, exchange_time_ms: int) -> float:
         """Real ms from the exchange's stamp until now; clocks that differ by less than the way
         through the net give 0."""
-        return max(0.0, (self._now_ms() - exchange_time_ms) / self._clock.rate)
+        return max(0.0, (self.now_ms() - exchange_time_ms) / self._clock.rate)
 
     def deliver_soon(self) -> None:
         """More may follow in this burst; should its end not be told, the next turn delivers."""

@@ -27,7 +27,13 @@ from core.exchange_port import (
 from core.metrics import percentile
 from core.models.streams import Channel, StreamStatistics, Topic, TopicLatency, TopicState
 from exchanges.stream_backoff import ConnectBudget, FullJitterBackoff
-from exchanges.stream_channels import CHANNELS, TopicChannel
+from exchanges.stream_channels import (
+    CHANNELS,
+    SUBSCRIBED_AFTER_MS,
+    BuiltCandles,
+    TopicChannel,
+    TradeChannel,
+)
 from exchanges.stream_connection import Connect, StreamTiming, connect_websocket
 from exchanges.stream_dialect import StreamDialect
 from exchanges.stream_queue import DeliveryQueue
@@ -38,6 +44,7 @@ log = logging.getLogger(__name__)
 SWEEP_INTERVAL_S = 1.0
 SILENT_AGAIN_FIRST_S, SILENT_AGAIN_MOST_S = 15.0, 300.0
 BROKEN_AGAIN_S = 2.0
+LAST_TRADES_S = 2.0  # how late the last trades of a bar may come
 RECONNECT_CAP_S = 20.0  # at worst so long after the net is back
 
 
@@ -64,6 +71,7 @@ class WsMultiplexHandler:
         )
         self._shards: list[StreamShard] = []
         self._homes: dict[Topic, tuple[StreamShard, TopicChannel]] = {}
+        self._built: dict[Topic, TradeChannel] = {}  # candles, and the trades they are made of
         self._listener: ExchangeListener | None = None
         self._topic_listener: TopicListener | None = None
         self._sweeping: asyncio.Task[None] | None = None
@@ -95,26 +103,62 @@ class WsMultiplexHandler:
     # ---- topics
 
     def subscribe(self, topics: Iterable[Topic]) -> None:
-        """Raises ValueError for what the exchange does not stream, RuntimeError when that would
-        take more connections than it allows."""
+        """Raises RuntimeError when that would take more connections than the exchange allows."""
         for topic in topics:
-            if topic in self._homes:
+            if topic in self._built:
                 continue
-            name = self._dialect.wire_name(topic)
-            shard = self._shard_for(topic)
-            channel = CHANNELS[topic.channel](
-                topic, name, self._dialect.exchange, self._queue, self._clock.monotonic_s()
-            )
-            self._homes[topic] = (shard, channel)
-            shard.add(channel)
+            try:
+                name = self._dialect.wire_name(topic)
+            except ValueError:
+                self._build_from_trades(topic)
+                continue
+            channel = self._open(topic, name)
+            if isinstance(channel, TradeChannel):
+                channel.is_asked_for = True
 
     def unsubscribe(self, topics: Iterable[Topic]) -> None:
         for topic in topics:
-            home = self._homes.pop(topic, None)
-            if home is not None:
-                shard, channel = home
-                shard.remove(channel)
-                self._queue.forget(channel)
+            channel = self._built.pop(topic, None)
+            if channel is not None:
+                del channel.built[topic]
+                self._close_unused(channel)
+            elif topic in self._homes:
+                channel_of_topic = self._homes[topic][1]
+                if isinstance(channel_of_topic, TradeChannel):
+                    channel_of_topic.is_asked_for = False
+                    self._close_unused(channel_of_topic)
+                else:
+                    self._close(channel_of_topic)
+
+    def _build_from_trades(self, topic: Topic) -> None:
+        """Candles that the exchange does not stream."""
+        trades = Topic(Channel.TRADES, topic.symbol)
+        channel = self._open(trades, self._dialect.wire_name(trades))
+        assert isinstance(channel, TradeChannel)
+        candles = BuiltCandles(topic, channel, self._queue)
+        candles.begin(self._clock.time_ms() + SUBSCRIBED_AFTER_MS)
+        channel.built[topic] = candles
+        self._built[topic] = channel
+
+    def _open(self, topic: Topic, name: str) -> TopicChannel:
+        if topic in self._homes:
+            return self._homes[topic][1]
+        shard = self._shard_for(topic)
+        channel = CHANNELS[topic.channel](
+            topic, name, self._dialect.exchange, self._queue, self._clock.monotonic_s()
+        )
+        self._homes[topic] = (shard, channel)
+        shard.add(channel)
+        return channel
+
+    def _close_unused(self, channel: TradeChannel) -> None:
+        if not channel.built and not channel.is_asked_for:
+            self._close(channel)
+
+    def _close(self, channel: TopicChannel) -> None:
+        shard, _ = self._homes.pop(channel.topic)
+        shard.remove(channel)
+        self._queue.forget(channel)
 
     def _shard_for(self, topic: Topic) -> StreamShard:
         url = self._dialect.url(topic.channel)
@@ -154,6 +198,15 @@ class WsMultiplexHandler:
             await asyncio.sleep(SWEEP_INTERVAL_S)
             for shard in list(self._shards):
                 self._sweep(shard, self._clock.monotonic_s())
+            self._close_built()
+
+    def _close_built(self) -> None:
+        """A bar may end without a later trade to end it."""
+        if self._built:
+            grace_ms = int(LAST_TRADES_S * 1000 * self._clock.rate)
+            for topic, channel in self._built.items():
+                channel.built[topic].close_until(self._clock.time_ms() - grace_ms)
+            self._queue.deliver()
 
     def _sweep(self, shard: StreamShard, now_s: float) -> None:
         """Note which topics were heard, and ask for those anew that should have been."""
