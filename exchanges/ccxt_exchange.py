@@ -1,5 +1,5 @@
 """Binance, OKX, Bitget and BingX (linear USDT perpetuals, one-way mode) and Upbit and Bithumb (spot
-in won) behind the port, by ccxt's REST; what arrives by stream elsewhere is asked for regularly.
+in won) behind the port: ccxt's REST and our own public streams. The account is asked regularly.
 
 None of these adapters has met the real exchange yet: they are proven against recorded messages and
 ccxt's own request tables. `UNVERIFIED` says so to whoever starts real money on one.
@@ -10,6 +10,7 @@ This file holds the order of calls. `ccxt_rest.py` sends, `ccxt_errors.py` judge
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -23,11 +24,13 @@ from core.exchange_port import ExchangeListener, RequestRejected, Unavailable
 from core.models.candles import Candle, Ticker, Timeframe
 from core.models.fills import Fill
 from core.models.instruments import Instrument
-from core.models.orders import Order, OrderPurpose, OrderRequest, OrderType, TimeInForce
+from core.models.orders import Order, OrderPurpose, OrderRequest, OrderType
 from core.models.positions import Balance, Position
+from core.models.streams import StreamStatistics, TopicLatency
 from exchanges import ccxt_parsers
 from exchanges.ccxt_errors import unanswered
 from exchanges.ccxt_fills import CcxtFills
+from exchanges.ccxt_orders import order_words
 from exchanges.ccxt_parsers import CONDITIONAL, Row, contract_size, our_symbol
 from exchanges.ccxt_protection import WAYS, Stop, decimal_text
 from exchanges.ccxt_quirks import QUIRKS
@@ -35,24 +38,21 @@ from exchanges.ccxt_rest import Asked, CcxtRest
 from exchanges.ccxt_wallets import wallet
 from exchanges.credentials import Credentials
 from exchanges.polled_streams import PolledAccount, PolledMarket
+from exchanges.public_dialects import PUBLIC_DIALECTS
 from exchanges.request_limiter import Family, Priority, RequestLimiter
+from exchanges.stream_connection import StreamTiming
+from exchanges.streamed_market import StreamedMarket
 
 UNVERIFIED = frozenset(QUIRKS)
 Parsed = TypeVar("Parsed")
-
-_TIME_IN_FORCE: dict[TimeInForce, dict[str, Any]] = {
-    TimeInForce.GTC: {},
-    TimeInForce.IOC: {"timeInForce": "IOC"},
-    TimeInForce.FOK: {"timeInForce": "FOK"},
-    TimeInForce.POST_ONLY: {"postOnly": True},
-}
 
 
 class CcxtExchange:
     """Both ports of one account; without credentials only the market-data half works.
 
-    `clock` is market time of that host, `limiter` every request waits for. `rest_url` moves every
-    request to one address (a local server)."""
+    `clock` is market time of that host, `limiter` every request waits for, `rng` jitters
+    reconnects. The URLs move every request and the public stream to one address (a local
+    server)."""
 
     def __init__(
         self,
@@ -62,8 +62,11 @@ class CcxtExchange:
         credentials: Credentials | None,
         clock: Clock,
         limiter: RequestLimiter,
+        rng: random.Random,
         rest_url: str = "",
+        ws_public_url: str = "",
         request_timeout_s: float = 10.0,
+        stream_timing: StreamTiming = StreamTiming(),  # noqa: B008 (immutable)
     ) -> None:
         self._quirks = QUIRKS[exchange]
         self._account = account
@@ -79,7 +82,15 @@ class CcxtExchange:
         )
         self._markets: dict[str, Row] = {}  # by our symbol
         self._fills = CcxtFills(self._rest, account, self._market_of_row)
-        self._public = PolledMarket(self, clock=clock, tickers_poll_s=self._quirks.tickers_poll_s)
+        dialect = PUBLIC_DIALECTS[exchange]
+        self._public = StreamedMarket(
+            dialect(ws_public_url) if ws_public_url else dialect(),
+            PolledMarket(self, clock=clock, tickers_poll_s=self._quirks.tickers_poll_s),
+            self._wire_names,
+            clock=clock,
+            rng=rng,
+            timing=stream_timing,
+        )
         self._private = PolledAccount(self, clock=clock, poll_s=self._quirks.poll_s)
 
     @property
@@ -103,6 +114,12 @@ class CcxtExchange:
 
     def subscribe_tickers(self, symbols: list[str]) -> None:
         self._public.subscribe_tickers(symbols)
+
+    def stream_statistics(self) -> StreamStatistics:
+        return self._public.statistics()
+
+    def topic_latencies(self, symbols: frozenset[str]) -> list[TopicLatency]:
+        return self._public.latencies(symbols)
 
     async def fetch_instruments(self) -> list[Instrument]:
         await self._load_markets()
@@ -267,7 +284,7 @@ class CcxtExchange:
                 request.side.value,
                 decimal_text(request.quantity / contract_size(market)),
                 None if price is None else decimal_text(price),
-                self._order_words(request),
+                order_words(request, self._quirks),
             ),
             priority=Priority.EXIT if request.reduce_only else Priority.ORDER,
             owner=request.bot_id,
@@ -277,23 +294,6 @@ class CcxtExchange:
             raise unanswered(self._quirks.title, "the answer names no order", is_write=True)
         is_apart = request.order_type is OrderType.STOP_MARKET and self._quirks.conditional_apart
         return f"{CONDITIONAL}{order_id}" if is_apart else order_id
-
-    def _order_words(self, request: OrderRequest) -> dict[str, Any]:
-        words: dict[str, Any] = {"clientOrderId": request.client_order_id}
-        if request.order_type is OrderType.LIMIT:
-            words |= _TIME_IN_FORCE[request.time_in_force]
-        elif request.order_type is OrderType.STOP_MARKET:
-            if request.price is None:
-                raise RequestRejected("A stop order needs a price.")
-            words["triggerPrice"] = decimal_text(request.price)
-        if request.reduce_only and not self._quirks.is_spot:
-            words["reduceOnly"] = True
-        if self._quirks.attaches_protection:
-            if request.stop_loss is not None:
-                words["stopLoss"] = {"triggerPrice": decimal_text(request.stop_loss)}
-            if request.take_profit is not None:
-                words["takeProfit"] = {"triggerPrice": decimal_text(request.take_profit)}
-        return words
 
     async def cancel_order(self, symbol: str, client_order_id: str, exchange_order_id: str) -> None:
         market = await self._market(symbol)
@@ -358,7 +358,7 @@ class CcxtExchange:
             if (market := self._market_of_row(row)) is not None
         ]
         held = [position for position in found if not position.is_flat]
-        return _with_stops(held, await self.fetch_open_orders()) if held else []
+        return ccxt_parsers.with_stops(held, await self.fetch_open_orders()) if held else []
 
     async def fetch_balance(self) -> Balance:
         await self._ready()
@@ -446,6 +446,16 @@ class CcxtExchange:
         if not self._markets:
             raise unanswered(self._quirks.title, "it names nothing to trade", is_write=False)
 
+    async def _wire_names(self) -> dict[str, str]:
+        """What the public stream calls our symbols."""
+        await self._ready()
+        if self._quirks.exchange == "bithumb":  # ccxt keeps the name of an older interface
+            return {
+                symbol: f"{market['quote']}-{market['base']}"
+                for symbol, market in self._markets.items()
+            }
+        return {symbol: str(market["id"]) for symbol, market in self._markets.items()}
+
     async def _market(self, symbol: str) -> Row:
         await self._ready()
         market = self._markets.get(symbol)
@@ -475,25 +485,6 @@ class CcxtExchange:
             raise unanswered(
                 self._quirks.title, f"the answer cannot be read ({fault})", is_write=False
             ) from None
-
-
-def _with_stops(positions: list[Position], orders: list[Order]) -> list[Position]:
-    """Stops are orders of their own there; a position shows those that close it."""
-    triggers = {
-        (order.symbol, order.purpose, order.side): order.trigger_price
-        for order in orders
-        if order.trigger_price is not None
-    }
-    return [
-        msgspec.structs.replace(
-            position,
-            stop_loss=position.stop_loss
-            or triggers.get((position.symbol, OrderPurpose.STOP_LOSS, position.side.opposite)),
-            take_profit=position.take_profit
-            or triggers.get((position.symbol, OrderPurpose.TAKE_PROFIT, position.side.opposite)),
-        )
-        for position in positions
-    ]
 
 
 def _date_ms(asked: Asked) -> float:

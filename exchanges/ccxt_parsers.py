@@ -274,3 +274,22 @@ def position(row: Row, account: str, market: Row) -> Position:
         take_profit=number(row, "takeProfitPrice") or None,
         liquidation_price=number(row, "liquidationPrice") or None,
     )
+
+
+def with_stops(positions: list[Position], orders: list[Order]) -> list[Position]:
+    """Stops are orders of their own there; a position shows those that close it."""
+    triggers = {
+        (order.symbol, order.purpose, order.side): order.trigger_price
+        for order in orders
+        if order.trigger_price is not None
+    }
+    return [
+        msgspec.structs.replace(
+            position,
+            stop_loss=position.stop_loss
+            or triggers.get((position.symbol, OrderPurpose.STOP_LOSS, position.side.opposite)),
+            take_profit=position.take_profit
+            or triggers.get((position.symbol, OrderPurpose.TAKE_PROFIT, position.side.opposite)),
+        )
+        for position in positions
+    ]

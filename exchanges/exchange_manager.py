@@ -147,7 +147,7 @@ def _bybit(spec: AccountSpec, rng: random.Random) -> ExchangePort:
     )
 
 
-def _ccxt(spec: AccountSpec, _rng: random.Random) -> ExchangePort:
+def _ccxt(spec: AccountSpec, rng: random.Random) -> ExchangePort:
     from exchanges.ccxt_exchange import CcxtExchange  # ccxt takes seconds and 100 MB to load
 
     return CcxtExchange(
@@ -156,7 +156,9 @@ def _ccxt(spec: AccountSpec, _rng: random.Random) -> ExchangePort:
         credentials=spec.credentials,
         clock=spec.clock,
         limiter=spec.limiter,
+        rng=rng,
         rest_url=spec.rest_url,
+        ws_public_url=spec.ws_public_url,
     )
 
 

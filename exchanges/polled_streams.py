@@ -87,9 +87,11 @@ class _Poll:
             self._task = asyncio.create_task(self._run(ask, pause_s), name=self._name)
 
     async def stop(self) -> None:
+        """It may be started again, for another listener."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+            self._task = self._state = None
 
     async def _run(self, ask: Callable[[], Awaitable[None]], pause_s: float) -> None:
         self._tell(StreamState.CONNECTING, "asking for the first time")
@@ -142,6 +144,9 @@ class PolledMarket:
 
     def subscribe_tickers(self, symbols: list[str]) -> None:
         self._symbols |= set(symbols)
+
+    def unsubscribe_tickers(self, symbols: list[str]) -> None:
+        self._symbols -= set(symbols)
 
     async def _round(self) -> None:
         now_s = self._clock.monotonic_s()

@@ -12,7 +12,7 @@ from exchanges.okx_dialect import OkxDialect
 from exchanges.stream_dialect import StreamDialect
 from exchanges.upbit_dialect import BithumbDialect, UpbitDialect
 
-PUBLIC_DIALECTS: dict[str, Callable[[], StreamDialect]] = {
+PUBLIC_DIALECTS: dict[str, Callable[..., StreamDialect]] = {  # each takes another URL
     "binance": BinanceDialect,
     "bingx": BingxDialect,
     "bitget": BitgetDialect,

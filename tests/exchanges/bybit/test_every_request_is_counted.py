@@ -119,6 +119,7 @@ def test_only_modules_behind_the_limiter_speak_http() -> None:
         "exchanges/bybit_private_stream.py": {"pybit", "websocket"},  # one socket, no requests
         "exchanges/stream_connection.py": {"picows"},
         "exchanges/ccxt_rest.py": {"ccxt", "aiohttp"},
+        "exchanges/ccxt_errors.py": {"ccxt"},  # its exceptions only
     }
     speak = {"pybit", "ccxt", "aiohttp", "requests", "httpx", "urllib3", "picows", "websocket"}
     speak |= {"websockets", "http"}

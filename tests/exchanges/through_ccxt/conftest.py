@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -44,6 +45,7 @@ async def connect(
             else None,
             clock=clock,
             limiter=limiter.for_account("main"),
+            rng=random.Random(1),
             rest_url=server.url,
             request_timeout_s=0.5,
         )

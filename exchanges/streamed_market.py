@@ -1,0 +1,228 @@
+"""The public stream of an exchange that ccxt speaks to by REST: our dialect and handler, with the
+polling behind them for what the stream does not carry, and for all of it while the stream is away.
+
+The stream names instruments in the exchange's own words, which are known only once the markets have
+been read; until then what is subscribed waits here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+
+from core.clock import Clock
+from core.exchange_port import (
+    ExchangeError,
+    ExchangeListener,
+    StreamKind,
+    StreamState,
+    TopicListener,
+)
+from core.models.candles import CandleUpdate, Ticker, Timeframe
+from core.models.fills import Fill
+from core.models.orders import Order
+from core.models.positions import Balance, Position
+from core.models.streams import Channel, StreamStatistics, Topic, TopicLatency, TopicState
+from exchanges.polled_streams import PolledMarket
+from exchanges.stream_connection import StreamTiming
+from exchanges.stream_dialect import StreamDialect
+from exchanges.ws_multiplex_handler import WsMultiplexHandler
+
+PATIENCE_S = 30.0  # without the stream; then its topics are asked for
+RETRY_S = 5.0
+WATCH_S = 1.0
+
+
+class StreamedMarket:
+    """`names` reads our symbols and the exchange's own names of them; it may raise ExchangeError,
+    then it is asked again."""
+
+    def __init__(
+        self,
+        dialect: StreamDialect,
+        polled: PolledMarket,
+        names: Callable[[], Awaitable[Mapping[str, str]]],
+        *,
+        clock: Clock,
+        rng: random.Random,
+        timing: StreamTiming = StreamTiming(),  # noqa: B008 (immutable)
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._handler = WsMultiplexHandler(dialect, clock=clock, rng=rng, timing=timing)
+        self._polled = polled
+        self._read_names = names
+        self._clock = clock
+        self._patience_s = patience_s
+        self._names: Mapping[str, str] = {}
+        self._wanted: set[Topic] = set()  # with our symbols
+        self._not_streamed: set[Topic] = set()
+        self._asked_for: set[Topic] = set()  # by polling, now
+        self._is_streaming = False
+        self._away_since_s = 0.0
+        self._ear: _Ear | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, listener: ExchangeListener) -> None:
+        if self._task is None:
+            self._away_since_s = self._clock.monotonic_s()
+            self._ear = _Ear(listener, self._on_stream)
+            self._handler.start(self._ear)
+            self._task = asyncio.create_task(self._run(self._ear), name="streamed market")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._handler.stop()
+        await self._polled.stop()
+
+    def subscribe_candles(self, symbol: str, timeframe: Timeframe) -> None:
+        self._want(Topic(Channel.CANDLES, symbol, timeframe))
+
+    def unsubscribe_candles(self, symbol: str, timeframe: Timeframe) -> None:
+        topic = Topic(Channel.CANDLES, symbol, timeframe)
+        self._wanted.discard(topic)
+        self._not_streamed.discard(topic)
+        if symbol in self._names:
+            self._handler.unsubscribe([topic._replace(symbol=self._names[symbol])])
+
+    def subscribe_tickers(self, symbols: list[str]) -> None:
+        for symbol in symbols:
+            self._want(Topic(Channel.TICKER, symbol))
+
+    def statistics(self) -> StreamStatistics:
+        return self._handler.statistics()
+
+    def latencies(self, symbols: frozenset[str]) -> list[TopicLatency]:
+        theirs = frozenset(self._names[symbol] for symbol in symbols if symbol in self._names)
+        return self._handler.latencies(theirs)
+
+    def _want(self, topic: Topic) -> None:
+        if topic not in self._wanted:
+            self._wanted.add(topic)
+            self._stream(topic)
+
+    def _stream(self, topic: Topic) -> None:
+        """Where the stream has it; else the polling does, and says so of an unknown symbol."""
+        if not self._names:
+            return
+        try:
+            theirs = self._names[topic.symbol]
+            self._handler.subscribe([topic._replace(symbol=theirs)])
+        except (KeyError, ValueError):
+            self._not_streamed.add(topic)
+
+    async def _run(self, ear: _Ear) -> None:
+        while not self._names:
+            try:
+                self._names = await self._read_names()
+            except ExchangeError as fault:
+                ear.on_stream_state(StreamKind.PUBLIC, StreamState.DISCONNECTED, fault.text)
+                await asyncio.sleep(RETRY_S)
+        ear.ours = {theirs: ours for ours, theirs in self._names.items()}
+        for topic in list(self._wanted):
+            self._stream(topic)
+        while True:
+            await self._share_out(ear)
+            await asyncio.sleep(WATCH_S)
+
+    async def _share_out(self, ear: _Ear) -> None:
+        """What is polled: what the stream lacks, and everything while it has been away too long."""
+        away_s = self._clock.monotonic_s() - self._away_since_s
+        is_given_up = not self._is_streaming and away_s > self._patience_s
+        wanted = self._wanted if is_given_up else self._not_streamed & self._wanted
+        if wanted == self._asked_for:
+            return
+        for topic in self._asked_for - wanted:
+            if topic.timeframe is not None:
+                self._polled.unsubscribe_candles(topic.symbol, topic.timeframe)
+            else:
+                self._polled.unsubscribe_tickers([topic.symbol])
+        for topic in wanted - self._asked_for:
+            if topic.timeframe is not None:
+                self._polled.subscribe_candles(topic.symbol, topic.timeframe)
+            else:
+                self._polled.subscribe_tickers([topic.symbol])
+        self._asked_for = set(wanted)
+        if not wanted or ear.of_polling.is_in_place != is_given_up:
+            await self._polled.stop()
+        ear.of_polling.is_in_place = is_given_up
+        if wanted:
+            self._polled.start(ear.of_polling)
+
+    def _on_stream(self, state: StreamState) -> None:
+        is_streaming = state is StreamState.CONNECTED
+        if self._is_streaming and not is_streaming:
+            self._away_since_s = self._clock.monotonic_s()
+        self._is_streaming = is_streaming
+
+
+class _Ear:
+    """Hears the stream, and passes it on in our names."""
+
+    def __init__(self, listener: ExchangeListener, on_state: Callable[[StreamState], None]) -> None:
+        self.ours: Mapping[str, str] = {}
+        self.of_polling = _PollingEar(listener)
+        self._listener = listener
+        self._on_state = on_state
+        self._topics = listener if isinstance(listener, TopicListener) else None
+
+    def on_candle(self, update: CandleUpdate, latency_ms: float) -> None:
+        named = msgspec.structs.replace(update, symbol=self.ours[update.symbol])
+        self._listener.on_candle(named, latency_ms)
+
+    def on_ticker(self, ticker: Ticker, latency_ms: float) -> None:
+        named = msgspec.structs.replace(ticker, symbol=self.ours[ticker.symbol])
+        self._listener.on_ticker(named, latency_ms)
+
+    def on_topic_state(self, topic: Topic, state: TopicState, text: str) -> None:
+        if self._topics is not None:
+            named = topic._replace(symbol=self.ours.get(topic.symbol, topic.symbol))
+            self._topics.on_topic_state(named, state, text)
+
+    def on_stream_state(self, kind: StreamKind, state: StreamState, detail: str) -> None:
+        self._on_state(state)
+        if state is StreamState.CONNECTED or not self.of_polling.is_standing_in:
+            self._listener.on_stream_state(kind, state, detail)
+
+    def on_order(self, order: Order) -> None:
+        """A public stream brings none."""
+
+    def on_fill(self, fill: Fill) -> None:
+        """A public stream brings none."""
+
+    def on_position(self, position: Position) -> None:
+        """A public stream brings none."""
+
+    def on_balance(self, balance: Balance) -> None:
+        """A public stream brings none."""
+
+
+class _PollingEar:
+    """Hears the polling. In the stream's place its state is the state; beside a living stream only
+    its trouble is told, and the end of that."""
+
+    def __init__(self, listener: ExchangeListener) -> None:
+        self.is_in_place = False
+        self._state = StreamState.CONNECTED
+        self._listener = listener
+        self.on_candle = listener.on_candle
+        self.on_ticker = listener.on_ticker
+        self.on_order = listener.on_order
+        self.on_fill = listener.on_fill
+        self.on_position = listener.on_position
+        self.on_balance = listener.on_balance
+
+    @property
+    def is_standing_in(self) -> bool:
+        """The stream is away, and nobody misses it."""
+        return self.is_in_place and self._state is StreamState.CONNECTED
+
+    def on_stream_state(self, kind: StreamKind, state: StreamState, detail: str) -> None:
+        was, self._state = self._state, state
+        is_trouble = StreamState.DISCONNECTED in (was, state)
+        if self.is_in_place or is_trouble:
+            self._listener.on_stream_state(kind, state, detail)
