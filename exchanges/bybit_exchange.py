@@ -44,6 +44,7 @@ REST_URL = "https://api.bybit.com"
 WS_PRIVATE_URL = "wss://stream.bybit.com/v5/private"
 
 MAX_CANDLES_PER_CALL = 1000
+MOST_ROWS_OF_A_POLL = 10
 PARAMETER_ERROR = "10001"
 
 _RISES_TO_TRIGGER, _FALLS_TO_TRIGGER = 1, 2
@@ -165,9 +166,11 @@ class BybitExchange:
         self, symbol: str, timeframe: Timeframe, start_ms: int | None, end_ms: int, count: int
     ) -> list[Candle]:
         """Oldest first; only bars that open in [start_ms, end_ms], whatever came."""
+        rows = count if start_ms is None else (end_ms - start_ms) // timeframe.duration_ms + 1
         result = await self._rest.read(
             Family.MARKET,
             self._rest.http.get_kline,
+            is_poll=rows <= MOST_ROWS_OF_A_POLL,
             category=CATEGORY,
             symbol=symbol,
             interval=INTERVAL_OF[timeframe],

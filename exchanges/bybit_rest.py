@@ -30,7 +30,7 @@ from exchanges.bybit_words import CATEGORY
 from exchanges.credentials import Credentials
 from exchanges.request_limiter import ADDRESS, Family, Priority, RequestLimiter, RequestTurn
 
-MARKET_AT_ONCE = 50  # a scan polls so many symbols in one round trip; the limiter paces them
+POLLS_AT_ONCE = 50  # a scan polls so many symbols in one round trip; the limiter paces them
 LONGEST_HOLD_S = 5.0  # an order that waited longer for its turn was meant for another market
 Parsed = TypeVar("Parsed")
 _CLOCK_REFUSED = 10002
@@ -42,6 +42,7 @@ class _Asking(NamedTuple):
     family: Family
     priority: Priority | None = None
     owner: str | None = None
+    is_poll: bool = False
 
 
 class BybitRest:
@@ -58,7 +59,7 @@ class BybitRest:
         self._credentials = credentials
         self._limiter = limiter
         self._timeout_s = timeout_s
-        market = ThreadPoolExecutor(MARKET_AT_ONCE, "bybit-market")
+        market = ThreadPoolExecutor(4, "bybit-market")  # more would fight the loop for the GIL
         orders = ThreadPoolExecutor(4, "bybit-order")
         position = ThreadPoolExecutor(2, "bybit-position")
         self._threads = {
@@ -72,6 +73,7 @@ class BybitRest:
             Family.PROTECTION: position,
         }
         self._reading_threads = ThreadPoolExecutor(4, "bybit-account")
+        self._polling_threads = ThreadPoolExecutor(POLLS_AT_ONCE, "bybit-poll")
         self.http = _Http(
             api_key=credentials.api_key if credentials else None,
             api_secret=credentials.api_secret if credentials else None,
@@ -84,14 +86,21 @@ class BybitRest:
         self.http.client.trust_env = False  # signed requests go where the trader said, no proxy
         self.http.client.max_redirects = 0  # a redirected POST would be a second request
         for scheme in ("https://", "http://"):  # as many connections kept as requests at once
-            self.http.client.mount(scheme, HTTPAdapter(pool_maxsize=MARKET_AT_ONCE))
+            self.http.client.mount(scheme, HTTPAdapter(pool_maxsize=POLLS_AT_ONCE))
         self.http.logger.handlers.clear()  # one per instance while the root logger has none
 
     async def read(
-        self, family: Family, method: Callable[..., Any], **parameters: object
+        self,
+        family: Family,
+        method: Callable[..., Any],
+        *,
+        is_poll: bool = False,
+        **parameters: object,
     ) -> dict[str, Any]:
-        """`result` of a question. Raises Unavailable, RateLimited, RequestRejected."""
-        return await self._call(_Asking(family), method, parameters, is_write=False)
+        """`result` of a question; `is_poll` for one of many small ones that may wait side by side.
+        Raises Unavailable, RateLimited, RequestRejected."""
+        asking = _Asking(family, is_poll=is_poll)
+        return await self._call(asking, method, parameters, is_write=False)
 
     async def pages(
         self, family: Family, method: Callable[..., Any], **parameters: object
@@ -101,7 +110,9 @@ class BybitRest:
         rows: list[Any] = []
         cursor: str | None = None
         while True:
-            result = await self.read(family, method, category=CATEGORY, cursor=cursor, **parameters)
+            asking = _Asking(family)
+            page_of = parameters | {"category": CATEGORY, "cursor": cursor}
+            result = await self._call(asking, method, page_of, is_write=False)
             page = rows_of(result)
             rows += page
             next_cursor = result.get("nextPageCursor") or None
@@ -154,6 +165,8 @@ class BybitRest:
     ) -> dict[str, Any]:
         turn = await self._turn(asking, is_write=is_write)
         threads = self._threads.get(asking.family, self._reading_threads)
+        if asking.is_poll:
+            threads = self._polling_threads
         request = threads.submit(self._send, asking.family, method, parameters, is_write=is_write)
         request.add_done_callback(lambda _: turn.end())  # on its way as long as its thread waits
         try:
@@ -166,7 +179,7 @@ class BybitRest:
 
     async def _turn(self, asking: _Asking, *, is_write: bool) -> RequestTurn:
         """An order whose turn does not come soon is not sent at all."""
-        family, priority, owner = asking
+        family, priority, owner, _ = asking
         if not is_write:
             return await self._limiter.wait(family)
         hold_s = self._limiter.get_wait_time(family, priority=priority)
@@ -233,7 +246,11 @@ class BybitRest:
 
     def stop(self) -> None:
         """Take no more requests; those on their way end by themselves."""
-        for threads in {*self._threads.values(), self._reading_threads}:
+        for threads in {
+            *self._threads.values(),
+            self._reading_threads,
+            self._polling_threads,
+        }:
             threads.shutdown(wait=False, cancel_futures=True)
         self.http.client.close()
 
