@@ -118,7 +118,8 @@ class DepthListener(Protocol):
 class MeasuredStreams(Protocol):
     """What a market-data port may have on top: figures of its stream."""
 
-    def stream_statistics(self) -> StreamStatistics: ...
+    def stream_statistics(self) -> StreamStatistics | None:
+        """None where the stream behind it is not measured."""
 
     def topic_latencies(self, symbols: frozenset[str]) -> list[TopicLatency]:
         """Of every topic of these symbols."""

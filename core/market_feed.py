@@ -179,6 +179,11 @@ class MarketFeed:
             self._streamed.add(series)
             self.port.subscribe_candles(*series)
 
+    @property
+    def streamed_symbols(self) -> frozenset[str]:
+        """Followed or charted."""
+        return frozenset(symbol for symbol, _ in self._streamed)
+
     def is_streamed(self, symbol: str, timeframe: Timeframe) -> bool:
         """Whether the stream has brought anything of a followed or charted series yet."""
         return (symbol, timeframe) in self.forming

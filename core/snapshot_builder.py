@@ -15,6 +15,7 @@ import psutil
 from core.account_desk import AccountDesk
 from core.bots.bot import Bot
 from core.engine import Engine
+from core.exchange_port import MeasuredStreams
 from core.market_feed import MarketFeed
 from core.metrics import percentile
 from core.models.candles import Timeframe
@@ -26,6 +27,7 @@ from core.snapshots import (
     ConnectionState,
     DataSnapshot,
     EngineSnapshot,
+    FeedSnapshot,
     LiveCandle,
     MachineSnapshot,
     PositionSnapshot,
@@ -45,6 +47,7 @@ class SnapshotBuilder:
         self._process = psutil.Process(os.getpid())
         self._machine = self._measure_machine()
         self._percentiles: dict[str, tuple[float | None, float | None]] = {}
+        self._feeds: list[FeedSnapshot] = []
 
     def build(self, charts: Iterable[tuple[str, Timeframe]]) -> EngineSnapshot:
         """`charts`: what the screens are watching."""
@@ -54,6 +57,7 @@ class SnapshotBuilder:
             for name, feed in engine.feeds.items():
                 recent = list(itertools.islice(reversed(feed.latencies_ms), LATENCY_WINDOW))
                 self._percentiles[name] = (percentile(recent, 0.5), percentile(recent, 0.99))
+            self._feeds = [row for feed in engine.feeds.values() for row in _feed(feed)]
         self._seq += 1
         accounts = [_account(desk) for desk in engine.desks.values()]
         desks = [desk for desk in engine.desks.values() if desk.is_built]
@@ -84,6 +88,7 @@ class SnapshotBuilder:
             download=engine.downloads.snapshot(),
             protection=[proof for desk in desks for proof in desk.guard.snapshot()],
             findings=engine.roster.findings(),
+            feeds=self._feeds,
         )
 
     def _connection(self, desk: AccountDesk) -> ConnectionState:
@@ -221,6 +226,14 @@ def _furthest_stopped(accounts: list[AccountSnapshot]) -> RiskSnapshot | None:
     if len(known) > 1 and risk.reason:
         return msgspec.structs.replace(risk, reason=f"{name}: {risk.reason}")
     return risk
+
+
+def _feed(feed: MarketFeed) -> list[FeedSnapshot]:
+    port = feed.port
+    figures = port.stream_statistics() if isinstance(port, MeasuredStreams) else None
+    if figures is None or not isinstance(port, MeasuredStreams):
+        return []
+    return [FeedSnapshot(port.exchange, figures, port.topic_latencies(feed.streamed_symbols))]
 
 
 def _no_risk_yet(engine: Engine) -> RiskSnapshot:

@@ -17,6 +17,7 @@ from core.models.fills import Fill
 from core.models.instruments import Instrument
 from core.models.orders import Order
 from core.models.positions import Position
+from core.models.streams import StreamStatistics, TopicLatency
 from core.scanning.snapshots import ScanSnapshot
 
 PROTOCOL_VERSION = 1
@@ -282,6 +283,16 @@ class EngineSnapshot(msgspec.Struct, frozen=True):
     download: DownloadSnapshot | None = None  # the last one, from its start on
     protection: list[ProtectionSnapshot] = []  # one for each position that is not flat
     findings: list[FindingSnapshot] = []  # what waits for the trader's word
+    feeds: list[FeedSnapshot] = []  # of exchanges whose stream is measured; renewed every second
+
+
+class FeedSnapshot(msgspec.Struct, frozen=True):
+    """One exchange's public stream: its figures, and each topic's way from the socket to the
+    strategies of the symbols that are followed."""
+
+    exchange: str
+    figures: StreamStatistics
+    topics: list[TopicLatency]
 
 
 class PositionSnapshot(msgspec.Struct, frozen=True):

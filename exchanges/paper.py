@@ -18,6 +18,7 @@ from core.clock import Clock
 from core.exchange_port import (
     ExchangeListener,
     MarketDataPort,
+    MeasuredStreams,
     RateLimited,
     RequestRejected,
     StreamKind,
@@ -28,7 +29,7 @@ from core.exchange_port import (
 from core.models.candles import Candle, CandleUpdate, Ticker, Timeframe
 from core.models.instruments import Instrument
 from core.models.orders import OrderRequest
-from core.models.streams import Topic, TopicState
+from core.models.streams import StreamStatistics, Topic, TopicLatency, TopicState
 from exchanges.simulated.account import Account
 from exchanges.simulated.live_market import LiveMarket
 from exchanges.simulated.store import BooksMismatch, VenueStore
@@ -88,6 +89,14 @@ class PaperExchange(VenueTrading):
 
     def subscribe_tickers(self, symbols: list[str]) -> None:
         self._data.subscribe_tickers(symbols)
+
+    def stream_statistics(self) -> StreamStatistics | None:
+        data = self._data
+        return data.stream_statistics() if isinstance(data, MeasuredStreams) else None
+
+    def topic_latencies(self, symbols: frozenset[str]) -> list[TopicLatency]:
+        data = self._data
+        return data.topic_latencies(symbols) if isinstance(data, MeasuredStreams) else []
 
     async def fetch_instruments(self) -> list[Instrument]:
         return await self._data.fetch_instruments()

@@ -28,6 +28,7 @@ from core.models.orders import (
     Side,
 )
 from core.models.positions import Balance, Position
+from core.models.streams import Channel, Topic, TopicState
 from exchanges.paper import PaperExchange
 
 D = Decimal
@@ -310,3 +311,32 @@ async def test_beside_another_account_it_lives_on_the_others_data(prices, clock,
     await recorder.until(lambda: any(fill.closed_quantity for fill in recorder.seen(Fill)))
     await paper.stop()
     assert not prices.is_stopped, "it is the other account's"
+
+
+async def test_what_is_known_of_the_stream_is_passed_through(paper, prices, clock, tmp_path):
+    assert paper.stream_statistics() is None  # this stream is not measured
+    assert paper.topic_latencies(frozenset({"BTCUSDT"})) == []
+
+    class Measured(Prices):
+        def stream_statistics(self):
+            return "figures"
+
+        def topic_latencies(self, symbols):
+            return sorted(symbols)
+
+    class Watching(Recorder):
+        told = None
+
+        def on_topic_state(self, topic, state, text):
+            self.told = (topic.symbol, state, text)
+
+    measured, watching = Measured(clock), Watching()
+    port = PaperExchange("p", market_data=measured, clock=clock, store_path=None)
+    await port.start_market_data(watching)
+    assert port.stream_statistics() == "figures"
+    assert port.topic_latencies(frozenset({"A"})) == ["A"]
+    silent = (Topic(Channel.TICKER, "BTCUSDT"), TopicState.STALE, "silent")
+    measured._listener.on_topic_state(*silent)
+    prices._listener.on_topic_state(*silent)  # to a listener that does not want to know
+    assert watching.told == ("BTCUSDT", TopicState.STALE, "silent")
+    await port.stop()

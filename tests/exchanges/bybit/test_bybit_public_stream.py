@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
-from core.exchange_port import StreamState
+from core.exchange_port import DepthPort, MeasuredStreams, StreamState
 from core.models.candles import Timeframe
+from core.models.streams import Channel, Topic
+from core.snapshots import FeedSnapshot
 
 NOW_MS = 1_700_000_000_000
 
@@ -199,3 +202,29 @@ async def test_a_listener_that_fails_does_not_stop_the_stream(
     await bybit.push("public", kline(close="60002"))
     await recorder.until(lambda: len(recorder.candles) == 2)
     assert "a listener failed" in fail_on_unexpected_log.pop().getMessage()
+
+
+async def test_the_streams_figures_reach_the_screens_form(exchange, bybit, recorder):
+    exchange.subscribe_candles("BTCUSDT", Timeframe.M15)
+    exchange.subscribe_tickers(["BTCUSDT", "ETHUSDT"])
+    await connected(exchange, recorder)
+    await bybit.push("public", kline(confirm=True))
+    await recorder.until(lambda: recorder.candles)
+    figures = exchange.stream_statistics()
+    assert (figures.connections, figures.topics, figures.messages) == (1, 3, 1)
+    topics = exchange.topic_latencies(frozenset({"BTCUSDT"}))
+    assert {entry.topic.channel for entry in topics} == {Channel.CANDLES, Channel.TICKER}
+    shown = FeedSnapshot(exchange.exchange, figures, topics)
+    packed = msgspec.msgpack.encode(shown)
+    assert msgspec.msgpack.decode(packed, type=FeedSnapshot) == shown
+
+
+async def test_trades_and_books_may_be_asked_for(exchange, bybit, recorder):
+    assert isinstance(exchange, DepthPort)
+    assert isinstance(exchange, MeasuredStreams)
+    wanted = [Topic(Channel.TRADES, "BTCUSDT"), Topic(Channel.BOOK, "BTCUSDT")]
+    exchange.subscribe(wanted)
+    await connected(exchange, recorder)
+    assert topics(bybit) == ["publicTrade.BTCUSDT", "orderbook.50.BTCUSDT"]
+    exchange.unsubscribe(wanted)
+    await bybit.until(lambda: len(topics(bybit, "unsubscribe")) == 2)
