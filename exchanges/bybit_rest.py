@@ -32,6 +32,7 @@ from exchanges.request_limiter import ADDRESS, Family, Priority, RequestLimiter,
 
 POLLS_AT_ONCE = 50  # a scan polls so many symbols in one round trip; the limiter paces them
 LONGEST_HOLD_S = 5.0  # an order that waited longer for its turn was meant for another market
+LONGEST_READ_HOLD_S = 30.0  # a question that would wait longer is told so: nobody waits in silence
 Parsed = TypeVar("Parsed")
 _CLOCK_REFUSED = 10002
 _SERVER_TIME = re.compile(r"server_timestamp\[(\d+)\]")
@@ -178,13 +179,13 @@ class BybitRest:
         return result
 
     async def _turn(self, asking: _Asking, *, is_write: bool) -> RequestTurn:
-        """An order whose turn does not come soon is not sent at all."""
+        """An order whose turn does not come soon is not sent at all. Raises RateLimited."""
         family, priority, owner, _ = asking
-        if not is_write:
-            return await self._limiter.wait(family)
         hold_s = self._limiter.get_wait_time(family, priority=priority)
+        if not is_write and hold_s <= LONGEST_READ_HOLD_S:
+            return await self._limiter.wait(family)
         try:
-            if hold_s > LONGEST_HOLD_S:
+            if not is_write or hold_s > LONGEST_HOLD_S:
                 raise TimeoutError
             async with asyncio.timeout(LONGEST_HOLD_S):
                 return await self._limiter.wait(family, priority=priority, owner=owner)

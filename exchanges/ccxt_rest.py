@@ -30,6 +30,7 @@ from exchanges.request_limiter import ADDRESS, Family, Priority, RequestLimiter,
 log = logging.getLogger(__name__)
 
 LONGEST_HOLD_S = 5.0  # an order that waited longer for its turn was meant for another market
+LONGEST_READ_HOLD_S = 30.0  # a question that would wait longer is told so: nobody waits in silence
 Answer = TypeVar("Answer")
 
 
@@ -155,11 +156,11 @@ class CcxtRest:
 
     async def turn(self, asked: Asked) -> RequestTurn:
         """Raises Refused."""
-        if not asked.is_write:
-            return await self._limiter.wait(asked.family, asked.tokens)
         hold_s = self._limiter.get_wait_time(asked.family, priority=asked.priority)
+        if not asked.is_write and hold_s <= LONGEST_READ_HOLD_S:
+            return await self._limiter.wait(asked.family, asked.tokens)
         try:
-            if hold_s > LONGEST_HOLD_S:
+            if not asked.is_write or hold_s > LONGEST_HOLD_S:
                 raise TimeoutError
             async with asyncio.timeout(LONGEST_HOLD_S):
                 return await self._limiter.wait(

@@ -246,6 +246,15 @@ async def test_an_order_that_would_be_held_for_long_is_told_so_at_once(exchange,
     assert (bybit.count(CREATE), limiter.waited) == (0, [])
 
 
+async def test_a_question_that_would_be_held_for_long_is_told_so_at_once(exchange, bybit, limiter):
+    limiter.hold_s = 29.0
+    await exchange.fetch_positions()
+    limiter.hold_s = 540.0
+    with pytest.raises(RateLimited, match="540 s; nothing was sent"):
+        await exchange.fetch_positions()
+    assert bybit.count(POSITIONS) == 1
+
+
 async def test_a_close_goes_before_an_entry(exchange, bybit, limiter):
     bybit.answers[CREATE] = accepted
     for is_exit in (False, True):
