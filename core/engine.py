@@ -121,9 +121,9 @@ class Engine:
     async def start(self, specs: list[BotSpec], *, autostart: bool = False) -> None:
         """Reconcile every account and bring its bots back: those told to start, those that ran
         before, and paused those that were paused; except with real money (a person starts those).
-        Returns when all are up, or when one is and the others have had their time: one exchange
-        that is down does not keep the others. Raises ExchangeError when an exchange refuses us,
-        Refused when a bot of the configuration cannot exist."""
+        Returns when all are up, or when one is and the others have had their time: an exchange
+        that is down, or a key that is refused, does not keep the others. Raises ExchangeError when
+        every account is refused, Refused when a bot of the configuration cannot exist."""
         self.supervisor.keep_running("loop probe", self.probe.run)
         self.state, self.state_text = EngineState.RECONCILING, "Connecting and reconciling."
         for feed in self.feeds.values():
@@ -136,9 +136,13 @@ class Engine:
         }
         try:
             await asyncio.wait(starting.values(), timeout=START_PATIENCE_S)
-            await asyncio.wait(starting.values(), return_when=asyncio.FIRST_COMPLETED)
+            while not any(map(_has_ended_well, starting.values())):
+                late = [task for task in starting.values() if not task.done()]
+                if not late:
+                    next(iter(starting.values())).result()
+                await asyncio.wait(late, return_when=asyncio.FIRST_COMPLETED)
             for task in starting.values():
-                if task.done():
+                if task.done() and isinstance(task.exception(), Refused):
                     task.result()
         except BaseException:
             for task in starting.values():
@@ -146,8 +150,8 @@ class Engine:
             await asyncio.gather(*starting.values(), return_exceptions=True)
             raise
         for name, task in starting.items():
-            if not task.done():
-                self.supervisor.spawn(f"{name}: start", self._start_late(name, task))
+            if not _has_ended_well(task):
+                self.supervisor.spawn(f"{name}: start", self._see_through(name, task))
         self.state, self.state_text = EngineState.RUNNING, "Running."
 
     async def _start_account(
@@ -159,10 +163,12 @@ class Engine:
             listener()
         self.roster.bring_back(desk.name, specs, autostart=autostart)
 
-    async def _start_late(self, name: str, starting: asyncio.Task[None]) -> None:
+    async def _see_through(self, name: str, starting: asyncio.Task[None]) -> None:
+        """A start that takes longer, or has failed, beside those that are up."""
         try:
             await starting
         except (ExchangeError, Refused) as fault:
+            self.desks[name].state_text = f"Not started: {fault}"
             self._notice("danger", "Account not started", f"{name}: {fault}")
 
     async def stop(self) -> None:
@@ -401,6 +407,10 @@ class Engine:
         self.records.add(
             Notice(severity, title, text, symbol, bot_id, toast, code, client_order_id)
         )
+
+
+def _has_ended_well(task: asyncio.Task[None]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None
 
 
 def series_of(symbol: str, timeframe: str) -> tuple[str, Timeframe]:

@@ -238,28 +238,54 @@ async def test_an_account_that_cannot_be_reached_keeps_the_other_from_nothing(wo
 async def test_an_account_that_is_refused_late_is_told_and_the_other_goes_on(world, two):
     two.ports[TWO].fetch_balance = nobody
     await two.engine.start(BOTS)
-
-    async def wrong_key():
-        raise RequestRejected("the key is not known")
-
     two.ports[TWO].fetch_balance = wrong_key
     await world.hours(1)
-    told = [
-        item.record.text
-        for item in two.engine.records.backlog(1000)
-        if isinstance(item.record, Notice) and item.record.title == "Account not started"
-    ]
-    assert told == ["two: the key is not known"]
+    [told] = [r.text for r in notices(two) if r.title == "Account not started"]
+    assert told == "two: the key is not known"
     assert two.engine.bots["one-btcusdt"].state is BotState.RUNNING
 
 
-async def test_an_account_that_is_refused_at_once_ends_the_start(world, two):
-    async def wrong_key():
-        raise RequestRejected("the key is not known")
+async def wrong_key():
+    raise RequestRejected("the key is not known")
 
+
+async def test_an_account_that_is_refused_at_once_is_told_and_the_other_trades(world, two):
     two.ports[TWO].fetch_balance = wrong_key
+    await two.engine.start(BOTS)
+    await world.hours(0.2)
+    assert two.engine.bots.keys() == {"one-btcusdt", "one-ethusdt"}
+    assert two.engine.desks[TWO].state_text == "Not started: the key is not known"
+    [told] = [r.text for r in notices(two) if r.title == "Account not started"]
+    assert told == "two: the key is not known"
+
+
+async def test_where_every_account_is_refused_the_start_ends(world, two):
+    for port in two.ports.values():
+        port.fetch_balance = wrong_key
     with pytest.raises(RequestRejected, match="the key is not known"):
         await two.engine.start(BOTS)
+
+
+async def test_a_refused_account_is_not_taken_for_one_that_is_up(world, two):
+    """The other takes its time; until it is there, nothing is running."""
+    reads = two.ports[ONE].fetch_balance
+    two.ports[TWO].fetch_balance, two.ports[ONE].fetch_balance = wrong_key, nobody
+    starting = asyncio.create_task(two.engine.start(BOTS))
+    await asyncio.sleep(60)
+    assert two.engine.state is EngineState.RECONCILING
+    two.ports[ONE].fetch_balance = reads
+    await starting
+    assert two.engine.state is EngineState.RUNNING
+
+
+async def test_a_bot_that_cannot_exist_ends_the_start(world, two):
+    with pytest.raises(Refused, match="simulated has no symbol NOSUCH"):
+        await two.engine.start([*BOTS, bot(TWO, "NOSUCH")])
+
+
+def notices(two) -> list[Notice]:
+    records = (item.record for item in two.engine.records.backlog(1000))
+    return [record for record in records if isinstance(record, Notice)]
 
 
 async def nobody():
