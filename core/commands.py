@@ -278,11 +278,13 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class CommandResult(msgspec.Struct, frozen=True, tag=True):
-    """Answer to one request; `text` is a sentence for the trader when `ok` is False."""
+    """Answer to one request; `text` is a sentence for the trader when `ok` is False. `is_unknown`:
+    nobody answered in time, it may still be done (only the screen's own end says so)."""
 
     request_id: int
     ok: bool
     text: str = ""
+    is_unknown: bool = False
     block: CandleBlock | None = None
     attached: Attached | None = None
     series: list[SeriesSnapshot] | None = None

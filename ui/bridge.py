@@ -155,7 +155,7 @@ class EngineLink(QObject):
                 return await answer
         except TimeoutError:
             text = f"No answer from the engine for {timeout_s:.0f} s. It may still do it."
-            return CommandResult(request_id, False, text)
+            return CommandResult(request_id, False, text, is_unknown=True)
         finally:
             self._waiting.pop(request_id, None)
 

@@ -53,6 +53,16 @@ def _filled(selector: str, ground: str, text: str, t: Tokens) -> str:
 """
 
 
+def _side(kind: str, hue: str, t: Tokens) -> str:
+    """Which side of the ticket: a tint and an outline, for only the submit button is filled."""
+    button = f'QPushButton[kind="{kind}"]'
+    return f"""
+{button} {{ background: {t.e2}; color: {t.t2}; font-weight: 600; min-height: 30px;
+  max-height: 30px; }}
+{button}:checked {{ background: {mix(t.e1, hue, 0.16)}; color: {hue}; border-color: {hue}; }}
+"""
+
+
 def _buttons(t: Tokens) -> str:
     return f"""
 QPushButton {{ background: {t.e2}; color: {t.t1}; border: 1px solid {t.e2}; border-radius: 4px;
@@ -87,6 +97,10 @@ QPushButton[kind="ghost"]:disabled, QPushButton[kind="chip"]:disabled,
 QToolButton:disabled {{ color: {mix(t.e1, t.t2, 0.4)}; }}
 QPushButton[kind="chip"] {{ padding: 0 8px; min-height: 22px; max-height: 22px; }}
 QPushButton[kind="chip"]:checked {{ background: {t.e2}; color: {t.t1}; font-weight: 600; }}
+QPushButton[kind="segment"] {{ background: {t.e2}; color: {t.t2}; padding: 0 6px; }}
+QPushButton[kind="segment"]:checked {{ background: {t.e3}; color: {t.t1}; font-weight: 600; }}
+{_side("side_buy", t.up, t)}
+{_side("side_sell", t.down, t)}
 QPushButton[kind="link"] {{ color: {t.accent}; padding: 0; text-align: left; }}
 QPushButton[kind="link"]:hover {{ color: {t.t1}; }}
 QPushButton[kind="link"]:disabled {{ color: {mix(t.e1, t.accent, 0.4)}; }}
@@ -188,6 +202,15 @@ QComboBox::drop-down {{ border: none; width: 24px; }}
 QComboBox::down-arrow {{ image: url("{_icon("chevron-grey")}"); width: 12px; height: 12px; }}
 QComboBox QAbstractItemView {{ background: {t.e3}; border: 1px solid {t.e3_border};
   selection-background-color: {t.sel}; selection-color: {t.t1}; outline: none; padding: 4px; }}
+QFrame[role="field"] {{ background: {t.e2}; border: 1px solid {t.e2}; border-radius: 4px; }}
+QFrame[role="field"]:hover {{ border-color: {t.line2}; }}
+QFrame[role="field"][focused="true"] {{ border-color: {t.accent}; }}
+QFrame[role="field"][error="true"] {{ border-color: {t.danger}; }}
+QLineEdit[role="bare"], QLineEdit[role="bare"]:hover, QLineEdit[role="bare"]:focus {{
+  background: transparent; border: none; padding: 0; font-weight: 600; }}
+QComboBox[role="small"], QComboBox[role="small"]:hover {{ background: transparent;
+  border: 1px solid transparent; padding: 0 4px; min-height: 20px; max-height: 20px;
+  font-size: 12px; color: {t.t2}; }}
 QPlainTextEdit, QTextEdit {{ background: {t.e1}; border: none; color: {t.t1}; }}
 QCheckBox, QRadioButton {{ color: {t.t1}; spacing: 8px; background: transparent; }}
 QCheckBox::indicator, QRadioButton::indicator {{ width: 12px; height: 12px;

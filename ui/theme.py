@@ -8,6 +8,7 @@ Object properties that the stylesheet knows (set with `setProperty`, then `theme
 * `QPushButton[kind]`: none = default (e2) · `primary` · `buy` · `sell` · `danger` (outline) ·
   `danger_filled` · `live` (yellow, "Start LIVE") · `ghost` (no ground, t2) · `chip` (timeframe,
   range; checkable: plate when checked) · `link` (accent text) · `on_danger` (white on dfill).
+  `segment` (one of a few words, checkable) · `side_buy` `side_sell` (the ticket's side).
   `[size="submit"]` is 36 px high; the rest 28.
 * `QToolButton[kind]`: `icon` (28 x 28, no ground) · none = as ghost.
 * `QLabel[role]`: `caption` 11 t3 · `label` 12 t2 · `value` 12/500 t1 · `title` 13/600 ·
@@ -21,6 +22,8 @@ Object properties that the stylesheet knows (set with `setProperty`, then `theme
 * `QTabBar` (documents: e1 plate) and `QTabBar[kind="sub"]` (2 px accent underline).
 * `QTableView`/`QListView`/`QTreeView`: e1, no lines, heads 26 px, t3 11 px.
 * `QProgressBar[tone]`: 4 px bar: none t3 · `accent` · `warn` · `danger`.
+* `QFrame[role="field"]` with `[focused]`, `[error]`: a field whose `QLineEdit[role="bare"]` has
+  its name and unit beside it · `QComboBox[role="small"]`: in a line of text.
 * `QLineEdit`/`QComboBox`/`QSpinBox[error=true]`: danger border.
 """
 

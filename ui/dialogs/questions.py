@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from PyQt6.QtWidgets import QLineEdit, QWidget
 
-from core.models.orders import Order
+from core.models.orders import Order, Side
+from core.models.tickets import OrderPreview, OrderTicket
 from core.snapshots import AccountMode, BotSnapshot, PositionSnapshot
 from ui import formatting
 from ui.bridge import Bridge
@@ -79,6 +80,30 @@ def start_live(parent: QWidget, bridge: Bridge, bot: BotSnapshot) -> Sheet:
         )
     asked.add_badge()
     asked.add_button(GO, tr("Start LIVE"), "live")
+    asked.add_cancel()
+    return asked
+
+
+def place_live(parent: QWidget, ticket: OrderTicket, preview: OrderPreview | None) -> Sheet:
+    """Answers GO or cancel (the default): one order with real money, in figures."""
+    verb = tr("Buy") if ticket.side is Side.BUY else tr("Sell")
+    size = formatting.quantity(ticket.quantity)
+    asked = Sheet(parent, tr("{verb} {size} {symbol} with real money?", verb=verb, size=size,
+                             symbol=ticket.symbol))  # fmt: skip
+    if preview is not None:
+        asked.add_point(
+            tr(
+                "Value {value}, margin {margin}, fee at most {fee}.",
+                value=formatting.money(preview.value),
+                margin=formatting.money(preview.margin),
+                fee=formatting.money(preview.fee),
+            )
+        )
+        if preview.risk is not None:
+            text = tr("At the stop {risk} is lost.", risk=formatting.money(preview.risk))
+            asked.add_point(text)
+    asked.add_badge()
+    asked.add_button(GO, tr("Send order"), "live")
     asked.add_cancel()
     return asked
 

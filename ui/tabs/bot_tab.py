@@ -1,4 +1,4 @@
-"""One bot's tab: head, chart with toolbar, blotter, and on the right position, risk, services."""
+"""One bot's tab: head, chart with toolbar, blotter, and on the right position, ticket, risk."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from decimal import Decimal
 from typing import Any
 
 from PyQt6 import sip
-from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QKeySequence, QShortcut
-from PyQt6.QtWidgets import QHBoxLayout, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QScrollArea, QWidget
 
 from core.commands import CommandResult
+from core.models.tickets import OrderPreview, OrderTicket
 from core.snapshots import EngineSnapshot, FeedItem, FillRecord, LiveCandle
 from ui import tasks
 from ui.bridge import (
@@ -32,7 +33,7 @@ from ui.widgets.bot_header import BotHeader
 from ui.widgets.chart_toolbar import ChartToolbar
 from ui.widgets.position_panel import PositionPanel
 from ui.widgets.risk_panel import RiskPanel
-from ui.widgets.services import ServicesPanels
+from ui.widgets.ticket import OrderTicketPanel
 
 _RIGHT_WIDE, _RIGHT_NARROW = 324, 280
 _BLOTTER_WIDE, _BLOTTER_NARROW = 224, 124
@@ -68,10 +69,11 @@ class BotTab(QWidget):
         self.position = PositionPanel(bridge, bot.latest.symbol)
         self.position.ask_close = self._ask_close_own
         self.position.trail_wanted.connect(self.trail_wanted)
+        self.ticket = OrderTicketPanel(bridge, bot.latest.account, bot.latest.symbol)
+        self.ticket.ask_live = self._ask_live_order
         self._risk = RiskPanel(bridge)
         self._risk.setMinimumHeight(196)
-        self._services = ServicesPanels(bridge)
-        self._right = QWidget()
+        self._right = QScrollArea()
         self._lay_out()
         self._connect()
         self._name_chart()
@@ -86,9 +88,14 @@ class BotTab(QWidget):
         chart_panel.body.addWidget(self.chart, 1)
         centre = column(self.header, chart_panel, self.blotter, spacing=GUTTER)
         centre.setStretch(1, 1)
-        side = column(self.position, self._risk, spacing=GUTTER)
-        side.addWidget(self._services, 1)
-        self._right.setLayout(side)
+        side = column(self.position, self.ticket, self._risk, spacing=GUTTER)
+        side.setStretch(2, 1)
+        content = QWidget()
+        content.setProperty("role", "page")
+        content.setLayout(side)
+        self._right.setWidget(content)
+        self._right.setWidgetResizable(True)
+        self._right.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         outer = QHBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(GUTTER)
@@ -122,7 +129,6 @@ class BotTab(QWidget):
         self.blotter.setFixedHeight(_BLOTTER_NARROW if narrow else _BLOTTER_WIDE)
         for part in (self.header, self._toolbar, self.blotter):
             part.set_narrow(narrow)
-        self._services.set_narrow(narrow)
 
     def set_right_shown(self, shown: bool) -> None:
         self._right.setVisible(shown)
@@ -291,6 +297,10 @@ class BotTab(QWidget):
         if answer == questions.CANCELLED:
             return None
         return await self._bot.stop_bot(close_position=answer == questions.CLOSE)
+
+    async def _ask_live_order(self, ticket: OrderTicket, preview: OrderPreview | None) -> bool:
+        sheet = questions.place_live(self.window() or self, ticket, preview)
+        return await sheet.ask() == questions.GO
 
     async def _ask_close_own(self) -> CommandResult | None:
         bot = self._bot.latest

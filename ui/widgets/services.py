@@ -1,15 +1,11 @@
-"""Request limits, data manager and machine: the shared services' own figures.
-
-On a tall window they are panels of their own; on a small one they share a panel with two tabs.
-"""
+"""Request limits, data manager and machine: the shared services' own figures."""
 
 from __future__ import annotations
 
-from PyQt6.QtGui import QResizeEvent
-from PyQt6.QtWidgets import QHBoxLayout, QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from core.snapshots import DataSnapshot, EngineSnapshot, LimiterSnapshot
-from ui import formatting, i18n, tasks
+from ui import formatting, tasks
 from ui.bridge import Bridge
 from ui.i18n import sentence, tr
 from ui.models import words
@@ -17,7 +13,6 @@ from ui.widgets.basic import (
     INSET,
     KeyValue,
     LimitRow,
-    Panel,
     Stat,
     clear,
     column,
@@ -28,7 +23,6 @@ from ui.widgets.basic import (
 from ui.widgets.buttons import TextButton
 
 _MEGABYTE = 1_000_000
-_PANEL_HEAD = 34 + 4
 
 
 class RequestLimits(QWidget):
@@ -173,72 +167,3 @@ class DataManager(QWidget):
             self._rss.show_limit(tr("Engine memory"), f"{rss:.0f} MB", "/ 400 MB", rss / 400)
             disk = formatting.percent(machine.disk_used_ratio, 0, sign=False)
             self._disk.show_limit(tr("Disk"), disk, "", machine.disk_used_ratio)
-
-
-class ServicesPanels(QWidget):
-    """Request limits and data manager, one over the other, or behind two tabs: on a narrow window
-    and wherever both have no room."""
-
-    def __init__(self, bridge: Bridge) -> None:
-        super().__init__()
-        self._requests = RequestLimits(bridge)
-        self._data = DataManager(bridge)
-        self._tall = (Panel("Request limits"), Panel("Data manager"))
-        self._tall[0].head.addWidget(label("caption", "of 80 % of the limit"))
-        self._small = Panel()
-        self._tabs = QTabBar()
-        self._tabs.setProperty("kind", "sub")
-        self._tabs.setDrawBase(False)
-        self._tabs.setExpanding(False)
-        self._tabs.setFixedHeight(34)
-        for name in ("Request limits", "Data manager"):
-            self._tabs.addTab(tr(name))
-        self._stack = QStackedWidget()
-        self._tabs.currentChanged.connect(self._stack.setCurrentIndex)
-        self._small.body.addWidget(self._tabs)
-        self._small.body.addSpacing(8)
-        self._small.body.addWidget(self._stack, 1)
-        outer = column(*self._tall, self._small, spacing=4)
-        outer.setStretch(0, 1)
-        outer.setStretch(1, 1)
-        outer.setStretch(2, 1)
-        self.setLayout(outer)
-        self._is_compact: bool | None = None
-        self._is_narrow = False
-        self.set_narrow(False)
-        i18n.language.changed.connect(self._retitle)
-
-    def set_narrow(self, narrow: bool) -> None:
-        self._is_narrow = narrow
-        self._fit()
-
-    def resizeEvent(self, event: QResizeEvent | None) -> None:
-        super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        needed = sum(
-            content.minimumSizeHint().height() + _PANEL_HEAD
-            for content in (self._requests, self._data)
-        )
-        is_low = self.isVisible() and self.height() < needed
-        self._set_compact(self._is_narrow or is_low)
-
-    def _set_compact(self, compact: bool) -> None:
-        if compact == self._is_compact:
-            return
-        self._is_compact = compact
-        for tall, content in zip(self._tall, (self._requests, self._data), strict=True):
-            tall.setVisible(not compact)
-            if compact:
-                self._stack.addWidget(content)
-            else:
-                tall.body.addWidget(content, 1)
-                content.show()
-        self._small.setVisible(compact)
-        if compact:
-            self._stack.setCurrentIndex(self._tabs.currentIndex())
-
-    def _retitle(self, _language: str) -> None:
-        self._tabs.setTabText(0, tr("Request limits"))
-        self._tabs.setTabText(1, tr("Data manager"))

@@ -190,6 +190,7 @@ async def test_the_table_is_read_again_when_a_download_has_ended(
 async def test_the_data_manager_opens_the_table_and_the_table_the_download(
     window: MainWindow, link_server: Any, until: Until, stored: list[SeriesSnapshot]
 ) -> None:
+    window.show_page("Capital")
     await until(lambda: window.findChildren(DataManager))
     manager = window.findChildren(DataManager)[0]
     button = next(b for b in manager.findChildren(QPushButton) if b.text() == "Stored candles")
