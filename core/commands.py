@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from core.models.indicators import STANDARD, IndicatorSpec
 from core.models.tickets import OrderPreview, OrderTicket
 from core.scanning.settings import ScanSettings
 from core.snapshots import (
@@ -152,12 +153,13 @@ class ResumeTrading(_Command, frozen=True):
 
 
 class GetCandles(_Command, frozen=True):
-    """The newest `count` closed candles up to open time `end_ms` (None: now) with indicators."""
+    """The newest `count` closed candles up to open time `end_ms` (None: now) with `indicators`."""
 
     symbol: str
     timeframe: str
     count: int = 1000
     end_ms: int | None = None
+    indicators: tuple[IndicatorSpec, ...] = STANDARD
 
 
 class WatchChart(_Command, frozen=True):
@@ -278,11 +280,13 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class CommandResult(msgspec.Struct, frozen=True, tag=True):
-    """Answer to one request; `text` is a sentence for the trader when `ok` is False."""
+    """Answer to one request; `text` is a sentence for the trader when `ok` is False. `is_unknown`:
+    nobody answered in time, it may still be done (only the screen's own end says so)."""
 
     request_id: int
     ok: bool
     text: str = ""
+    is_unknown: bool = False
     block: CandleBlock | None = None
     attached: Attached | None = None
     series: list[SeriesSnapshot] | None = None
