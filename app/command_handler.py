@@ -113,7 +113,16 @@ class CommandHandler:
     async def _candles(self, request_id: int, command: GetCandles) -> CommandResult:
         symbol, timeframe = series_of(command.symbol, command.timeframe)
         service = next(iter(self._engine.charts.values()))
-        block = await service.block(symbol, timeframe, count=command.count, end_ms=command.end_ms)
+        try:
+            block = await service.block(
+                symbol,
+                timeframe,
+                count=command.count,
+                end_ms=command.end_ms,
+                indicators=command.indicators,
+            )
+        except ValueError as fault:  # no such indicator
+            return CommandResult(request_id, ok=False, text=str(fault))
         return CommandResult(request_id, ok=True, block=block)
 
     async def _do(self, command: Command) -> str:  # noqa: PLR0911, PLR0912 (one line a command)

@@ -5,56 +5,46 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable
-
-import numpy as np
-import numpy.typing as npt
-import talib
 
 from core.exchange_port import MarketDataPort
-from core.indicators import Atr, Ema, Indicator, Macd, Rsi
-from core.market_data.columns import EMPTY, Columns, columns_from_candles
+from core.indicators import INDICATORS, Indicator, batch, columns_of, make
+from core.market_data.columns import EMPTY, Columns, FloatArray, columns_from_candles
 from core.market_feed import MarketFeed
 from core.models.candles import Candle, CandleUpdate, Timeframe
+from core.models.indicators import STANDARD, IndicatorSpec
 from core.snapshots import CandleBlock, LiveCandle
 
-FloatArray = npt.NDArray[np.float64]
 WARM_UP_BARS = 300  # EMA 60 and MACD have forgotten their beginning by then (error below 1e-4)
 STANDING_BARS = 1000  # then what is kept up bar by bar equals the block's to the last digit shown
 MAX_BARS = 20_000
+MAX_INDICATORS = 24  # of one series
 _Series = tuple[str, Timeframe]
-# The chart's standard set: for one more bar these, for many at once `chart_indicators`.
-_KEPT_UP: dict[tuple[str, ...], Callable[[], Indicator]] = {
-    ("ema_20",): lambda: Ema(20),
-    ("ema_60",): lambda: Ema(60),
-    ("rsi_14",): lambda: Rsi(14),
-    ("atr_14",): lambda: Atr(14),
-    ("macd", "macd_signal", "macd_histogram"): lambda: Macd(12, 26, 9),
-}
+_Specs = tuple[IndicatorSpec, ...]
 
 
-def chart_indicators(columns: Columns) -> dict[str, FloatArray]:
-    """The chart's standard set, one value per bar, NaN while warming up."""
-    close = columns.close
-    macd, signal, histogram = talib.MACD(close, 12, 26, 9)
-    return {
-        "ema_20": talib.EMA(close, 20),
-        "ema_60": talib.EMA(close, 60),
-        "rsi_14": talib.RSI(close, 14),
-        "atr_14": talib.ATR(columns.high, columns.low, close, 14),
-        "macd": macd,
-        "macd_signal": signal,
-        "macd_histogram": histogram,
-    }
+def chart_indicators(columns: Columns, specs: _Specs = STANDARD) -> dict[str, FloatArray]:
+    """The columns of `specs`, one value per bar, NaN while warming up. Raises ValueError for what
+    is no indicator."""
+    found: dict[str, FloatArray] = {}
+    for spec in specs:
+        found |= batch(spec, columns)
+    return found
+
+
+def _warm_up_bars(specs: _Specs, timeframe: Timeframe) -> int:
+    duration_ms = timeframe.duration_ms
+    wanted = [INDICATORS[s.name].warm_up_bars(s.parameters, duration_ms) for s in specs]
+    return max(WARM_UP_BARS, *wanted, 0)
 
 
 class _Standing:
     """The indicators as they stand after the newest closed bar of one series."""
 
-    def __init__(self, columns: Columns) -> None:
-        newest = columns.select(slice(-STANDING_BARS, None))
+    def __init__(self, columns: Columns, specs: _Specs, warm_up_bars: int) -> None:
+        newest = columns.select(slice(-max(STANDING_BARS, warm_up_bars), None))
+        self.specs = specs
         self.newest_ms = int(newest.open_time_ms[-1]) if newest.rows else -1
-        self._indicators = {names: make() for names, make in _KEPT_UP.items()}
+        self._indicators = {columns_of(spec): make(spec) for spec in specs}
         for indicator in self._indicators.values():
             fields = (getattr(newest, name).tolist() for name in indicator.inputs)
             for values in zip(*fields, strict=True):
@@ -99,19 +89,35 @@ class ChartService:
         feed.on_closed_candle.append(self._on_closed)
 
     async def block(
-        self, symbol: str, timeframe: Timeframe, *, count: int, end_ms: int | None
+        self,
+        symbol: str,
+        timeframe: Timeframe,
+        *,
+        count: int,
+        end_ms: int | None,
+        indicators: _Specs = STANDARD,
     ) -> CandleBlock:
-        """The newest `count` closed bars up to open time `end_ms`. Raises ExchangeError."""
+        """The newest `count` closed bars up to open time `end_ms`, with the columns of
+        `indicators`. Raises ExchangeError, and ValueError for what is no indicator.
+
+        Without `end_ms` these indicators are kept up on the forming bar from now on, beside those
+        that another chart of this series has asked for.
+        """
+        for spec in indicators[:MAX_INDICATORS]:
+            make(spec)
+        if len(indicators) > MAX_INDICATORS:
+            raise ValueError(f"A chart shows {MAX_INDICATORS} indicators at most.")
         count = max(1, min(count, MAX_BARS))
-        wanted = count + WARM_UP_BARS
+        warm_up = _warm_up_bars(indicators, timeframe)
+        wanted = count + warm_up
         columns = await self._columns(symbol, timeframe, wanted, end_ms)
         if end_ms is None:
             if self._has_closed_since(symbol, timeframe, columns):
                 columns = await self._columns(symbol, timeframe, wanted, end_ms)
-            self._standing[symbol, timeframe] = _Standing(columns)
+            self._stand(symbol, timeframe, columns, indicators, warm_up)
             self._feed.stream(symbol, timeframe)
-        indicators = chart_indicators(columns) if columns.rows else {}
-        fields = {name: getattr(columns, name) for name in Columns._fields} | indicators
+        computed = chart_indicators(columns, indicators) if columns.rows else {}
+        fields = {name: getattr(columns, name) for name in Columns._fields} | computed
         return CandleBlock(
             symbol=symbol,
             timeframe=timeframe.value,
@@ -140,6 +146,14 @@ class ChartService:
     def forget(self, keep: set[_Series]) -> None:
         """No screen shows the others any more."""
         self._standing = {series: s for series, s in self._standing.items() if series in keep}
+
+    def _stand(
+        self, symbol: str, timeframe: Timeframe, columns: Columns, specs: _Specs, warm_up: int
+    ) -> None:
+        former = self._standing.get((symbol, timeframe))
+        others = [] if former is None else [s for s in former.specs if s not in specs]
+        kept = (*specs, *others)[:MAX_INDICATORS]
+        self._standing[symbol, timeframe] = _Standing(columns, kept, warm_up)
 
     def _on_closed(self, update: CandleUpdate) -> None:
         series = (update.symbol, update.timeframe)

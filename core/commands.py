@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from core.models.indicators import STANDARD, IndicatorSpec
 from core.models.tickets import OrderPreview, OrderTicket
 from core.scanning.settings import ScanSettings
 from core.snapshots import (
@@ -152,12 +153,13 @@ class ResumeTrading(_Command, frozen=True):
 
 
 class GetCandles(_Command, frozen=True):
-    """The newest `count` closed candles up to open time `end_ms` (None: now) with indicators."""
+    """The newest `count` closed candles up to open time `end_ms` (None: now) with `indicators`."""
 
     symbol: str
     timeframe: str
     count: int = 1000
     end_ms: int | None = None
+    indicators: tuple[IndicatorSpec, ...] = STANDARD
 
 
 class WatchChart(_Command, frozen=True):

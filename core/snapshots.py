@@ -360,8 +360,8 @@ class CandleBlock(msgspec.Struct, frozen=True):
 
     Raw columns rather than Arrow: the screen reads them with `numpy.frombuffer` and so needs
     no pyarrow, which costs it 0.1 s and 36 MB. Indicators are the engine's own (same code as
-    the strategy's), NaN while warming up, one column each: ema_20, ema_60, rsi_14, atr_14,
-    macd, macd_signal, macd_histogram.
+    the strategy's), NaN while warming up, one column for each of their outputs, named by
+    `IndicatorSpec.column`.
     """
 
     symbol: str

@@ -1,7 +1,9 @@
 """Single topics of a stream that are not what they should be, told to the trader in one sentence.
 
-What falls silent together is told together, and nothing is told of silence while the whole stream
-is down: that has been said already.
+A market may pause for longer than the fifteen seconds after which a topic counts as stale, and
+most silences end with the new subscription: a silence is told when it goes on for another minute,
+what falls silent together is told together, and nothing is told of silence while the whole stream
+is down: that has been said already. A refusal is told at once.
 """
 
 from __future__ import annotations
@@ -11,53 +13,59 @@ from collections.abc import Callable
 
 from core.models.streams import Topic, TopicState
 
+TOLD_AFTER_S = 60.0
 _NAMED = 3
 
 
 class TopicWatch:
-    """`report(text)` gets a sentence, at most one a turn of the loop and kind of news."""
+    """`report(text)` gets one sentence for each kind of news; `is_up` says whether the stream as a
+    whole is connected. Seconds are the loop's."""
 
     def __init__(self, report: Callable[[str], None], is_up: Callable[[], bool]) -> None:
         self._report = report
         self._is_up = is_up
-        self._troubles: dict[Topic, tuple[TopicState, str]] = {}
-        self._news: list[Topic] = []
+        self._troubles: dict[Topic, TopicState] = {}
+        self._silent: list[Topic] = []  # to be told of in a minute, if they still are
+        self._refused: list[tuple[Topic, str]] = []
 
     def on_topic_state(self, topic: Topic, state: TopicState, text: str) -> None:
+        loop = asyncio.get_running_loop()
         if state is TopicState.LIVE:
             self._troubles.pop(topic, None)
             return
-        self._troubles[topic] = (state, text)
-        if not self._news:
-            asyncio.get_running_loop().call_soon(self._tell)
-        self._news.append(topic)
+        self._troubles[topic] = state
+        if state is TopicState.REFUSED:
+            if not self._refused:
+                loop.call_soon(self._tell_refused)
+            self._refused.append((topic, text))
+        else:
+            if not self._silent:
+                loop.call_later(TOLD_AFTER_S, self._tell_silent)
+            self._silent.append(topic)
 
-    def trouble(self, symbol: str) -> str:
-        """Why data of this symbol are not to be trusted now, one sentence; "" when they are."""
-        for topic, (state, text) in self._troubles.items():
-            if topic.symbol == symbol:
-                return _sentence([topic], state, text)
-        return ""
+    def _tell_silent(self) -> None:
+        silent, self._silent = self._silent, []
+        still = [t for t in silent if self._troubles.get(t) is TopicState.STALE]
+        if still and self._is_up():
+            self._report(
+                f"{_names(still)}: nothing has come for more than a minute, though it was asked "
+                "for anew. Is it still traded?"
+            )
 
-    def _tell(self) -> None:
-        news, self._news = self._news, []
-        by_state: dict[TopicState, list[Topic]] = {}
-        for topic in news:
-            if topic in self._troubles:
-                by_state.setdefault(self._troubles[topic][0], []).append(topic)
-        for state, topics in by_state.items():
-            if state is TopicState.REFUSED or self._is_up():
-                self._report(_sentence(topics, state, self._troubles[topics[0]][1]))
+    def _tell_refused(self) -> None:
+        refused, self._refused = self._refused, []
+        names = _names([topic for topic, _ in refused])
+        self._report(
+            f"{names}: the exchange refuses the subscription ({refused[0][1]}); "
+            "it is asked again now and then."
+        )
 
 
-def _sentence(topics: list[Topic], state: TopicState, text: str) -> str:
+def _names(topics: list[Topic]) -> str:
     names = [f"{topic.symbol} {_what(topic)}" for topic in topics[:_NAMED]]
     if len(topics) > _NAMED:
         names.append(f"{len(topics) - _NAMED} more")
-    who = ", ".join(names)
-    if state is TopicState.REFUSED:
-        return f"{who}: the exchange refuses the subscription ({text}); asked again later"
-    return f"{who}: {text}; subscribed anew"
+    return ", ".join(names)
 
 
 def _what(topic: Topic) -> str:

@@ -350,6 +350,10 @@ class CcxtExchange:
         ]
 
     async def fetch_positions(self) -> list[Position]:
+        return await self.fetch_positions_beside(await self.fetch_open_orders())
+
+    async def fetch_positions_beside(self, orders: list[Order]) -> list[Position]:
+        """With the stops that are among `orders`, the working ones. Raises as `fetch_positions`."""
         await self._ready()
         rows = await self._rest.read(Family.POSITIONS, lambda client: client.fetch_positions())
         found = [
@@ -358,7 +362,7 @@ class CcxtExchange:
             if (market := self._market_of_row(row)) is not None
         ]
         held = [position for position in found if not position.is_flat]
-        return ccxt_parsers.with_stops(held, await self.fetch_open_orders()) if held else []
+        return ccxt_parsers.with_stops(held, orders)
 
     async def fetch_balance(self) -> Balance:
         await self._ready()
@@ -394,14 +398,12 @@ class CcxtExchange:
         prices = {purpose: price for purpose, price in wanted.items() if price is not None}
         if not prices:
             return
-        position = next((p for p in await self.fetch_positions() if p.symbol == symbol), None)
+        working = await self.fetch_open_orders()
+        held = await self.fetch_positions_beside(working)
+        position = next((found for found in held if found.symbol == symbol), None)
         if position is None:
             raise RequestRejected(f"There is no position in {symbol} to protect.")
-        resting = [
-            order
-            for order in await self.fetch_open_orders()
-            if order.symbol == symbol and order.purpose in prices
-        ]
+        resting = [order for order in working if order.symbol == symbol and order.purpose in prices]
         if not way.allows_two:
             await self._take_back(resting)
         contracts = decimal_text(position.quantity / contract_size(market))

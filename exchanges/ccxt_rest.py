@@ -75,8 +75,7 @@ _asked: ContextVar[Asked] = ContextVar("asked")
 
 
 class CcxtRest:
-    """Owns one ccxt client. `client` is it, for its methods to be called through `read` and
-    `write`; it exists from the first call on, as it needs a running loop."""
+    """Owns one ccxt client, whose methods are called through `read` and `write`."""
 
     def __init__(
         self,
@@ -92,16 +91,8 @@ class CcxtRest:
         self._credentials = credentials
         self._clock = clock
         self._limiter = limiter
-        self._rest_url = rest_url.rstrip("/")
-        self._timeout_s = timeout_s
-        self._client: Any = None
-        self._session: _OneRequest | None = None
-
-    @property
-    def client(self) -> Any:
-        if self._client is None:
-            self._client = self._make_client()
-        return self._client
+        self._session = _OneRequest()
+        self.client = self._make_client(rest_url.rstrip("/"), timeout_s)
 
     async def read(
         self, family: Family, method: Callable[[Any], Awaitable[Answer]], *, tokens: int = 1
@@ -186,21 +177,18 @@ class CcxtRest:
             self._limiter.penalise(held, retry_after_s(headers) or DEFAULT_RETRY_S)
 
     async def stop(self) -> None:
-        if self._client is not None:
-            await self._client.close()
-        if self._session is not None:
-            await self._session.close()
+        await self.client.close()
+        await self._session.close()
 
     # ---- making the client
 
-    def _make_client(self) -> Any:
+    def _make_client(self, rest_url: str, timeout_s: float) -> Any:
         kind = getattr(ccxt, self.quirks.ccxt_id)
-        self._session = _OneRequest()
         client = type(kind.__name__, (_Metered, kind), {})(
             {
                 "session": self._session,
                 "enableRateLimit": False,
-                "timeout": round(self._timeout_s * 1000),
+                "timeout": round(timeout_s * 1000),
                 "options": {"maxRetriesOnFailure": 0, **self.quirks.options},
             }
         )
@@ -213,8 +201,8 @@ class CcxtRest:
             client.apiKey = self._credentials.api_key
             client.secret = self._credentials.api_secret
             client.password = self._credentials.passphrase or None
-        if self._rest_url:
-            client.urls["api"] = _redirected(client.urls["api"], self._rest_url)
+        if rest_url:
+            client.urls["api"] = _redirected(client.urls["api"], rest_url)
         client.hostname = client.hostname or ""
         api_urls = client.implode_hostname(json.dumps(client.urls["api"]))
         self._session.hosts = frozenset(_hosts(json.loads(api_urls)))

@@ -62,7 +62,8 @@ class AskedAccount(Protocol):
 
     async def fetch_order(self, symbol: str, client_order_id: str) -> Order | None: ...
 
-    async def fetch_positions(self) -> list[Position]: ...
+    async def fetch_positions_beside(self, orders: list[Order]) -> list[Position]:
+        """`orders` are the working ones, just read: stops may be orders of their own."""
 
     async def fetch_balance(self) -> Balance: ...
 
@@ -232,18 +233,16 @@ class PolledAccount:
         await self._poll.stop()
 
     async def _round(self) -> None:
-        await self._tell_orders()
+        working = await self._account.fetch_open_orders()
+        await self._tell_orders({order.exchange_order_id: order for order in working})
         await self._tell_fills()
-        await self._tell_positions()
+        await self._tell_positions(await self._account.fetch_positions_beside(working))
         balance = await self._account.fetch_balance()
         if self._balance is None or not _is_same(balance, self._balance):
             self._balance = balance
             self._poll.listener.on_balance(balance)
 
-    async def _tell_orders(self) -> None:
-        working = {
-            order.exchange_order_id: order for order in await self._account.fetch_open_orders()
-        }
+    async def _tell_orders(self, working: dict[str, Order]) -> None:
         for order_id, order in working.items():
             if self._orders.get(order_id) != order:
                 self._poll.listener.on_order(order)
@@ -270,8 +269,8 @@ class PolledAccount:
             if time_ms >= self._fills_from_ms
         }
 
-    async def _tell_positions(self) -> None:
-        held = {position.symbol: position for position in await self._account.fetch_positions()}
+    async def _tell_positions(self, positions: list[Position]) -> None:
+        held = {position.symbol: position for position in positions}
         for symbol, position in held.items():
             if self._positions.get(symbol) != position:
                 self._poll.listener.on_position(position)

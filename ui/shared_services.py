@@ -12,13 +12,16 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from core.commands import (
     CancelDownload,
+    ChangeScanSettings,
     Command,
     CommandResult,
+    DuplicateBot,
     GetCandles,
     ListSeries,
     PauseBot,
     PauseDownload,
     RemoveBot,
+    RenameBot,
     RepairGaps,
     ResumeDownload,
     StartBot,
@@ -26,6 +29,8 @@ from core.commands import (
     StopBot,
     WatchChart,
 )
+from core.models.indicators import STANDARD, IndicatorSpec
+from core.scanning.settings import ScanSettings
 from core.snapshots import (
     BotSnapshot,
     CandleBlock,
@@ -60,10 +65,15 @@ class SharedDataManager(QObject):
         self._watched: dict[str, tuple[str, str]] = {}
 
     async def candles(
-        self, symbol: str, timeframe: str, count: int = 1000, end_ms: int | None = None
+        self,
+        symbol: str,
+        timeframe: str,
+        count: int = 1000,
+        end_ms: int | None = None,
+        indicators: tuple[IndicatorSpec, ...] = STANDARD,
     ) -> tuple[CandleBlock | None, str]:
         """Closed candles up to open time `end_ms` (ms UTC), or None and the sentence why not."""
-        result = await self._send(GetCandles(symbol, timeframe, count, end_ms))
+        result = await self._send(GetCandles(symbol, timeframe, count, end_ms, indicators))
         return result.block, result.text
 
     async def watch(self, owner: str, symbol: str, timeframe: str) -> CommandResult:
@@ -171,6 +181,15 @@ class BotLink(QObject):
 
     async def remove_bot(self) -> CommandResult:
         return await self._send(RemoveBot(self.bot_id))
+
+    async def rename(self, name: str) -> CommandResult:
+        return await self._send(RenameBot(self.bot_id, name))
+
+    async def duplicate(self, name: str, symbol: str, account: str) -> CommandResult:
+        return await self._send(DuplicateBot(self.bot_id, name, symbol, account))
+
+    async def change_scan_settings(self, settings: ScanSettings) -> CommandResult:
+        return await self._send(ChangeScanSettings(self.bot_id, settings))
 
     def take(self, bot: BotSnapshot) -> None:
         if bot != self.latest or self.is_old:

@@ -130,9 +130,6 @@ class SharedCapitalManager:
         def decide(draft: CapitalBook) -> list[Line]:
             if request.client_order_id in draft.reservations:
                 return []
-            if amount <= 0:
-                text = f"an order of {amount:,.2f} {self.currency} is no order"
-                raise _Denied(Denial("order_size", text))
             if self._live.store.is_settled(request.client_order_id):
                 text = f"order {request.client_order_id} has ended already"
                 raise _Denied(Denial("order_settled", text))
@@ -425,6 +422,9 @@ class SharedCapitalManager:
             raise ValueError(f"the ledger is in {self.currency}, the balance in {balance.currency}")
 
     def _require_room(self, draft: CapitalBook, amount: Decimal) -> None:
+        if amount <= 0:
+            text = f"an order of {amount:,.2f} {self.currency} is no order"
+            raise _Denied(Denial("order_size", text))
         if amount > draft.available:
             text = (
                 f"{amount:,.2f} {self.currency} needed, {draft.available:,.2f} of "

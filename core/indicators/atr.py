@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import nan
 from typing import ClassVar
 
-from core.indicators.indicator import Indicator, check_period
+from core.indicators.indicator import Indicator, Parameter, check_period
+from core.market_data.columns import Columns, FloatArray
 
 
 class Atr(Indicator):
@@ -13,8 +14,10 @@ class Atr(Indicator):
 
     __slots__ = ("_close", "_count", "_period", "_sum", "value")
     name: ClassVar[str] = "atr"
+    title: ClassVar[str] = "ATR"
     inputs: ClassVar[tuple[str, ...]] = ("high", "low", "close")
     outputs: ClassVar[tuple[str, ...]] = ("atr",)
+    parameters: ClassVar[tuple[Parameter, ...]] = (Parameter("period", 14),)
 
     def __init__(self, period: int = 14) -> None:
         """`period` in bars. Raises ValueError below 2."""
@@ -43,3 +46,9 @@ class Atr(Indicator):
     @property
     def values(self) -> tuple[float, ...]:
         return (self.value,)
+
+    @staticmethod
+    def batch(columns: Columns, period: int = 14) -> tuple[FloatArray, ...]:
+        import talib
+
+        return (talib.ATR(columns.high, columns.low, columns.close, period),)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import nan
 from typing import ClassVar
 
-from core.indicators.indicator import Indicator, check_period
+from core.indicators.indicator import Indicator, Parameter, check_period
+from core.market_data.columns import Columns, FloatArray
 
 
 class Ema(Indicator):
@@ -13,8 +14,11 @@ class Ema(Indicator):
 
     __slots__ = ("_count", "_gain", "_period", "_sum", "value")
     name: ClassVar[str] = "ema"
+    title: ClassVar[str] = "EMA"
     inputs: ClassVar[tuple[str, ...]] = ("close",)
     outputs: ClassVar[tuple[str, ...]] = ("ema",)
+    parameters: ClassVar[tuple[Parameter, ...]] = (Parameter("period", 20),)
+    is_overlay: ClassVar[bool] = True
 
     def __init__(self, period: int = 20) -> None:
         """`period` in bars. Raises ValueError below 2."""
@@ -38,3 +42,9 @@ class Ema(Indicator):
     @property
     def values(self) -> tuple[float, ...]:
         return (self.value,)
+
+    @staticmethod
+    def batch(columns: Columns, period: int = 20) -> tuple[FloatArray, ...]:
+        import talib
+
+        return (talib.EMA(columns.close, period),)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import nan
 from typing import ClassVar
 
-from core.indicators.indicator import Indicator, check_period
+from core.indicators.indicator import Indicator, Parameter, check_period
+from core.market_data.columns import Columns, FloatArray
 
 
 class Macd(Indicator):
@@ -31,8 +32,14 @@ class Macd(Indicator):
         "value",
     )
     name: ClassVar[str] = "macd"
+    title: ClassVar[str] = "MACD"
     inputs: ClassVar[tuple[str, ...]] = ("close",)
     outputs: ClassVar[tuple[str, ...]] = ("macd", "macd_signal", "macd_histogram")
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        Parameter("fast", 12),
+        Parameter("slow", 26, 3),
+        Parameter("signal", 9),
+    )
 
     def __init__(self, fast: int = 12, slow: int = 26, signal: int = 9) -> None:
         """Periods in bars. Raises ValueError below 2, or unless `fast` is below `slow`."""
@@ -79,3 +86,12 @@ class Macd(Indicator):
         if self._signal_count < self._signal_period:
             return nan, nan, nan
         return self.value, self.signal, self.histogram
+
+    @staticmethod
+    def batch(
+        columns: Columns, fast: int = 12, slow: int = 26, signal: int = 9
+    ) -> tuple[FloatArray, ...]:
+        import talib
+
+        macd, signal_line, histogram = talib.MACD(columns.close, fast, slow, signal)
+        return macd, signal_line, histogram

@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import nan
 from typing import ClassVar
 
-from core.indicators.indicator import Indicator, check_period
+from core.indicators.indicator import Indicator, Parameter, check_period
+from core.market_data.columns import Columns, FloatArray
 
 
 class Rsi(Indicator):
@@ -13,8 +14,11 @@ class Rsi(Indicator):
 
     __slots__ = ("_close", "_count", "_gain", "_loss", "_period", "value")
     name: ClassVar[str] = "rsi"
+    title: ClassVar[str] = "RSI"
     inputs: ClassVar[tuple[str, ...]] = ("close",)
     outputs: ClassVar[tuple[str, ...]] = ("rsi",)
+    parameters: ClassVar[tuple[Parameter, ...]] = (Parameter("period", 14),)
+    guides: ClassVar[tuple[float, ...]] = (70.0, 30.0)
 
     def __init__(self, period: int = 14) -> None:
         """`period` in bars. Raises ValueError below 2."""
@@ -55,3 +59,9 @@ class Rsi(Indicator):
     @property
     def values(self) -> tuple[float, ...]:
         return (self.value,)
+
+    @staticmethod
+    def batch(columns: Columns, period: int = 14) -> tuple[FloatArray, ...]:
+        import talib
+
+        return (talib.RSI(columns.close, period),)

@@ -44,9 +44,9 @@ class Market:
             "ema_20": close,
             "ema_60": opened,
             "rsi_14": 50 + 20 * np.sin(index / 5.0),
-            "macd": macd,
-            "macd_signal": macd * 0.8,
-            "macd_histogram": macd * 0.2,
+            "macd_12_26_9": macd,
+            "macd_signal_12_26_9": macd * 0.8,
+            "macd_histogram_12_26_9": macd * 0.2,
         }
 
     def block(
@@ -76,7 +76,7 @@ class Market:
             min(row["low"], price),
             price,
             row["volume"],
-            {name: row[name] for name in ("ema_20", "ema_60", "rsi_14", "macd", "macd_signal")},
+            {name: row[name] for name in row if name[0] in "erm"},
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.snapshots import CandleBlock
@@ -146,3 +146,66 @@ def test_grouped_bars_keep_every_extreme(group: int, seed: int, rows: int) -> No
     assert bars.low.min() == columns["low"].min()
     assert (bars.open[0], bars.close[-1]) == (low[0], columns["close"][-1])
     assert (np.diff(bars.slot) >= group - 1e-9).all()
+
+
+def _brute(series: CandleSeries, first: int, last: int, group: int) -> list[list[float]]:
+    """Slot bucket, open, high, low, close, volume of each group, counted one by one."""
+    names = ("open", "high", "low", "close", "volume")
+    groups: dict[int, list[int]] = {}
+    for row in range(first, last):
+        groups.setdefault(int(series.slots[row]) // group, []).append(row)
+    found = []
+    for bucket, rows in groups.items():
+        o, h, low, c, v = (series.column(name)[rows] for name in names)
+        middle = bucket * group + (group - 1) / 2
+        found.append([middle, o[0], h.max(), low.min(), c[-1], v.max()])
+    return found
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # it has no state
+)
+@given(data=st.data())
+def test_kept_groups_are_those_counted_anew_whatever_has_come(data: st.DataObject, market) -> None:
+    series = _series(market.block(300))
+    group = data.draw(st.sampled_from([2, 4, 16]))
+    index = 299
+    for _ in range(data.draw(st.integers(0, 40))):
+        series.bars(0, series.size, group)  # the groups are kept here
+        index += data.draw(st.sampled_from([0, 0, 1, 1, 3]))
+        series.upsert(market.candle(index, close=67_000.0 + data.draw(st.integers(-900, 900))))
+    if data.draw(st.booleans()):
+        series.upsert(market.candle(7, close=60_000.0))
+    whole = np.column_stack(series.bars(0, series.size, group)).tolist()
+    assert whole == _brute(series, 0, series.size, group)
+    first = data.draw(st.integers(0, series.size - 1))
+    last = data.draw(st.integers(first + 1, series.size))
+    buckets = [row[0] for row in _brute(series, first, last, group)]
+    assert series.bars(first, last, group).slot.tolist() == buckets
+    slots, closes = series.line("close", 0, series.size, group)
+    assert closes.tolist() == [row[4] for row in whole]
+    assert len(slots) == len(whole)
+
+
+def test_heikin_ashi_is_the_recursion_also_from_the_middle(market) -> None:
+    series = _series(market.block(400))
+    plain = series.bars(0, 400, 1)
+    opened = (plain.open[0] + plain.close[0]) / 2
+    expected = []
+    for o, h, low, c in zip(plain.open, plain.high, plain.low, plain.close, strict=True):
+        close = (o + h + low + c) / 4
+        expected.append((opened, max(h, opened, close), min(low, opened, close), close))
+        opened = (opened + close) / 2
+    for first in (0, 1, 250):
+        bars = series.smoothed(first, 400, 1)
+        found = np.column_stack((bars.open, bars.high, bars.low, bars.close))[-(400 - first) :]
+        np.testing.assert_allclose(found, expected[first:], rtol=1e-12)
+        assert bars.slot[-1] == 399
+
+
+def test_an_indicator_that_was_not_sent_is_unknown_not_an_error(market) -> None:
+    series = _series(market.block(20))
+    assert np.isnan(series.column("sma_50")).all()
+    assert series.line("sma_50", 0, 20, 1)[0].size == 0

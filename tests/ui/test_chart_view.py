@@ -25,7 +25,7 @@ from core.snapshots import CandleBlock, FillRecord, PositionSnapshot
 from ui import theme
 from ui.charts.axes import AXIS_WIDTH
 from ui.charts.bars_chart import BarsChart
-from ui.charts.canvas import MACD, PRICE, RSI
+from ui.charts.canvas import PRICE
 from ui.charts.chart_view import CandleChart
 from ui.charts.equity_chart import EquityChart
 
@@ -33,6 +33,7 @@ from ui.charts.equity_chart import EquityChart
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support propagateSizeHints")
 ROOT = Path(__file__).resolve().parents[2]
 MakeChart = Callable[..., CandleChart]
+RSI, MACD = 1, 2  # of the standard chart
 
 
 def _wheel(chart: CandleChart, x: float, y: float, notches: int) -> None:
@@ -410,7 +411,7 @@ def test_flat_tiny_and_broken_numbers_are_drawn(make_chart: MakeChart, market) -
     columns = market.columns(200)
     for name in ("open", "high", "low", "close"):
         columns[name] = np.full(200, 1e-6)
-    for name in ("ema_20", "rsi_14", "macd", "macd_histogram"):
+    for name in ("ema_20", "rsi_14", "macd_12_26_9", "macd_histogram_12_26_9"):
         columns[name] = np.full(200, np.nan)
     columns["ema_60"] = np.full(200, np.inf)
     block = CandleBlock(
@@ -426,7 +427,7 @@ def test_flat_tiny_and_broken_numbers_are_drawn(make_chart: MakeChart, market) -
     assert _count(_image(chart), theme.current().up) > 100
     assert chart.canvas.price_axes[PRICE].tags[-1].text == "0.0₅1000"
     assert chart.legend_texts()[RSI] == "RSI 14 —"
-    chart._toggle_scale("L")
+    chart._act("L")
     _image(chart)
 
 

@@ -10,36 +10,50 @@ import numpy as np
 from ui.charts.pane import Pane
 from ui.charts.scales import finite_range
 from ui.charts.series import CandleSeries
+from ui.charts.studies import Study
 
 _TOP_PX = 52.0  # the legend's room
 _BOTTOM_SHARE = 0.15  # the volume's room under the candles
 _LEVEL_BOTTOM_SHARE = 0.11  # a stop line may stand a little lower
 _MOST_STRETCH = 2.5  # levels that would flatten the candles more than this are left out
-_RSI_LOW, _RSI_HIGH = 9.0, 91.0
+_BEYOND_GUIDES = 0.525  # of the room between them, to either side: 9 to 91 for 30 and 70
+_STUDY_ROOM = 0.15
 
 
-def fit(panes: Sequence[Pane], series: CandleSeries, prices: Sequence[float], tick: float) -> None:
-    """Sets y of the price, RSI and MACD panes from the bars in view, where auto is on.
+def fit(
+    pane: Pane, series: CandleSeries, prices: Sequence[float], tick: float, *, is_smoothed: bool
+) -> None:
+    """Sets y of the price pane from the bars in view, where auto is on.
 
     `prices` are levels to keep in view when they are near; `tick` is the least span.
     """
-    price, rsi, macd = panes
-    first, last = series.rows(*price.slots)
-    if first >= last:
+    first, last = series.rows(*pane.slots)
+    if first < last and pane.is_auto:
+        bars = (series.smoothed if is_smoothed else series.bars)(first, last, pane.group)
+        fit_price(pane, (float(bars.low.min()), float(bars.high.max())), prices, tick)
+
+
+def fit_study(pane: Pane, series: CandleSeries, study: Study, tick: float) -> None:
+    """Sets y of an indicator's pane: its guides well inside, a histogram's zero in the middle."""
+    first, last = series.rows(*pane.slots)
+    if first >= last or not pane.is_auto:
         return
-    if price.is_auto:
-        lows, highs = (series.column(name)[first:last] for name in ("low", "high"))
-        fit_price(price, (float(lows.min()), float(highs.max())), prices, tick)
-    if rsi.is_auto:
-        known = finite_range(series.column("rsi_14")[first:last])
-        low, high = known if known is not None else (_RSI_LOW, _RSI_HIGH)
-        rsi.set_values(min(_RSI_LOW, low - 3), max(_RSI_HIGH, high + 3))
-    if macd.is_auto:
-        names = ("macd", "macd_signal", "macd_histogram")
-        known = finite_range(np.concatenate([series.column(n)[first:last] for n in names]))
-        reach = max(abs(known[0]), abs(known[1])) if known is not None else 1.0
-        reach = reach * 1.25 or tick
-        macd.set_values(-reach, reach)
+    lines = [series.line(name, first, last, pane.group)[1] for name in study.columns]
+    known = finite_range(np.concatenate(lines)) if lines else None
+    if study.guides:
+        room = (max(study.guides) - min(study.guides)) * _BEYOND_GUIDES
+        low, high = min(study.guides) - room, max(study.guides) + room
+        if known is not None:
+            low, high = min(low, known[0] - room / 7), max(high, known[1] + room / 7)
+        pane.set_values(low, high)
+        return
+    if study.has_histogram:
+        reach = max(abs(known[0]), abs(known[1])) * 1.25 if known is not None else 1.0
+        pane.set_values(-(reach or tick), reach or tick)
+        return
+    low, high = known if known is not None else (0.0, 1.0)
+    room = (high - low) * _STUDY_ROOM or tick
+    pane.set_values(low - room, high + room)
 
 
 def fit_price(

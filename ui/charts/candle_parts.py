@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from typing import Literal
+
 import numpy as np
+from numpy.typing import NDArray
 from PyQt6.QtCore import QRectF, Qt
 from PyQt6.QtGui import QColor, QPainter
 
@@ -11,14 +15,17 @@ from ui.charts import primitives
 from ui.charts.pane import Pane, PanePart
 from ui.charts.primitives import RectBatch, whole
 from ui.charts.scales import body_px
-from ui.charts.series import CandleSeries, Floats
+from ui.charts.series import GAP_SLOTS, CandleSeries, Floats
 
 _VOLUME_SHARE = 0.13
 _VOLUME_OPACITY = 0.28
 _SHRINKING_OPACITY = 0.37
 _STALE_OPACITY = 0.4
 _HIGH_LOW_BELOW_PX = 3.0
+_LINE_PX = 1.5
 _COUNT_REACH_PX = 80.0  # a gap's count may be wider than the gap
+
+ChartKind = Literal["candles", "heikin_ashi", "line"]
 
 
 class _BarPart(PanePart):
@@ -40,43 +47,63 @@ class _BarPart(PanePart):
 
 
 class CandlesPart(_BarPart):
-    """Wick and body; a high-low line when the slots are narrower than 3 px."""
+    """The prices as candles, Heikin-Ashi candles or a line of closes, by `kind`.
+
+    Wick and body; a high-low line when the slots are narrower than 3 px.
+    """
+
+    kind: ChartKind = "candles"
 
     def draw(self, painter: QPainter, exposed: QRectF) -> None:
         first, last = self.exposed_rows(exposed)
-        bars = self.series.bars(first, last, self.pane.group)
+        if self.kind == "line":
+            self._draw_line(painter, first, last)
+            return
+        read = self.series.smoothed if self.kind == "heikin_ashi" else self.series.bars
+        bars = read(first, last, self.pane.group)
         if bars.slot.size == 0:
             return
         x = self.centres(bars.slot)
-        high, low = whole(self.pane.y_px(bars.high)), whole(self.pane.y_px(bars.low))
+        top, height = self._between(bars.high, bars.low)
         rises = bars.close >= bars.open
-        lengths = np.maximum(1.0, low - high + 1)
-        slot_px = self.pane.slot_px
+        self._fill(painter, rises, x=x, y=top, width=1, height=height)
+        if self.pane.slot_px >= _HIGH_LOW_BELOW_PX:
+            width = body_px(self.pane.slot_px)
+            top, height = self._between(bars.open, bars.close)
+            left = x - width // 2
+            self._fill(painter, rises, x=left, y=top, width=width, height=height)
+
+    def _between(self, one: Floats, other: Floats) -> tuple[Floats, Floats]:
+        """(top, height) px of rectangles from one value to the other, whichever is above."""
+        a, b = whole(self.pane.y_px(one)), whole(self.pane.y_px(other))
+        top = np.minimum(a, b)
+        return top, np.maximum(a, b) - top + 1
+
+    def _fill(
+        self,
+        painter: QPainter,
+        rises: NDArray[np.bool_],
+        *,
+        x: Floats,
+        y: Floats,
+        width: int,
+        height: Floats,
+    ) -> None:
         for up, chosen in ((True, rises), (False, ~rises)):
             self._batch.fill(
                 painter,
                 self.hue(up=up),
                 x=x[chosen],
-                y=high[chosen],
-                width=1,
-                height=lengths[chosen],
-            )
-        if slot_px < _HIGH_LOW_BELOW_PX:
-            return
-        width = body_px(slot_px)
-        top = whole(self.pane.y_px(np.maximum(bars.open, bars.close)))
-        bottom = whole(self.pane.y_px(np.minimum(bars.open, bars.close)))
-        heights = np.maximum(1.0, bottom - top + 1)
-        left = x - width // 2
-        for up, chosen in ((True, rises), (False, ~rises)):
-            self._batch.fill(
-                painter,
-                self.hue(up=up),
-                x=left[chosen],
-                y=top[chosen],
+                y=y[chosen],
                 width=width,
-                height=heights[chosen],
+                height=height[chosen],
             )
+
+    def _draw_line(self, painter: QPainter, first: int, last: int) -> None:
+        slots, closes = self.series.line("close", first, last, self.pane.group)
+        ink = theme.color("t3", _STALE_OPACITY) if self.is_stale else theme.color("accent")
+        y = np.clip(self.pane.y_px(closes), -100_000.0, 100_000.0)
+        primitives.polyline(painter, self.centres(slots) + 0.5, y, ink, _LINE_PX)
 
 
 class VolumePart(_BarPart):
@@ -111,9 +138,13 @@ class VolumePart(_BarPart):
 class HistogramPart(_BarPart):
     """MACD histogram: bright while it grows away from zero, pale while it shrinks."""
 
+    def __init__(self, pane: Pane, series: CandleSeries, name: str) -> None:
+        super().__init__(pane, series)
+        self.name = name
+
     def draw(self, painter: QPainter, exposed: QRectF) -> None:
         first, last = self.exposed_rows(exposed)
-        slots, values = self.series.line("macd_histogram", first, last, self.pane.group)
+        slots, values = self.series.line(self.name, first, last, self.pane.group)
         known = np.isfinite(values)
         slots, values = slots[known], values[known]
         if slots.size == 0:
@@ -150,9 +181,9 @@ class GapsPart(PanePart):
     def draw(self, painter: QPainter, exposed: QRectF) -> None:
         left, right = self.pane.slot_at(exposed.left()), self.pane.slot_at(exposed.right())
         reach = _COUNT_REACH_PX / max(self.pane.slot_px, 1e-9)
-        for gap in self.series.gaps:
-            if gap.first_slot > right + reach or gap.first_slot + gap.width < left - reach:
-                continue
+        gaps = self.series.gaps
+        start = bisect_left(gaps, left - reach - GAP_SLOTS, key=lambda gap: gap.first_slot)
+        for gap in gaps[start : bisect_left(gaps, right + reach, key=lambda g: g.first_slot)]:
             x = round(self.pane.x_of(gap.first_slot - 0.5))
             width = max(1, round(self.pane.x_of(gap.first_slot + gap.width - 0.5)) - x)
             block = QRectF(x, 0, width, self.pane.height_px)

@@ -1,18 +1,27 @@
-"""The drawing surface: three panes with their axes, and what mouse and keys do to the view.
+"""The drawing surface: panes with their axes, and what mouse and keys do to the view.
 
 Mouse events are handled here, in widget pixels, and not by pyqtgraph's scene: which part of the
 chart was pressed decides everything, and one place that knows it is easier to read than items
-that pass events on.
+that pass events on. What can be grabbed in a pane (drawings, order lines) is asked first.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import pyqtgraph as pg
-from PyQt6.QtCore import QEvent, QPointF, QRectF, Qt, pyqtSignal
-from PyQt6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QResizeEvent, QTransform, QWheelEvent
+from PyQt6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, pyqtSignal
+from PyQt6.QtGui import (
+    QContextMenuEvent,
+    QFocusEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QResizeEvent,
+    QTransform,
+    QWheelEvent,
+)
 from PyQt6.QtWidgets import QGraphicsItem, QGraphicsView
 
 from ui import theme
@@ -22,8 +31,9 @@ from ui.charts.overlays import CrosshairLine
 from ui.charts.pane import Pane
 from ui.charts.viewport import Viewport
 
-PRICE, RSI, MACD = 0, 1, 2
-_SHARES = (0.66, 0.155, 0.185)
+PRICE = 0
+_PRICE_SHARES = (1.0, 0.8, 0.66, 0.56, 0.5)  # by the number of panes under it
+_TWO_PANES = (0.66, 0.155, 0.185)
 _LEAST_PANE_PX = 40.0
 _GRIP_PX = 7
 _WHEEL_STEP = 1.15  # zoom per notch
@@ -35,7 +45,41 @@ _CURSORS = {
     "grip": Qt.CursorShape.SplitVCursor,
     "corner": Qt.CursorShape.PointingHandCursor,
 }
-_ALT_KEYS: dict[int, str] = {Qt.Key.Key_R: "", Qt.Key.Key_L: "L", Qt.Key.Key_P: "%"}
+_ALT_KEYS: dict[int, str] = {
+    Qt.Key.Key_R: "reset",
+    Qt.Key.Key_L: "L",
+    Qt.Key.Key_P: "%",
+    Qt.Key.Key_I: "invert",
+    Qt.Key.Key_G: "date",
+    Qt.Key.Key_S: "snapshot",
+}
+
+
+def default_shares(panes: int) -> list[float]:
+    """How the height is divided between the prices and what is under them."""
+    if panes == len(_TWO_PANES):
+        return list(_TWO_PANES)
+    under = panes - 1
+    price = _PRICE_SHARES[min(under, len(_PRICE_SHARES) - 1)]
+    return [price, *([(1 - price) / under] * under if under else [])]
+
+
+class MouseTool(Protocol):
+    """Something that may take the mouse and the keys before the view gets them.
+
+    Positions are px of the canvas. `press`, `move` and `key` say whether they took it; from a
+    press that was taken to its release, every move goes to the same tool.
+    """
+
+    def press(self, position: QPointF, held: Qt.KeyboardModifier) -> bool: ...
+
+    def move(self, position: QPointF, held: Qt.KeyboardModifier) -> bool: ...
+
+    def release(self, position: QPointF) -> None: ...
+
+    def key(self, key: int, held: Qt.KeyboardModifier) -> bool: ...
+
+    def cursor_at(self, position: QPointF) -> Qt.CursorShape | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +102,9 @@ class ChartCanvas(pg.GraphicsView):  # type: ignore[misc]
 
     view_changed = pyqtSignal()
     cursor_moved = pyqtSignal()
-    scale_key = pyqtSignal(str)
-    reset_requested = pyqtSignal()
+    action = pyqtSignal(str)  # A, L, %, invert, reset, date, snapshot
+    typed = pyqtSignal(str)  # a digit, a letter or "/": the beginning of what is searched
+    menu_wanted = pyqtSignal(QPointF, QPoint)  # px of the canvas, of the screen
 
     def __init__(self) -> None:
         super().__init__(background=None)
@@ -69,22 +114,58 @@ class ChartCanvas(pg.GraphicsView):  # type: ignore[misc]
         scene = self.sceneObj
         scene.setItemIndexMethod(scene.ItemIndexMethod.NoIndex)
         self.viewport_model = Viewport()
-        self.panes = [Pane() for _ in _SHARES]
-        self.price_axes = [axes.PriceAxis() for _ in _SHARES]
+        self.panes: list[Pane] = []
+        self.price_axes: list[axes.PriceAxis] = []
+        self.tools: list[MouseTool] = []
         self.time_axis = axes.TimeAxis()
         self.corner = axes.ScaleCorner()
         self.frame = axes.FrameItem()
         self.cross = (CrosshairLine(), CrosshairLine())
         self.cursor: QPointF | None = None
-        self._shares = list(_SHARES)
+        self._shares: list[float] = []
+        self.maximised: int | None = None
         self._drag: _Drag | None = None
+        self._holder: MouseTool | None = None  # has the mouse until its release
         rest: tuple[QGraphicsItem, ...] = (self.frame, self.time_axis, self.corner)
-        for item in (*self.panes, *self.price_axes, *rest):
+        for item in rest:
             scene.addItem(item)
         for line in self.cross:
             line.setZValue(200)
             line.hide()
             scene.addItem(line)
+
+    def add_pane(self) -> Pane:
+        """A pane under the others. Lay out when all are there."""
+        pane, axis = Pane(), axes.PriceAxis()
+        self.panes.append(pane)
+        self.price_axes.append(axis)
+        self.sceneObj.addItem(pane)
+        self.sceneObj.addItem(axis)
+        self._shares, self.maximised = default_shares(len(self.panes)), None
+        return pane
+
+    def remove_pane(self, index: int) -> None:
+        """With everything drawn in it. Lay out afterwards."""
+        pane, axis = self.panes.pop(index), self.price_axes.pop(index)
+        self.sceneObj.removeItem(pane)
+        self.sceneObj.removeItem(axis)
+        self._shares, self.maximised = default_shares(len(self.panes)), None
+
+    @property
+    def shares(self) -> list[float]:
+        """Of the height, by pane."""
+        return list(self._shares)
+
+    @shares.setter
+    def shares(self, shares: list[float]) -> None:
+        """Ignored where they are of another number of panes."""
+        if len(shares) == len(self.panes):
+            self._shares = list(shares)
+
+    def maximise(self, index: int | None) -> None:
+        """One pane alone; None: all of them again."""
+        self.maximised = index
+        self.lay_out()
 
     # Geometry
 
@@ -111,11 +192,13 @@ class ChartCanvas(pg.GraphicsView):  # type: ignore[misc]
         if height < 3:
             return
         edges = [0.0]
-        for share in self._shares:
+        for share in self._shown_shares():
             edges.append(round(edges[-1] + share * height))
         edges[-1] = round(height)
         for index, pane in enumerate(self.panes):
             top, bottom = edges[index], edges[index + 1]
+            pane.setVisible(bottom > top)
+            self.price_axes[index].setVisible(bottom > top)
             pane.place(QRectF(0, top, width, max(1.0, bottom - top - 1)))
             self.price_axes[index].place(
                 QRectF(width + 1, top, AXIS_WIDTH - 1, max(1.0, bottom - top - 1))
@@ -127,11 +210,16 @@ class ChartCanvas(pg.GraphicsView):  # type: ignore[misc]
         self.corner.place(QRectF(width, height, AXIS_WIDTH, TIME_AXIS_HEIGHT))
         self.view_changed.emit()
 
+    def _shown_shares(self) -> list[float]:
+        if self.maximised is None:
+            return self._shares
+        return [float(index == self.maximised) for index in range(len(self.panes))]
+
     def reset_scales(self) -> None:
-        """Automatic and linear in every pane."""
+        """Automatic, linear and the right way up in every pane."""
         for pane in self.panes:
             pane.set_log(False)
-            pane.is_auto = True
+            pane.is_auto, pane.is_inverted = True, False
 
     def repaint_all(self) -> None:
         self.viewport().update()
@@ -143,14 +231,15 @@ class ChartCanvas(pg.GraphicsView):  # type: ignore[misc]
         on_axis = x > self.plot_width
         if y >= self.height() - TIME_AXIS_HEIGHT:
             return _Spot("corner" if on_axis else "time_axis")
-        for index, edge in enumerate(self.frame.rows[:-1]):
+        for index, edge in enumerate(self.frame.rows[:-1] if self.maximised is None else []):
             if abs(y - edge) <= _GRIP_PX / 2:
                 return _Spot("grip", index)
         return _Spot("price_axis" if on_axis else "plot", self.pane_at(y))
 
     def pane_at(self, y: float) -> int:
         """Index of the pane at `y` px."""
-        return next((i for i, edge in enumerate(self.frame.rows) if y < edge), MACD)
+        last = len(self.panes) - 1 if self.maximised is None else self.maximised
+        return next((i for i, edge in enumerate(self.frame.rows) if y < edge), last)
 
     # Mouse
 
@@ -162,13 +251,25 @@ class ChartCanvas(pg.GraphicsView):  # type: ignore[misc]
         if spot.kind == "corner":
             key = self.corner.key_at(position.x() - self.plot_width)
             if key is not None:
-                self.scale_key.emit(key)
+                self.action.emit(key)
             return
+        if spot.kind == "plot":
+            held = event.modifiers()
+            self._holder = next((t for t in self.tools if t.press(position, held)), None)
+            if self._holder is not None:
+                return
         self._drag = _Drag(spot, position.x(), position.y())
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
         if event is not None and event.button() is Qt.MouseButton.LeftButton:
             self._drag = None
+            holder, self._holder = self._holder, None
+            if holder is not None:
+                holder.release(event.position())
+
+    def contextMenuEvent(self, event: QContextMenuEvent | None) -> None:
+        if event is not None and self._spot(QPointF(event.pos())).kind == "plot":
+            self.menu_wanted.emit(QPointF(event.pos()), event.globalPos())
 
     def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
         if event is None or event.button() is not Qt.MouseButton.LeftButton:
@@ -178,25 +279,37 @@ class ChartCanvas(pg.GraphicsView):  # type: ignore[misc]
             self.panes[spot.pane].is_auto = True
             self.view_changed.emit()
         elif spot.kind == "time_axis":
-            self.reset_requested.emit()
+            self.action.emit("reset")
         elif spot.kind == "grip":
-            self._shares = list(_SHARES)
+            self._shares = default_shares(len(self.panes))
             self.lay_out()
-        else:
+        elif spot.kind == "plot" and not any(
+            tool.press(event.position(), event.modifiers()) for tool in self.tools
+        ):
+            self.maximise(None if self.maximised is not None else spot.pane)
+        elif spot.kind == "corner":
             self.mousePressEvent(event)
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         if event is None:
             return
-        position = event.position()
+        position, held = event.position(), event.modifiers()
         if self._drag is not None:
             if event.buttons() & Qt.MouseButton.LeftButton:
                 self._drag_to(self._drag, position)
             else:
                 self._drag = None
+        elif self._holder is not None:
+            self._holder.move(position, held)
+        else:
+            any(tool.move(position, held) for tool in self.tools)
         spot = self._drag.spot if self._drag is not None else self._spot(position)
-        self.viewport().setCursor(_CURSORS[spot.kind])
+        self.viewport().setCursor(self._shape(spot, position))
         self._set_cursor(position if self._spot(position).kind == "plot" else None)
+
+    def _shape(self, spot: _Spot, position: QPointF) -> Qt.CursorShape:
+        shapes = (tool.cursor_at(position) for tool in self.tools if spot.kind == "plot")
+        return next((shape for shape in shapes if shape is not None), _CURSORS[spot.kind])
 
     def _drag_to(self, drag: _Drag, position: QPointF) -> None:
         dx, dy = position.x() - drag.x, position.y() - drag.y
@@ -207,6 +320,7 @@ class ChartCanvas(pg.GraphicsView):  # type: ignore[misc]
             if not pane.is_auto:
                 low, high = pane.scaled
                 move = dy / max(pane.height_px, 1.0) * (high - low)
+                move = -move if pane.is_inverted else move
                 pane.set_scaled(low + move, high + move)
         elif drag.spot.kind == "price_axis":
             low, high = pane.scaled
@@ -281,17 +395,20 @@ class ChartCanvas(pg.GraphicsView):  # type: ignore[misc]
         if event is None:
             return
         key, held = event.key(), event.modifiers()
+        if any(tool.key(key, held) for tool in self.tools):
+            return
         far = 10.0 if held & Qt.KeyboardModifier.ControlModifier else 1.0
         model = self.viewport_model
         middle = (model.left + model.right) / 2
         if held & Qt.KeyboardModifier.AltModifier:
-            action = _ALT_KEYS.get(key)
-            if action is None:
-                event.ignore()
-            elif action:
-                self.scale_key.emit(action)
+            if key in _ALT_KEYS:
+                self.action.emit(_ALT_KEYS[key])
             else:
-                self.reset_requested.emit()
+                event.ignore()
+            return
+        text = event.text()
+        if not held & Qt.KeyboardModifier.ControlModifier and (text.isalnum() or text == "/"):
+            self.typed.emit(text)
             return
         if key in (Qt.Key.Key_Left, Qt.Key.Key_Right):
             model.pan(far if key == Qt.Key.Key_Right else -far)

@@ -1,4 +1,5 @@
-"""The live candle chart: price with volume, RSI and MACD panes, trades and position on it."""
+"""The live candle chart: prices with volume, indicators over and under them, trades and position
+on it. What a trader does on it beyond looking is in `trading_chart`."""
 
 from __future__ import annotations
 
@@ -14,9 +15,9 @@ from core.models.orders import Order
 from core.snapshots import CandleBlock, FillRecord, LiveCandle, PositionSnapshot
 from ui import formatting, i18n, icons, theme
 from ui.charts import autoscale, levels, readout, trades
-from ui.charts.axes import BandPart, GridPart
-from ui.charts.candle_parts import CandlesPart, GapsPart, HistogramPart, VolumePart
-from ui.charts.canvas import MACD, PRICE, RSI, ChartCanvas
+from ui.charts.axes import GridPart
+from ui.charts.candle_parts import CandlesPart, ChartKind, GapsPart, HistogramPart, VolumePart
+from ui.charts.canvas import PRICE, ChartCanvas
 from ui.charts.marks import MarksItem
 from ui.charts.overlays import (
     LastPriceItem,
@@ -25,16 +26,19 @@ from ui.charts.overlays import (
     StalePill,
     ZonesPart,
 )
-from ui.charts.pane import Layer, LinePart, Pane, PanePart
+from ui.charts.pane import Layer, LinePart, PanePart
+from ui.charts.pane_view import StudyPane
 from ui.charts.primitives import Tag
 from ui.charts.scales import time_ticks
 from ui.charts.series import CandleSeries
 from ui.charts.state_plate import StatePlate
+from ui.charts.studies import Study, coloured, standard_studies
 
 _FRAME_MS = 33
 _COUNTDOWN_MS = 500
 _HISTORY_MARGIN = 20  # slots left of the view when older bars are asked for
 _LATEST_SIZE = 28
+_WIDE_PX = 1000  # of the plot: then averages have room in the legend
 
 
 class CandleChart(QWidget):
@@ -49,6 +53,10 @@ class CandleChart(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.canvas = ChartCanvas()
+        self.studies: list[Study] = []
+        self.is_magnetic = False
+        self._is_ctrl_held = False
+        self._under: list[StudyPane] = []
         self._series = CandleSeries()
         self._symbol, self._timeframe, self._base = "", "1m", ""
         self._decimals, self._tick = 2, Decimal("0.01")
@@ -65,6 +73,7 @@ class CandleChart(QWidget):
         self._is_whole = False  # the oldest bar that exists is loaded
         self._asked_before_ms: int | None = None
         self._make_items()
+        self.set_studies(standard_studies())
         self._plate = StatePlate(self)
         self._latest = QPushButton(self)
         self._latest.setFixedSize(_LATEST_SIZE, _LATEST_SIZE)
@@ -84,58 +93,75 @@ class CandleChart(QWidget):
         self._countdown_timer.timeout.connect(self._update_last_tag)
         self.canvas.view_changed.connect(self._refresh)
         self.canvas.cursor_moved.connect(self._move_cursor)
-        self.canvas.scale_key.connect(self._toggle_scale)
-        self.canvas.reset_requested.connect(self.reset_view)
+        self.canvas.action.connect(self._act)
         theme.changed.connect(self._apply_theme)
         i18n.language.changed.connect(self._apply_theme)
         self._apply_theme()
 
     def _make_items(self) -> None:
-        series = self._series
-        price, rsi, macd = self.canvas.panes
-        self._grids = [
-            GridPart(price, series),
-            GridPart(rsi, series, (70.0, 30.0)),
-            GridPart(macd, series),
-        ]
-        gaps = [GapsPart(pane, series, with_count=pane is price) for pane in self.canvas.panes]
+        series, price = self._series, self.canvas.add_pane()
+        self._grid = GridPart(price, series)
+        self._gaps = GapsPart(price, series, with_count=True)
         self._zones = ZonesPart(price, series)
         self._volume = VolumePart(price, series)
-        self._histogram = HistogramPart(macd, series)
         self._candles = CandlesPart(price, series)
-
-        def line(pane: Pane, name: str, hue: str, width: float = 1.25) -> LinePart:
-            return LinePart(pane, series, name, hue, width=width)
-
-        averages = [line(price, "ema_20", "sand"), line(price, "ema_60", "t3")]
-        parts: list[list[PanePart]] = [
-            [gaps[PRICE], self._grids[PRICE], self._zones, self._volume, *averages, self._candles],
-            [BandPart(rsi, series, 30, 70), gaps[RSI], self._grids[RSI]],
-            [gaps[MACD], self._grids[MACD], self._histogram],
-        ]
-        parts[RSI].append(line(rsi, "rsi_14", "accent", 1.5))
-        parts[MACD] += [line(macd, "macd", "t2"), line(macd, "macd_signal", "sand")]
-        drawn_data = (CandlesPart, VolumePart, HistogramPart, LinePart)
-        self._greying = [p for drawn in parts for p in drawn if isinstance(p, drawn_data)]
-        self._layers = [
-            Layer(pane, series, drawn) for pane, drawn in zip(self.canvas.panes, parts, strict=True)
-        ]
+        self._layer = Layer(price, series, [])
         self._levels = LevelsItem(price, series)
         self._marks = MarksItem(price, series, self._taken_by_others)
         self._last_line = LastPriceItem(price, series)
         self._stale_pill = StalePill(price, series)
-        self._legends = [
-            LegendItem(pane, series, centre_y)
-            for pane, centre_y in zip(self.canvas.panes, (16, 13, 13), strict=True)
-        ]
-        for pane, layer, legend in zip(self.canvas.panes, self._layers, self._legends, strict=True):
-            pane.add([layer, legend])
+        self._legend = LegendItem(price, series, 16)
         self._levels.top_px = LegendItem.HEIGHT
-        price.add([self._last_line, self._marks, self._levels, self._stale_pill])
+        over = [self._last_line, self._marks, self._levels, self._stale_pill]
+        price.add([self._layer, self._legend, *over])
+
+    def set_studies(self, studies: Sequence[Study]) -> None:
+        """Which indicators are shown, in this order; their columns come with the history."""
+        price, series = self.canvas.panes[PRICE], self._series
+        self.studies = coloured(list(studies))
+        shares = self.canvas.shares
+        while len(self.canvas.panes) > 1:
+            self.canvas.remove_pane(1)
+        overlays: list[PanePart] = []
+        for study in self.studies:
+            overlays += study.parts(price, series) if study.is_overlay else []
+        back: list[PanePart] = [self._gaps, self._grid, self._zones, self._volume]
+        self._layer.parts = [*back, *overlays, self._candles]
+        self._under = [
+            StudyPane(self.canvas.add_pane(), series, study)
+            for study in self.studies
+            if not study.is_overlay
+        ]
+        self.canvas.shares = shares
+        self._grey()
+        self.canvas.lay_out()
+
+    @property
+    def kind(self) -> ChartKind:
+        return self._candles.kind
+
+    def set_kind(self, kind: ChartKind) -> None:
+        """How the prices are drawn."""
+        self._candles.kind = kind
+        self._refresh()
+
+    @property
+    def _layers(self) -> list[Layer]:
+        return [self._layer, *(under.layer for under in self._under)]
+
+    @property
+    def _legends(self) -> list[LegendItem]:
+        return [self._legend, *(under.legend for under in self._under)]
+
+    def _grey(self) -> None:
+        for layer in self._layers:
+            for part in layer.parts:
+                if isinstance(part, CandlesPart | VolumePart | HistogramPart | LinePart):
+                    part.is_stale = self._is_stale
 
     def _taken_by_others(self) -> list[QRectF]:
         """What the texts of trades leave free."""
-        others = [self._legends[PRICE].text_rect(), self._stale_pill.boundingRect()]
+        others = [self._legend.text_rect(), self._stale_pill.boundingRect()]
         return others + (self._levels.pills() if self._levels.isVisible() else [])
 
     # Data
@@ -323,8 +349,7 @@ class CandleChart(QWidget):
         if self._is_stale == (seconds is not None):
             return
         self._is_stale = seconds is not None
-        for part in self._greying:
-            part.is_stale = self._is_stale
+        self._grey()
         self._refresh()
 
     def set_market_clock(self, market_time_ms: Callable[[], int]) -> None:
@@ -357,25 +382,38 @@ class CandleChart(QWidget):
         self.canvas.viewport_model.reset(self._series.last_slot)
         self._refresh()
 
-    def _toggle_scale(self, key: str) -> None:
+    def _act(self, action: str) -> None:
+        """What a key or a corner button stands for."""
         pane = self.canvas.panes[PRICE]
-        if key == "A":
-            pane.is_auto = not pane.is_auto
-        elif key == "L":
-            pane.set_log(not pane.is_log)
-        else:
-            self._is_percent = not self._is_percent
+        match action:
+            case "A":
+                pane.is_auto = not pane.is_auto
+            case "L":
+                pane.set_log(not pane.is_log)
+            case "%":
+                self._is_percent = not self._is_percent
+            case "invert":
+                pane.is_inverted = not pane.is_inverted
+            case "reset":
+                self.reset_view()
+                return
+            case _:
+                return
         self._refresh()
 
     def _rescale(self) -> bool:
         """Fits the panes that are on auto to the bars in view; True when a range changed."""
-        before = [pane.scaled for pane in self.canvas.panes]
+        panes = self.canvas.panes
+        before = [pane.scaled for pane in panes]
         prices = [level.price for level in self._levels.levels if level.hue != "t2"]
-        autoscale.fit(self.canvas.panes, self._series, prices, float(self._tick))
-        first, last = self._series.rows(*self.canvas.panes[PRICE].slots)
-        volume = self._series.column("volume")[first:last]
+        tick, is_smoothed = float(self._tick), self.kind == "heikin_ashi"
+        autoscale.fit(panes[PRICE], self._series, prices, tick, is_smoothed=is_smoothed)
+        for under in self._under:
+            under.rescale(tick)
+        first, last = self._series.rows(*panes[PRICE].slots)
+        volume = self._series.bars(first, last, panes[PRICE].group).volume
         most = float(volume.max()) if volume.size else 0.0
-        is_same = most == self._volume.most and before == [p.scaled for p in self.canvas.panes]
+        is_same = most == self._volume.most and before == [pane.scaled for pane in panes]
         self._volume.most = most
         return not is_same
 
@@ -395,12 +433,12 @@ class CandleChart(QWidget):
         self._percent_base = None
         if self._is_percent and first < self._series.size:
             self._percent_base = float(self._series.column("close")[first])
-        for index, axis in enumerate(canvas.price_axes):
-            self._grids[index].ticks = ticks
-            values, axis.labels = readout.axis_labels(
-                canvas.panes[index], index, self._decimals, self._percent_base
-            )
-            self._grids[index].values = values
+        self._grid.ticks = ticks
+        self._grid.values, canvas.price_axes[PRICE].labels = readout.price_labels(
+            pane, self._decimals, self._percent_base
+        )
+        for axis, under in zip(canvas.price_axes[1:], self._under, strict=True):
+            under.label(axis, ticks)
         keys = {"A": pane.is_auto, "L": pane.is_log, "%": self._is_percent}
         canvas.corner.active = frozenset(key for key, is_on in keys.items() if is_on)
         self._latest.setVisible(self._series.size > 0 and not model.sees_last)
@@ -476,19 +514,33 @@ class CandleChart(QWidget):
             slot = self.canvas.panes[PRICE].slot_at(self.canvas.cursor.x())
             at_cursor = self._series.row_at(slot)
             row = at_cursor if at_cursor is not None else row
-        has_averages = self.canvas.plot_width >= 1000
-        parts = readout.legends(self._series, row, self._decimals, with_averages=has_averages)
+        is_wide = self.canvas.plot_width >= _WIDE_PX
+        overlays = [study for study in self.studies if study.is_overlay and is_wide]
+        parts = [readout.price_legend(self._series, row, self._decimals, overlays)]
+        for under in self._under:
+            parts.append(readout.study_legend(self._series, row, self._decimals, under.study))
         if self._is_stale:
             parts = [[replace(part, hue="t3") for part in pane_parts] for pane_parts in parts]
         for legend, part in zip(self._legends, parts, strict=True):
             legend.set_parts(part)
 
     def _move_cursor(self) -> None:
-        readout.move_crosshair(self.canvas, self._series, self._decimals)
+        readout.move_crosshair(
+            self.canvas,
+            self._series,
+            self._cursor_text,
+            is_magnetic=self.is_magnetic is not self._is_ctrl_held,
+        )
         self._update_legends()
 
+    def _cursor_text(self, pane: int, value: float) -> str:
+        if pane == PRICE:
+            return formatting.price(value, self._decimals)
+        study = self._under[pane - 1].study
+        return readout.study_text(self._series, study, value, self._decimals)
+
     def legend_texts(self) -> list[str]:
-        """What the legends of the three panes say now."""
+        """What the legends of the panes say now, from the top."""
         return [legend.legend.text for legend in self._legends]
 
     # Qt

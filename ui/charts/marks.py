@@ -44,10 +44,7 @@ class _Placed:
     mark: Mark
     x: float
     tip: float
-
-    @property
-    def points_up(self) -> bool:
-        return self.mark.side is Side.BUY
+    points_up: bool  # below the bar, as buys are unless the scale is upside down
 
     @property
     def rect(self) -> QRectF:
@@ -84,7 +81,7 @@ class MarksItem(PaneItem):
         for mark in placed:
             path = primitives.triangle(mark.x, mark.tip, points_up=mark.points_up, size=_SIZE_PX)
             painter.strokePath(path, outline)
-            painter.fillPath(path, theme.color("up" if mark.points_up else "down"))
+            painter.fillPath(path, theme.color("up" if mark.mark.side is Side.BUY else "down"))
         for text in texts:
             centre = text.rect.center().y()
             primitives.draw_text(
@@ -108,8 +105,8 @@ class MarksItem(PaneItem):
         edges = [r.getRect() for r in taken]
         newest = [float(self.series.column(name)[-1:].sum()) for name in ("low", "high")]
         key = (
-            self.pane.slots, self.pane.scaled, self._rect.getRect(), self.series.size,
-            newest, edges, self.marks, i18n.language.name,
+            self.pane.slots, self.pane.scaled, self.pane.is_inverted, self._rect.getRect(),
+            self.series.size, newest, edges, self.marks, i18n.language.name,
         )  # fmt: skip
         if key != self._key:
             self._key = key
@@ -134,7 +131,9 @@ class MarksItem(PaneItem):
             is_buy = mark.side is Side.BUY
             wick = float(self.series.column("low" if is_buy else "high")[row])
             away = _GAP_PX + level * _STACK_PX
-            placed.append(_Placed(mark, x, self.pane.y_of(wick) + (away if is_buy else -away)))
+            points_up = is_buy is not self.pane.is_inverted
+            tip = self.pane.y_of(wick) + (away if points_up else -away)
+            placed.append(_Placed(mark, x, tip, points_up))
         return placed
 
     def _place_texts(self, placed: list[_Placed], obstacles: list[QRectF]) -> list[Text]:

@@ -14,6 +14,7 @@ from ui.charts.levels import Level, Zone
 from ui.charts.pane import Pane, PaneItem, PanePart
 from ui.charts.primitives import PILL_HEIGHT
 from ui.charts.series import CandleSeries
+from ui.charts.studies import Study
 
 INSET = 12
 _BEFORE_ENTRY = 0.3
@@ -163,12 +164,13 @@ class CrosshairLine(SceneItem):
 
 @dataclass(frozen=True, slots=True)
 class LegendPart:
-    """`label value`, the value in `hue`; `gap` px to the next part."""
+    """`label value`, the value in `hue`; `gap` px to the next part. `study` is whose it is."""
 
     label: str
     value: str
     hue: str
     gap: int = 12
+    study: Study | None = None
 
 
 @dataclass(slots=True)
@@ -179,6 +181,13 @@ class Legend:
     def text(self) -> str:
         """What is written, for tests and for screen readers."""
         return " ".join(f"{p.label} {p.value}".strip() for p in self.parts)
+
+
+def _part_width(part: LegendPart) -> float:
+    width = primitives.text_width(part.value)
+    if part.label:
+        width += primitives.text_width(part.label, weight=fonts.REGULAR) + 4
+    return width
 
 
 class LegendItem(PaneItem):
@@ -202,15 +211,23 @@ class LegendItem(PaneItem):
 
     def text_rect(self) -> QRectF:
         """What the text takes, with a little room."""
-        width = sum(
-            primitives.text_width(p.label, weight=fonts.REGULAR)
-            + primitives.text_width(p.value)
-            + p.gap
-            + (4 if p.label else 0)
-            for p in self.legend.parts
-        )
+        width = sum(_part_width(part) + part.gap for part in self.legend.parts)
         right = min(INSET + width, self._rect.width())
         return QRectF(INSET - 4, self._centre_y - 9, max(0.0, right - INSET), 18)
+
+    def study_rects(self) -> list[tuple[Study, QRectF]]:
+        """Where each indicator is written, px of the pane."""
+        found: dict[int, tuple[Study, QRectF]] = {}
+        x = float(INSET)
+        for part in self.legend.parts:
+            width = _part_width(part)
+            if part.study is not None and x + width <= self._rect.width():
+                here = QRectF(x, self._centre_y - 9, width, 18)
+                known = found.get(id(part.study))
+                rect = here if known is None else known[1].united(here)
+                found[id(part.study)] = (part.study, rect)
+            x += width + part.gap
+        return list(found.values())
 
     def draw(self, painter: QPainter) -> None:
         if not self.legend.parts:

@@ -36,6 +36,7 @@ class Pane(pg.ViewBox):  # type: ignore[misc]
         self.disableAutoRange()
         self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemIsFocusable, False)
         self.is_log = False
+        self.is_inverted = False
         self.is_auto = True
         self.items: list[PaneItem] = []
         self._left, self._right = 0.0, 1.0
@@ -71,6 +72,14 @@ class Pane(pg.ViewBox):  # type: ignore[misc]
         for item in items:
             item.setParentItem(self)
             self.items.append(item)
+
+    def remove(self, item: PaneItem) -> None:
+        """`item` is no longer drawn."""
+        self.items.remove(item)
+        item.setParentItem(None)
+        scene = item.scene()
+        if scene is not None:
+            scene.removeItem(item)
 
     def place(self, rect: QRectF) -> None:
         self.setGeometry(rect)
@@ -124,19 +133,23 @@ class Pane(pg.ViewBox):  # type: ignore[misc]
         """px from the pane's top; NaN stays NaN."""
         if self.is_log:
             value = np.log10(np.maximum(value, 1e-12))
-        return (self._high - value) * (self.height_px / (self._high - self._low))
+        from_top = value - self._low if self.is_inverted else self._high - value
+        return from_top * (self.height_px / (self._high - self._low))
 
     def x_of(self, slot: float) -> float:
         return (slot - self._left) * self.slot_px
 
     def y_of(self, value: float) -> float:
         """As `y_px`, for one value; clipped far outside the pane."""
-        y = (self._high - self._scaled(value)) * (self.height_px / (self._high - self._low))
+        scaled = self._scaled(value)
+        from_top = scaled - self._low if self.is_inverted else self._high - scaled
+        y = from_top * (self.height_px / (self._high - self._low))
         return min(max(y, -100_000.0), 100_000.0)
 
     def value_at(self, y_px: float) -> float:
-        height = max(self.height_px, 1.0)
-        return self._unscaled(self._high - y_px / height * (self._high - self._low))
+        from_top = y_px / max(self.height_px, 1.0) * (self._high - self._low)
+        scaled = self._low + from_top if self.is_inverted else self._high - from_top
+        return self._unscaled(scaled)
 
 
 class PanePart:
@@ -163,12 +176,20 @@ class LinePart(PanePart):
     """One indicator as a line."""
 
     def __init__(
-        self, pane: Pane, series: CandleSeries, name: str, hue: str, *, width: float
+        self,
+        pane: Pane,
+        series: CandleSeries,
+        name: str,
+        hue: str,
+        *,
+        width: float,
+        alpha: float = 1.0,
     ) -> None:
         super().__init__(pane, series)
         self.name = name
         self.hue = hue
         self.width = width
+        self.alpha = alpha
         self.is_stale = False
 
     def draw(self, painter: QPainter, exposed: QRectF) -> None:
@@ -176,8 +197,8 @@ class LinePart(PanePart):
         slots, values = self.series.line(self.name, first, last, self.pane.group)
         x = np.floor(self.pane.x_px(slots)) + 0.5
         y = np.clip(self.pane.y_px(values), -100_000.0, 100_000.0)
-        ink = theme.color("t3", _STALE_OPACITY) if self.is_stale else theme.color(self.hue)
-        primitives.polyline(painter, x, y, ink, self.width)
+        look = ("t3", _STALE_OPACITY) if self.is_stale else (self.hue, self.alpha)
+        primitives.polyline(painter, x, y, theme.color(*look), self.width)
 
 
 class PaneItem(QGraphicsItem):

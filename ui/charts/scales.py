@@ -22,6 +22,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _LABEL_PX = 96
 _MIN_GAP_PX = 64
 _MAX_TICKS = 60
+_MOST_TIMES = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ def _visible_times(series: CandleSeries, first_slot: float, last_slot: float) ->
     """(slots, open times) of the bars in view and of the empty room after the newest."""
     first, last = series.rows(first_slot, last_slot)
     first = max(0, first - 1)  # one before, to see a boundary at the first visible bar
-    slots, times = series.slots[first:last], series.times[first:last]
+    step = max(1, (last - first) // _MOST_TIMES)  # a label may be a fraction of a px aside
+    slots, times = series.slots[first:last:step], series.times[first:last:step]
     room = min(500, math.floor(last_slot) - series.last_slot)
     if room > 0 and series.size:
         ahead = np.arange(1, room + 1, dtype=np.int64)

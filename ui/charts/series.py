@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +22,10 @@ Ints = NDArray[np.int64]
 
 GAP_SLOTS = 12
 PRICES = ("open", "high", "low", "close")
-INDICATORS = ("ema_20", "ema_60", "rsi_14", "atr_14", "macd", "macd_signal", "macd_histogram")
-_NAMES = (*PRICES, "volume", *INDICATORS)
-_INDEX = {name: index for index, name in enumerate(_NAMES)}
+_BASE = (*PRICES, "volume")
 _SPARE = 512
+_TAIL_ROWS = 2048  # rows that may come before the pyramid takes them in
+_SMOOTHING_BARS = 60  # a Heikin-Ashi open forgets half of its past with every bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,7 @@ class Gap:
     missing: int
 
 
-@dataclass(frozen=True, slots=True)
-class Bars:
+class Bars(NamedTuple):
     """A window of the series, one entry per drawn bar; several candles each when zoomed far out.
 
     `slot` is the centre of the bar, in slots.
@@ -52,7 +52,12 @@ class Bars:
 
 
 class CandleSeries:
-    """Rows in time order. Rows whose prices are not finite are left out: they show as a gap."""
+    """Rows in time order. Rows whose prices are not finite are left out: they show as a gap.
+
+    Indicators are the columns that the engine has sent beside the prices. Bars narrower than two
+    pixels are drawn in groups; `_pyramid` keeps the groups of one width, so that a frame of
+    200,000 candles costs no more than one of 10,000.
+    """
 
     def __init__(self, timeframe: str = "1m") -> None:
         self.clear(timeframe)
@@ -62,9 +67,12 @@ class CandleSeries:
         self.duration_ms = Timeframe(timeframe).duration_ms
         self.size = 0
         self.gaps: list[Gap] = []
+        self._names: tuple[str, ...] = _BASE
+        self._index = {name: index for index, name in enumerate(_BASE)}
         self._times: Ints = np.empty(0, np.int64)
         self._slots: Ints = np.empty(0, np.int64)
-        self._data: Floats = np.empty((len(_NAMES), 0))
+        self._data: Floats = np.empty((len(_BASE), 0))
+        self._pyramid: _Groups | None = None
 
     @property
     def times(self) -> Ints:
@@ -81,19 +89,23 @@ class CandleSeries:
         return int(self._slots[self.size - 1]) if self.size else -1
 
     def column(self, name: str) -> Floats:
-        """A view; indicators are NaN where the engine has no value."""
-        return self._data[_INDEX[name], : self.size]
+        """A view; indicators are NaN where the engine has no value, or has not been asked."""
+        row = self._index.get(name)
+        return np.full(self.size, np.nan) if row is None else self._data[row, : self.size]
 
     def load(self, block: CandleBlock) -> None:
         """Replaces everything. Raises ValueError when a column is missing or cut short."""
-        self._adopt(*_read(block))
+        names = (*_BASE, *sorted(set(block.columns) - {*_BASE, "open_time_ms"}))
+        times, data = _read(block, names)
+        self._names, self._index = names, {name: row for row, name in enumerate(names)}
+        self._adopt(times, data)
 
     def prepend(self, block: CandleBlock) -> int:
         """Adds the rows of `block` that are older than ours; how many slots everything moved.
 
         Raises ValueError as `load` does.
         """
-        times, data = _read(block)
+        times, data = _read(block, self._names)
         if self.size:
             keep = times < self._times[0]
             times, data = times[keep], data[:, keep]
@@ -125,8 +137,10 @@ class CandleSeries:
             if self._times[row] != time_ms:
                 return False
         values = [*prices, candle.volume if np.isfinite(candle.volume) else 0.0]
-        values += [candle.indicators.get(name, np.nan) for name in INDICATORS]
+        values += [candle.indicators.get(name, np.nan) for name in self._names[len(_BASE) :]]
         self._data[:, row] = values
+        if self._pyramid is not None and row < self._pyramid.rows:
+            self._pyramid = None  # a bar that was thought to be final
         return True
 
     def _append(self, time_ms: int) -> int:
@@ -151,7 +165,7 @@ class CandleSeries:
         self._times = np.concatenate((self.times, np.zeros(spare, np.int64)))
         self._slots = np.concatenate((self.slots, np.zeros(spare, np.int64)))
         self._data = np.concatenate(
-            (self._data[:, : self.size], np.full((len(_NAMES), spare), np.nan)), axis=1
+            (self._data[:, : self.size], np.full((len(self._names), spare), np.nan)), axis=1
         )
 
     def _adopt(self, times: Ints, data: Floats) -> None:
@@ -163,6 +177,7 @@ class CandleSeries:
         holes = np.flatnonzero(missing)
         self.gaps = [Gap(int(slots[i]) + 1, int(width[i]), int(missing[i])) for i in holes]
         self._times, self._slots, self._data = times, slots, data
+        self._pyramid = None
         self._reserve(_SPARE)
 
     def rows(self, first_slot: float, last_slot: float) -> tuple[int, int]:
@@ -194,7 +209,7 @@ class CandleSeries:
     def block(self, symbol: str, timeframe: str, count: int) -> CandleBlock:
         """The newest `count` bars as the engine would send them."""
         rows = slice(max(0, self.size - count), self.size)
-        columns = {name: self.column(name)[rows].astype("<f8").tobytes() for name in _NAMES}
+        columns = {name: self.column(name)[rows].astype("<f8").tobytes() for name in self._names}
         times = self.times[rows].astype("<i8")
         columns["open_time_ms"] = times.tobytes()
         return CandleBlock(symbol, timeframe, times.size, columns, is_end_of_history=False)
@@ -204,34 +219,55 @@ class CandleSeries:
 
         Groups are aligned to absolute slots, so that panning does not make them flicker.
         """
-        window = slice(first, last)
-        o, h, low, c, v = (self._data[i, window] for i in range(5))
-        slots = self._slots[window]
-        if group <= 1 or slots.size == 0:
-            return Bars(slots.astype(np.float64), o, h, low, c, v)
-        bucket = slots // group
-        starts = np.flatnonzero(np.concatenate(([True], bucket[1:] != bucket[:-1])))
-        ends = np.concatenate((starts[1:], [slots.size])) - 1
-        return Bars(
-            bucket[starts].astype(np.float64) * group + (group - 1) / 2,
-            o[starts],
-            np.maximum.reduceat(h, starts),
-            np.minimum.reduceat(low, starts),
-            c[ends],
-            np.maximum.reduceat(v, starts),
+        if group <= 1 or last <= first:
+            return self._plain(first, last)
+        groups = self._groups(group)
+        old = groups.between(first, min(last, groups.rows))
+        parts = [Bars(*(column[old] for column in groups.bars))]
+        if last > groups.rows:
+            parts.append(self._grouped(max(first, groups.rows), last, group)[0])
+        return parts[0] if len(parts) == 1 else Bars(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def smoothed(self, first: int, last: int, group: int) -> Bars:
+        """Heikin-Ashi bars of these rows; in groups, of the groups.
+
+        open = mean of the former bar's open and close: a sum of all closes before it, each worth
+        half of the next; what is older than `_SMOOTHING_BARS` is below a float's last digit.
+        """
+        before = max(0, first - _SMOOTHING_BARS * group)
+        bars = self.bars(before, last, group)
+        if bars.slot.size == 0:
+            return bars
+        close = (bars.open + bars.high + bars.low + bars.close) / 4
+        opened = np.empty_like(close)
+        opened[0] = (bars.open[0] + bars.close[0]) / 2
+        weights = 0.5 ** np.arange(1, _SMOOTHING_BARS + 1)
+        opened[1:] = np.convolve(close[:-1], weights)[: close.size - 1]
+        opened[1:] += opened[0] * 0.5 ** np.arange(1, close.size)
+        made = Bars(
+            bars.slot,
+            opened,
+            np.maximum(bars.high, np.maximum(opened, close)),
+            np.minimum(bars.low, np.minimum(opened, close)),
+            close,
+            bars.volume,
         )
+        shown = bars.slot >= self._slots[first] - group
+        return Bars(*(column[shown] for column in made))
 
     def line(self, name: str, first: int, last: int, group: int) -> tuple[Floats, Floats]:
-        """(slots, values) of one indicator; NaN entries, also at every gap, break the line."""
-        window = slice(first, last)
-        slots = self._slots[window]
-        values = self._data[_INDEX[name], window]
-        if slots.size == 0:
-            return slots.astype(np.float64), values
+        """(slots, values) of one column; NaN entries, also at every gap, break the line."""
+        if last <= first or name not in self._index:
+            return np.empty(0), np.empty(0)
+        column = self._data[self._index[name]]
         if group > 1:
-            bucket = slots // group
-            ends = np.flatnonzero(np.concatenate((bucket[1:] != bucket[:-1], [True])))
-            return slots[ends].astype(np.float64), values[ends]
+            groups = self._groups(group)
+            ends = groups.ends[groups.between(first, min(last, groups.rows))]
+            if last > groups.rows:
+                tail = self._grouped(max(first, groups.rows), last, group)[1]
+                ends = np.concatenate((ends, tail))
+            return self._slots[ends].astype(np.float64), column[ends]
+        slots, values = self._slots[first:last], column[first:last]
         breaks = np.flatnonzero(np.diff(slots) > 1) + 1
         if breaks.size == 0:
             return slots.astype(np.float64), values
@@ -240,15 +276,65 @@ class CandleSeries:
             np.insert(values, breaks, np.nan),
         )
 
+    def _plain(self, first: int, last: int) -> Bars:
+        window = slice(first, last)
+        columns = (self._data[row, window] for row in range(len(_BASE)))
+        return Bars(self._slots[window].astype(np.float64), *columns)
 
-def _read(block: CandleBlock) -> tuple[Ints, Floats]:
+    def _groups(self, group: int) -> _Groups:
+        """All groups of that width which can no longer change."""
+        kept = self._pyramid
+        if kept is None or kept.group != group or self.size - kept.rows > _TAIL_ROWS:
+            rows = 0
+            if self.size:  # the newest bar's group still grows
+                rows = int(np.searchsorted(self.slots, self.last_slot // group * group))
+            bars, ends = self._grouped(0, rows, group)
+            kept = self._pyramid = _Groups(group, rows, bars, ends)
+        return kept
+
+    def _grouped(self, first: int, last: int, group: int) -> tuple[Bars, Ints]:
+        """(bars, the last row of each)."""
+        window = slice(first, last)
+        bucket = self._slots[window] // group
+        if bucket.size == 0:
+            return self._plain(first, first), np.empty(0, np.int64)
+        starts = np.flatnonzero(np.concatenate(([True], bucket[1:] != bucket[:-1])))
+        ends = np.concatenate((starts[1:], [bucket.size])) - 1
+        o, h, low, c, v = (self._data[row, window] for row in range(len(_BASE)))
+        bars = Bars(
+            bucket[starts].astype(np.float64) * group + (group - 1) / 2,
+            o[starts],
+            np.maximum.reduceat(h, starts),
+            np.minimum.reduceat(low, starts),
+            c[ends],
+            np.maximum.reduceat(v, starts),
+        )
+        return bars, ends + first
+
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """The first `rows` rows in groups of `group` slots; `ends` is each group's last row."""
+
+    group: int
+    rows: int
+    bars: Bars
+    ends: Ints
+
+    def between(self, first: int, last: int) -> slice:
+        """The groups that hold rows `first`..`last`."""
+        start, stop = np.searchsorted(self.ends, (first, max(first, last - 1)))
+        return slice(int(start), int(stop) + 1 if last > first else int(start))
+
+
+def _read(block: CandleBlock, names: tuple[str, ...]) -> tuple[Ints, Floats]:
     """Columns of a block, sorted, without duplicates (the last wins) and without broken rows."""
     times = _column(block, "open_time_ms", np.dtype("<i8")).astype(np.int64)
-    data = np.full((len(_NAMES), times.size), np.nan)
-    for name in _NAMES:
-        if name in block.columns or name not in INDICATORS:
-            data[_INDEX[name]] = _column(block, name, np.dtype("<f8"))
-    volume = data[_INDEX["volume"]]
+    data = np.full((len(names), times.size), np.nan)
+    for row, name in enumerate(names):
+        if name in block.columns or name in _BASE:
+            data[row] = _column(block, name, np.dtype("<f8"))
+    volume = data[_BASE.index("volume")]
     volume[~np.isfinite(volume)] = 0.0
     keep = np.isfinite(data[:4]).all(axis=0)
     if times.size > 1 and not (np.diff(times) > 0).all():

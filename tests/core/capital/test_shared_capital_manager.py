@@ -351,6 +351,27 @@ def test_a_position_taken_over_changes_hands_and_nothing_else(
     assert open_capital().snapshot().slices[0].bot_id == "manual"
 
 
+@pytest.mark.parametrize("quantity", ["79", "80", "0", "-1"])
+def test_a_preview_says_what_reserving_says_and_keeps_nothing(
+    capital: SharedCapitalManager, entry: MakeOrder, quantity: str
+) -> None:
+    order = entry(quantity=quantity)  # 80 x 100 and its fee are above the cap
+    seen = capital.preview(order)
+    assert capital.snapshot().reserved == 0
+    assert seen == capital.reserve(order)
+    assert (seen is None) == (quantity == "79")
+
+
+def test_a_preview_of_an_exit_needs_nothing_and_of_broken_books_says_so(
+    capital: SharedCapitalManager, entry: MakeOrder
+) -> None:
+    assert capital.preview(entry(quantity="999", purpose=OrderPurpose.EXIT)) is None
+    capital._live.write_fault = "the disk is full"
+    denial = capital.preview(entry())
+    assert denial is not None
+    assert (denial.code, denial.text) == ("ledger_unsound", "no new entries: the disk is full")
+
+
 def test_peak_marks_and_equity_survive_a_restart(
     open_capital: Make, clock: ManualClock, fill: MakeFill
 ) -> None:

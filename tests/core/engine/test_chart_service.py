@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from core.chart_service import chart_indicators
-from core.market_data.columns import columns_from_candles
+from core.market_data.columns import Columns, columns_from_candles
 from core.models.candles import CandleUpdate, Timeframe
+from core.models.indicators import IndicatorSpec
 
 BTC, M15 = "BTCUSDT", Timeframe.M15
 
@@ -79,3 +80,29 @@ async def test_charts_that_no_screen_shows_are_forgotten(world):
     assert charts.live(BTC, M15) is not None
     charts.forget({(BTC, Timeframe.H1)})
     assert charts.live(BTC, M15) is None
+
+
+async def test_a_chart_chooses_its_indicators_and_keeps_them_on_the_forming_bar(world):
+    await world.start()
+    await world.running()
+    charts = world.engine.charts["simulated"]
+    specs = (IndicatorSpec("bollinger", (20, 2)), IndicatorSpec("vwap"))
+    block = await charts.block(BTC, M15, count=300, end_ms=None, indicators=specs)
+    names = {"bollinger_20_2", "bollinger_upper_20_2", "bollinger_lower_20_2", "vwap"}
+    assert set(block.columns) == {*Columns._fields, *names}
+    assert np.isfinite(np.frombuffer(block.columns["vwap"])).all()
+    await charts.block(BTC, M15, count=300, end_ms=None)  # another chart of the same series
+    await world.hours(1.1)
+    forming = world.feed.forming[BTC, M15].candle
+    live = charts.live(BTC, M15)
+    assert set(live.indicators) > names
+    newest = await charts.block(BTC, M15, count=300, end_ms=None, indicators=specs)
+    closes = [*np.frombuffer(newest.columns["close"])[-19:], float(forming.close)]
+    assert live.indicators["bollinger_20_2"] == pytest.approx(np.mean(closes), rel=1e-9)
+
+
+async def test_an_indicator_that_does_not_exist_is_refused(world):
+    await world.start()
+    charts = world.engine.charts["simulated"]
+    with pytest.raises(ValueError, match="no indicator 'magic'"):
+        await charts.block(BTC, M15, count=9, end_ms=None, indicators=(IndicatorSpec("magic"),))

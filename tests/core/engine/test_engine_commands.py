@@ -225,7 +225,7 @@ async def test_the_forming_bar_is_the_venues_and_closes_into_the_chart(up, ask):
     [shown] = up.venue.candles("BTCUSDT", Timeframe.M15, limit=1)
     assert live.open_time_ms == shown.open_time_ms
     assert (live.open, live.high) == (float(shown.open), float(shown.high))
-    assert set(live.indicators) >= {"ema_20", "rsi_14", "macd"}
+    assert set(live.indicators) >= {"ema_20", "rsi_14", "macd_12_26_9"}
 
 
 async def test_the_greeting_and_every_snapshot_survive_the_link(up):

@@ -104,6 +104,20 @@ async def test_a_round_trip_ties_out_to_the_exchange(world, gate):
     assert gate.capital.snapshot().realized_pnl > 0
 
 
+async def test_a_preview_asks_everybody_in_the_roads_order_and_leaves_no_trace(world, gate):
+    preview = gate.gate.preview
+    assert preview(world.request(quantity="10")) is None
+    no_stop = msgspec.structs.replace(world.request(), stop_loss=None)
+    assert preview(no_stop).code == "no_stop"
+    assert preview(world.request(quantity="250")).code == "capital_cap"
+    gate.risk.trip("by hand")
+    assert preview(world.request(quantity="10")).code == "kill_switch"
+    assert preview(world.request(Side.SELL, purpose=OrderPurpose.EXIT)) is None
+    assert gate.held() == (0, 0)
+    assert world.oms.working_orders() == []
+    assert world.of(Reject) == []
+
+
 async def test_no_capital_is_a_denial_with_numbers_and_nothing_is_sent(world, gate):
     request = await ask(world, quantity="250")
     (reject,) = world.of(Reject)

@@ -311,6 +311,30 @@ def test_ten_orders_in_a_sliding_minute_are_allowed_for_ever(account: Account) -
         account.clock.advance_ms(6_000)
 
 
+def test_a_preview_says_what_the_check_says_and_counts_nothing(account: Account) -> None:
+    for _ in range(30):
+        assert account.risk.preview(account.request("100")) is None
+    assert account.bar("orders_per_minute").used == 0
+    seen = account.risk.preview(account.request("2001"))
+    assert seen is not None
+    assert seen.code == "largest_position"
+    assert account.risk.preview(account.request("9999", OrderPurpose.EXIT)) is None
+    account.risk.trip("by hand")
+    halted = account.risk.preview(account.request("100"))
+    assert halted is not None
+    assert halted.code == "kill_switch"
+
+
+def test_a_preview_alerts_nobody_and_starts_no_pause(account: Account) -> None:
+    for _ in range(5):
+        answered(account, OrderStatus.REJECTED)
+    seen = account.risk.preview(account.request("100"))
+    assert seen is not None
+    assert seen.code == "failed_orders"
+    assert account.alerts == []
+    assert account.state is TradingState.ACTIVE
+
+
 # refused entries
 
 

@@ -18,9 +18,11 @@ from core.exchange_port import (
     OutcomeUnknown,
     RateLimited,
     RequestRejected,
+    StreamState,
     Unavailable,
 )
 from core.models.orders import (
+    Order,
     OrderPurpose,
     OrderRequest,
     OrderStatus,
@@ -28,6 +30,7 @@ from core.models.orders import (
     Side,
     TimeInForce,
 )
+from core.models.positions import Balance, Position
 
 D = Decimal
 
@@ -386,6 +389,55 @@ async def test_the_account_must_be_in_one_way_mode(connect, server) -> None:
     }
     with pytest.raises(RequestRejected, match="hedge mode at Bitget"):
         await connect("bitget").start_trading(None)
+
+
+class Told:
+    """Keeps what a listener is told."""
+
+    def __init__(self) -> None:
+        self.items: list[object] = []
+        self.is_connected = asyncio.Event()
+
+    def on_stream_state(self, kind, state, detail):
+        if state is StreamState.CONNECTED:
+            self.is_connected.set()
+
+    def on_order(self, item):
+        self.items.append(item)
+
+    on_fill = on_position = on_balance = on_order
+
+
+async def test_an_account_that_trades_is_told_whole_and_within_the_limits(connect, server) -> None:
+    binance_account(server)
+    server.answers |= {
+        "/fapi/v1/positionSide/dual": {"dualSidePosition": False},
+        "/fapi/v1/income": [],
+        "/fapi/v3/account": {
+            "assets": [
+                {
+                    "asset": "USDT",
+                    "walletBalance": "1000.5",
+                    "unrealizedProfit": "0.0398",
+                    "availableBalance": "900",
+                }
+            ],
+            "positions": [],
+        },
+    }
+    port, told = connect("binance"), Told()
+    await port.start_trading(told)
+    async with asyncio.timeout(5):
+        await told.is_connected.wait()
+    orders = [item for item in told.items if isinstance(item, Order)]
+    assert [order.exchange_order_id for order in orders] == ["77", "algo:5"]
+    (position,) = [item for item in told.items if isinstance(item, Position)]
+    assert (position.quantity, position.stop_loss) == (D("0.004"), D("58000.5"))
+    (balance,) = [item for item in told.items if isinstance(item, Balance)]
+    assert (balance.wallet_balance, balance.available_balance) == (D("1000.5"), D(900))
+    assert balance.equity == D("1000.5398")
+    address = port.limiter.snapshot()[0]
+    assert address.used < 250, "a round of questions is a tenth of a minute's weight"
 
 
 async def test_spot_exchanges_do_not_trade_because_nothing_would_protect_a_position(

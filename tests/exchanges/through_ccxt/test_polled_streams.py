@@ -209,7 +209,8 @@ class Account:
     async def fetch_order(self, symbol, client_order_id):
         return self.ended
 
-    async def fetch_positions(self):
+    async def fetch_positions_beside(self, orders):
+        assert orders == self.open
         return self.positions
 
     async def fetch_balance(self):

@@ -205,7 +205,8 @@ def rich_snapshot(seq: int = 1) -> EngineSnapshot:
             LiveCandle("BTCUSDT", "15m", NOW_MS // QUARTER_MS * QUARTER_MS, 67_010.0, 67_140.0,
                        66_980.0, 67_074.5, 112.0,
                        {"ema_20": 66_900.0, "ema_60": 66_600.0, "rsi_14": 72.8, "atr_14": 167.6,
-                        "macd": 160.2, "macd_signal": 166.7, "macd_histogram": -6.5}),
+                        "macd_12_26_9": 160.2, "macd_signal_12_26_9": 166.7,
+                        "macd_histogram_12_26_9": -6.5}),
         ],
         capital=_capital(),
         risk=RiskSnapshot(
@@ -249,8 +250,8 @@ def candle_block(symbol: str, timeframe: str, count: int, end_ms: int | None) ->
         "volume": 80 + rng.random(count) * 200,
         "ema_20": close - 60 * np.sin(x), "ema_60": close - 180 * np.sin(x / 3),
         "rsi_14": 50 + 25 * np.sin(x), "atr_14": np.full(count, 160.0),
-        "macd": 120 * np.sin(x), "macd_signal": 120 * np.sin(x - 0.5),
-        "macd_histogram": 40 * np.cos(x),
+        "macd_12_26_9": 120 * np.sin(x), "macd_signal_12_26_9": 120 * np.sin(x - 0.5),
+        "macd_histogram_12_26_9": 40 * np.cos(x),
     }  # fmt: skip
     raw = {name: values.astype("<f8").tobytes() for name, values in columns.items()}
     raw["open_time_ms"] = times.astype("<i8").tobytes()
