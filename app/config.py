@@ -115,6 +115,11 @@ def load_config(path: Path) -> Config:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as fault:
         raise StartError(f"{path}: cannot be read ({fault})") from None
+    return check_config(path, text)
+
+
+def check_config(path: Path, text: str) -> Config:
+    """As `load_config`, of a text that stands in `path` or shall stand there."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as fault:

@@ -26,6 +26,7 @@ from exchanges.credentials import Credentials
 SERVICE = "twinstar-quantum"
 PASSPHRASE_VARIABLE = "TWINSTAR_VAULT_PASSPHRASE"
 _KIB = 1024
+_PASSES = 9  # over a quarter of a second on an idle core; every guess of a thief costs as much
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -38,6 +39,7 @@ class _VaultFile(msgspec.Struct, frozen=True):
     salt: str
     nonce: str
     sealed: str
+    passes: int = 3  # of Argon2id, what the first vaults were made with
 
 
 def read_key(reference: str, vault_file: Path) -> Credentials:
@@ -52,14 +54,22 @@ def read_key(reference: str, vault_file: Path) -> Credentials:
 
 
 def store_key(
-    reference: str, api_key: str, api_secret: str, vault_file: Path, passphrase: str = ""
+    reference: str,
+    api_key: str,
+    api_secret: str,
+    vault_file: Path,
+    passphrase: str = "",
+    *,
+    vault_passphrase: str = "",
 ) -> None:
-    """Keep a key where `reference` says. Raises StartError."""
+    """Keep a key where `reference` says; `passphrase` is the exchange's, `vault_passphrase` ""
+    the variable's. Raises StartError."""
     place, _, name = reference.partition(":")
     entry = _Entry(api_key, api_secret, passphrase)
     if place == "vault":
-        Vault(vault_file).put(name, entry)
+        Vault(vault_file, vault_passphrase).put(name, entry)
     elif place == "keyring":
+        _refuse_unsafe_key_ring(name)
         try:
             keyring.set_password(SERVICE, name, msgspec.json.encode(entry).decode())
         except keyring.errors.KeyringError as fault:
@@ -68,6 +78,12 @@ def store_key(
             ) from None
     else:
         raise StartError("a key can be stored as keyring:NAME or vault:NAME")
+
+
+def _refuse_unsafe_key_ring(name: str) -> None:
+    """Back ends that fail, forget or keep plain text rank themselves below 1. Raises StartError."""
+    if keyring.get_keyring().priority < 1:
+        raise StartError(f"this system has no safe key ring; use vault:{name}")
 
 
 def _from_environment(name: str) -> Credentials:
@@ -90,10 +106,12 @@ def _from_keyring(name: str) -> _Entry | None:
 
 
 class Vault:
-    """One encrypted file; the passphrase comes from a variable, never from a file."""
+    """One encrypted file; the passphrase is typed or comes from a variable, never from a file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, passphrase: str = "") -> None:
+        """`passphrase` "" is the variable's."""
         self._path = path
+        self._passphrase = passphrase
 
     def entries(self) -> dict[str, _Entry]:
         """Empty when the file is not there. Raises StartError for a wrong passphrase."""
@@ -104,24 +122,30 @@ class Vault:
             salt, nonce, sealed = (
                 base64.b64decode(part) for part in (file.salt, file.nonce, file.sealed)
             )
-            text = AESGCM(self._key(salt)).decrypt(nonce, sealed, None)
+            text = AESGCM(self._key(salt, file.passes)).decrypt(nonce, sealed, None)
         except (msgspec.DecodeError, ValueError):
             raise StartError(f"{self._path} is damaged; restore it or remove it") from None
         except InvalidTag:
-            raise StartError(f"the vault's passphrase ({PASSPHRASE_VARIABLE}) is wrong") from None
+            raise StartError(
+                f"the vault's passphrase ({PASSPHRASE_VARIABLE}) is wrong, or the vault was changed"
+            ) from None
         return msgspec.json.decode(text, type=dict[str, _Entry])
 
     def put(self, name: str, entry: _Entry) -> None:
         entries = self.entries() | {name: entry}
         salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
-        sealed = AESGCM(self._key(salt)).encrypt(nonce, msgspec.json.encode(entries), None)
-        file = _VaultFile(*(base64.b64encode(part).decode() for part in (salt, nonce, sealed)))
-        write_atomic(self._path, msgspec.json.encode(file), private=True)
+        sealed = AESGCM(self._key(salt, _PASSES)).encrypt(nonce, msgspec.json.encode(entries), None)
+        parts = [base64.b64encode(part).decode() for part in (salt, nonce, sealed)]
+        file = _VaultFile(parts[0], parts[1], parts[2], _PASSES)
+        try:
+            write_atomic(self._path, msgspec.json.encode(file), private=True)
+            self._path.parent.chmod(0o700)
+        except OSError as fault:
+            raise StartError(f"{self._path} cannot be written ({fault.strerror})") from None
 
-    @staticmethod
-    def _key(salt: bytes) -> bytes:
-        passphrase = os.environ.get(PASSPHRASE_VARIABLE, "")
+    def _key(self, salt: bytes, passes: int) -> bytes:
+        passphrase = self._passphrase or os.environ.get(PASSPHRASE_VARIABLE, "")
         if not passphrase:
             raise StartError(f"set the vault's passphrase in the variable {PASSPHRASE_VARIABLE}")
-        derive = Argon2id(salt=salt, length=32, iterations=3, lanes=4, memory_cost=64 * _KIB)
+        derive = Argon2id(salt=salt, length=32, iterations=passes, lanes=4, memory_cost=64 * _KIB)
         return derive.derive(passphrase.encode())

@@ -23,6 +23,7 @@ import msgspec
 import qasync
 from PyQt6.QtWidgets import QApplication
 
+from app.account_keeper import AccountKeeper
 from app.crash_guard import CrashGuard
 from app.engine_process import EngineProcess
 from app.loop_gap import LoopGapProbe
@@ -128,6 +129,7 @@ class _Screen:
         self._settings, self._engine = settings, engine
         self._bridge = Bridge(options.data_dir)
         self._window = MainWindow(self._bridge, settings, self._restart_engine, last)
+        self._window.accounts = AccountKeeper(options.config, options.data_dir)
         self._has_painted = asyncio.Event()
         if last is None:
             self._has_painted.set()

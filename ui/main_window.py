@@ -41,6 +41,7 @@ from ui.widgets.toasts import Toaster
 from ui.widgets.watchlist import Watchlist
 
 if TYPE_CHECKING:
+    from ui.dialogs.key_wizard import Keeper
     from ui.tabs.bot_tab import BotTab
     from ui.tabs.trail_page import TrailPage
 
@@ -52,7 +53,7 @@ _SILENT_AFTER_S = 3.0
 
 class MainWindow(QMainWindow):
     """`start_engine` starts one and returns a result with the reason if it could not. `last` is
-    shown, as old, until the engine's own chart is there.
+    shown, as old, until the engine's own chart is there. Attribute: accounts, who adds some.
 
     Signals: closing(stop_engine) when the trader has decided; chart_painted(is_live) when a
     chart stands.
@@ -71,6 +72,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.bridge, self.settings = bridge, settings
         self._start_engine = start_engine
+        self.accounts: Keeper | None = None
         self._last = last
         self._last_bot = ""
         if last is not None:
@@ -426,9 +428,19 @@ class MainWindow(QMainWindow):
         return await self._start_engine()
 
     def _open_settings(self) -> None:
-        menu = SettingsMenu(self, self.settings, self._default_geometry)
+        entries: list[tuple[str, Callable[[], object]]] = []
+        if self.accounts is not None:
+            entries.append(("Add an account…", self.add_account))
+        menu = SettingsMenu(self, self.settings, self._default_geometry, entries)
         button = self.app_bar.settings
         menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
+
+    def add_account(self) -> None:
+        """The wizard for paper accounts and for keys."""
+        from ui.dialogs.key_wizard import KeyWizard  # rare, and not for the first paint
+
+        if self.accounts is not None:
+            tasks.spawn(KeyWizard(self, self.accounts).ask())
 
     # Coming and going
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from PyQt6.QtGui import QAction, QActionGroup
 from PyQt6.QtWidgets import QApplication, QMenu, QWidget, QWidgetAction
@@ -29,10 +29,15 @@ def apply_look(name: str, scheme: str) -> None:
 
 
 class SettingsMenu(QMenu):
-    """Made anew each time it opens; `restore_window` puts the window back to its default."""
+    """Made anew each time it opens; `restore_window` puts the window back to its default.
+    `entries` are other ways from here: an English word and what it does."""
 
     def __init__(
-        self, parent: QWidget, settings: ScreenSettings, restore_window: Callable[[], None]
+        self,
+        parent: QWidget,
+        settings: ScreenSettings,
+        restore_window: Callable[[], None],
+        entries: Sequence[tuple[str, Callable[[], object]]] = (),
     ) -> None:
         super().__init__(parent)
         self.aboutToHide.connect(self.deleteLater)
@@ -46,6 +51,13 @@ class SettingsMenu(QMenu):
         restore = QAction(tr("Restore default window"), self)
         restore.triggered.connect(restore_window)
         self.addAction(restore)
+        for text, do in entries:
+            self._add_entry(text, do)
+
+    def _add_entry(self, text: str, do: Callable[[], object]) -> None:
+        action = QAction(tr(text), self)
+        action.triggered.connect(lambda _checked: do())
+        self.addAction(action)
 
     def _add_choices(
         self, title: str, choices: dict[str, str], current: str, choose: Callable[[str], None]
