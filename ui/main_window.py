@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
 from PyQt6.QtCore import QSize, Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QCloseEvent, QKeyEvent, QKeySequence, QResizeEvent, QShortcut, QShowEvent
+from PyQt6.QtGui import QCloseEvent, QKeyEvent, QResizeEvent, QShowEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from core.commands import CommandResult
@@ -19,7 +19,7 @@ from core.snapshots import (
     BotSnapshot,
     EngineSnapshot,
 )
-from ui import i18n, leaving, tasks
+from ui import i18n, leaving, shortcuts, tasks
 from ui.announcer import Announcer
 from ui.bridge import Bridge, LinkState
 from ui.dialogs import questions
@@ -163,20 +163,24 @@ class MainWindow(QMainWindow):
         self.app_bar.page_chosen.connect(self.show_page)
         self.app_bar.add_wanted.connect(self.add_bot)
         self.app_bar.settings_wanted.connect(self._open_settings)
+        self.app_bar.palette_wanted.connect(self.open_palette)
         self.app_bar.drawer_wanted.connect(self.toggle_left)
         self.bots.chosen.connect(self.show_bot)
         self.bots.add_wanted.connect(self.add_bot)
-        self.watchlist.chosen.connect(self._open_symbol)
+        self.watchlist.chosen.connect(self.open_symbol)
 
     def _add_shortcuts(self) -> None:
-        for keys, do in (
-            ("Ctrl+Shift+K", self.app_bar.kill.press_by_key),
-            ("Ctrl+B", self.toggle_left),
-            ("F9", self.toggle_right),
-            ("F11", self.toggle_full_screen),
-            ("Ctrl+Tab", self.show_next_bot),
+        shortcuts.load(self.settings.folder)
+        for name, do in (
+            ("kill", self.app_bar.kill.press_by_key),
+            ("left", self.toggle_left),
+            ("right", self.toggle_right),
+            ("full_screen", self.toggle_full_screen),
+            ("next_bot", self.show_next_bot),
+            ("palette", self.open_palette),
+            ("shortcuts", self.open_shortcuts),
         ):
-            QShortcut(QKeySequence(keys), self).activated.connect(do)
+            shortcuts.bind(name, self, do)
 
     # Which tab is in front
 
@@ -264,7 +268,7 @@ class MainWindow(QMainWindow):
         if self.bridge.bots and self._current not in (*self.bridge.bots, *self._pages):
             self.show_bot(next(iter(self.bridge.bots)))
 
-    def _open_symbol(self, symbol: str) -> None:
+    def open_symbol(self, symbol: str) -> None:
         for bot_id, link in self.bridge.bots.items():
             if link.latest.symbol == symbol:
                 self.show_bot(bot_id)
@@ -426,6 +430,18 @@ class MainWindow(QMainWindow):
     async def _restart_engine(self) -> CommandResult | None:
         self._tell_start(failed=False)
         return await self._start_engine()
+
+    def open_palette(self) -> None:
+        """Everything that can be shown or done, by a few letters of its name."""
+        from ui.dialogs.palette import Palette  # not for the first paint
+        from ui.palette_entries import entries_of
+
+        Palette(self, entries_of(self)).open()
+
+    def open_shortcuts(self) -> None:
+        from ui.dialogs.shortcuts import ShortcutsDialog  # not for the first paint
+
+        ShortcutsDialog(self).open()
 
     def _open_settings(self) -> None:
         entries: list[tuple[str, Callable[[], object]]] = []

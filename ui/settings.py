@@ -49,6 +49,10 @@ class ScreenSettings:
         self._store = QSettings(str(self._path), QSettings.Format.IniFormat)
 
     @property
+    def folder(self) -> Path:
+        return self._path.parent
+
+    @property
     def theme(self) -> str:
         return self._choice("look/theme", THEMES, THEMES[0])
 

@@ -12,8 +12,8 @@ from ui.i18n import tr
 from ui.settings import ScreenSettings
 from ui.widgets.basic import label
 
-_THEMES = {"dark": "Dark", "light": "Light"}
-_SCHEMES = {
+THEMES = {"dark": "Dark", "light": "Light"}
+SCHEMES = {
     "global": "Green up, red down",
     "korea": "Red up, blue down (Korea)",
     "china": "Red up, green down (China, Japan)",
@@ -42,9 +42,9 @@ class SettingsMenu(QMenu):
         super().__init__(parent)
         self.aboutToHide.connect(self.deleteLater)
         self._settings = settings
-        self._add_choices(tr("Theme"), _THEMES, theme.current().name, self._choose_theme)
+        self._add_choices(tr("Theme"), THEMES, theme.current().name, self._choose_theme)
         self._add_choices(
-            tr("Market colours"), _SCHEMES, theme.current().scheme, self._choose_scheme
+            tr("Market colours"), SCHEMES, theme.current().scheme, self._choose_scheme
         )
         self._add_choices(tr("Language"), i18n.LANGUAGES, i18n.language.name, self._choose_language)
         self.addSeparator()

@@ -97,6 +97,8 @@ QPushButton[kind="ghost"]:disabled, QPushButton[kind="chip"]:disabled,
 QToolButton:disabled {{ color: {mix(t.e1, t.t2, 0.4)}; }}
 QPushButton[kind="chip"] {{ padding: 0 8px; min-height: 22px; max-height: 22px; }}
 QPushButton[kind="chip"]:checked {{ background: {t.e2}; color: {t.t1}; font-weight: 600; }}
+QPushButton[kind="palette"] {{ background: {t.e1}; border-color: {t.e1}; }}
+QPushButton[kind="palette"]:hover {{ border-color: {t.line2}; }}
 QPushButton[kind="segment"] {{ background: {t.e2}; color: {t.t2}; padding: 0 6px; }}
 QPushButton[kind="segment"]:checked {{ background: {t.e3}; color: {t.t1}; font-weight: 600; }}
 {_side("side_buy", t.up, t)}

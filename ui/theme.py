@@ -8,7 +8,8 @@ Object properties that the stylesheet knows (set with `setProperty`, then `theme
 * `QPushButton[kind]`: none = default (e2) · `primary` · `buy` · `sell` · `danger` (outline) ·
   `danger_filled` · `live` (yellow, "Start LIVE") · `ghost` (no ground, t2) · `chip` (timeframe,
   range; checkable: plate when checked) · `link` (accent text) · `on_danger` (white on dfill).
-  `segment` (one of a few words, checkable) · `side_buy` `side_sell` (the ticket's side).
+  `palette` (a button like a field) · `segment` (one of a few words, checkable) ·
+  `side_buy` `side_sell` (the ticket's side).
   `[size="submit"]` is 36 px high; the rest 28.
 * `QToolButton[kind]`: `icon` (28 x 28, no ground) · none = as ghost.
 * `QLabel[role]`: `caption` 11 t3 · `label` 12 t2 · `value` 12/500 t1 · `title` 13/600 ·

@@ -7,13 +7,12 @@ from typing import Any
 
 from PyQt6 import sip
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtGui import QKeySequence, QShortcut
 from PyQt6.QtWidgets import QHBoxLayout, QScrollArea, QWidget
 
 from core.commands import CommandResult
 from core.models.tickets import OrderPreview, OrderTicket
 from core.snapshots import EngineSnapshot, FeedItem, FillRecord, LiveCandle
-from ui import tasks
+from ui import shortcuts, tasks
 from ui.bridge import (
     CONNECTING,
     NOT_CONNECTED,
@@ -113,10 +112,10 @@ class BotTab(QWidget):
         self.chart.set_market_clock(
             lambda: bridge.snapshot.market_time_ms if bridge.snapshot else 0
         )
-        reset = QShortcut(QKeySequence("Alt+R"), self)
-        reset.activated.connect(self.chart.reset_view)
-        cancel = QShortcut(QKeySequence(questions.CANCEL_ALL_KEYS), self)
-        cancel.activated.connect(lambda: self.blotter.cancel_all(self._bot.latest.symbol))
+        shortcuts.bind("reset_chart", self, self.chart.reset_view)
+        shortcuts.bind(
+            "cancel_symbol", self, lambda: self.blotter.cancel_all(self._bot.latest.symbol)
+        )
         self.blotter.trail_wanted.connect(self.trail_wanted)
         bridge.snapshot_changed.connect(self._take)
         bridge.state_changed.connect(self._take_link_state)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from PyQt6 import sip
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtGui import QGuiApplication, QKeySequence, QShortcut, QShowEvent
+from PyQt6.QtGui import QGuiApplication, QShowEvent
 from PyQt6.QtWidgets import QFrame, QGridLayout, QScrollArea, QStackedWidget, QWidget
 
 from core.commands import CommandResult
 from core.models.orders import Order
 from core.snapshots import FeedItem, FillRecord, OrderRecord, TrailLine
-from ui import export, formatting, i18n, tasks
+from ui import export, formatting, i18n, shortcuts, tasks
 from ui.bridge import Bridge
 from ui.i18n import sentence, tr
 from ui.models import words
@@ -51,8 +51,7 @@ class TrailPage(QWidget):
         self.evidence.copy_wanted.connect(self.copy)
         self.evidence.export_wanted.connect(self._export)
         self.evidence.chart_wanted.connect(self._open_chart)
-        copy = QShortcut(QKeySequence("Ctrl+Shift+C"), self)
-        copy.activated.connect(self.copy)
+        shortcuts.bind("copy_trail", self, self.copy)
         bridge.feed_reset.connect(self._take_anew)
         bridge.feed_items.connect(self._take_items)
         bridge.snapshot_changed.connect(lambda _snapshot: self._show_after())

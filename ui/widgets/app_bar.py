@@ -12,7 +12,7 @@ from PyQt6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QSize
 
 from core.commands import CommandResult
 from core.snapshots import AccountMode, BotSnapshot
-from ui import fonts, i18n, theme
+from ui import fonts, i18n, shortcuts, theme
 from ui.bridge import Bridge
 from ui.i18n import tr
 from ui.shared_services import BotLink
@@ -171,15 +171,38 @@ class _Divider(QWidget):
         QPainter(self).fillRect(self.rect(), theme.color("line2"))
 
 
+class PaletteButton(QPushButton):
+    """A field that is a button: it opens the palette. Narrow, it shows its keys alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("kind", "palette")
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._keys = label("caption")
+        self._word = label("label", "Search or run")
+        self._icon = ThemedIcon("search", "t3")
+        inside = row(self._icon, self._word, None, self._keys, spacing=8)
+        inside.setContentsMargins(10, 0, 10, 0)
+        self.setLayout(inside)
+        i18n.set_tool_tip(self, "Search or run")
+        self.set_narrow(False)
+
+    def set_narrow(self, narrow: bool) -> None:
+        self._word.setVisible(not narrow)
+        self._keys.setText(shortcuts.keys_of("palette").replace("+", " "))
+        self.setFixedWidth(86 if narrow else 232)
+
+
 class AppBar(QFrame):
     """44 px. Signals: bot_chosen(bot_id), page_chosen(name), add_wanted(), settings_wanted(),
-    drawer_wanted()."""
+    drawer_wanted(), palette_wanted()."""
 
     bot_chosen = pyqtSignal(str)
     page_chosen = pyqtSignal(str)
     add_wanted = pyqtSignal()
     settings_wanted = pyqtSignal()
     drawer_wanted = pyqtSignal()
+    palette_wanted = pyqtSignal()
 
     def __init__(self, bridge: Bridge, pages: list[str]) -> None:
         super().__init__()
@@ -210,6 +233,8 @@ class AppBar(QFrame):
         self._add = IconButton("plus", "Add a bot")
         self._add.clicked.connect(self.add_wanted)
         self._pages = {name: TabPlate(name) for name in pages}
+        self.search = PaletteButton()
+        self.search.clicked.connect(self.palette_wanted)
         self.settings = IconButton("settings", "Settings")
         self.settings.clicked.connect(self.settings_wanted)
         self.badge = label("caption")
@@ -239,6 +264,8 @@ class AppBar(QFrame):
             plate.clicked.connect(lambda _checked, chosen=name: self.page_chosen.emit(chosen))
             line.addWidget(plate)
         line.addStretch(1)
+        line.addWidget(self.search)
+        line.addSpacing(4)
         line.addWidget(self.settings)
         line.addSpacing(4)
         line.addWidget(self.badge)
@@ -248,6 +275,7 @@ class AppBar(QFrame):
     def set_narrow(self, narrow: bool) -> None:
         self._name.setVisible(not narrow)
         self._drawer.setVisible(narrow)
+        self.search.set_narrow(narrow)
 
     def select(self, name: str) -> None:
         """Mark a bot (by id) or a page (by name) as current."""
@@ -276,7 +304,7 @@ class AppBar(QFrame):
             self._bot_row.addWidget(plate)
             self._bots[bot_id] = plate
         order = (self._drawer, *self._bots.values(), self._add, *self._pages.values(),
-                 self.settings, self.kill)  # fmt: skip
+                 self.search, self.settings, self.kill)  # fmt: skip
         for one, following in pairwise(order):
             self.setTabOrder(one, following)
         self._scroll.set_content_width(sum(p.sizeHint().width() + 4 for p in self._bots.values()))

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from PyQt6.QtCore import QPoint, Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QKeySequence, QShortcut
+from PyQt6.QtGui import QKeySequence
 from PyQt6.QtWidgets import QMenu, QStackedWidget
 
 from core.commands import CommandResult
 from core.models.orders import Order, Side
 from core.snapshots import EngineSnapshot, FeedItem, PositionSnapshot
-from ui import export, formatting, i18n, tasks
+from ui import export, formatting, i18n, shortcuts, tasks
 from ui.bridge import NOT_CONNECTED, Bridge
 from ui.i18n import tr
 from ui.models import blotter as tables
@@ -163,10 +163,8 @@ class Blotter(Panel):
         i18n.language.changed.connect(self._retranslate)
 
     def _add_shortcuts(self) -> None:
-        for keys, do in (("Ctrl+F", self.bar.begin_search), ("Ctrl+E", self._export)):
-            shortcut = QShortcut(QKeySequence(keys), self)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(do)
+        shortcuts.bind("search_table", self, self.bar.begin_search, local=True)
+        shortcuts.bind("export_table", self, self._export, local=True)
 
     @property
     def page(self) -> BlotterPage:
