@@ -33,6 +33,7 @@ SETTLE_S = 1.0  # the position's own message may come after the exit's end
 UNKNOWN_S = 6.0
 LONGEST_WAIT_S = 30.0
 ALARM_TRIES = 3
+STOP_MAKES_WAY = 2  # refusals: the take profit goes at the first, the stop when that was no help
 COMING_S = 60.0  # an entry that is not heard of by then is another question
 
 
@@ -40,6 +41,7 @@ class _Wish(msgspec.Struct):
     reason: str
     entries_until_s: float = 0.0  # what an entry opens by then is closed too
     tries: int = 0
+    refusals: int = 0  # exits that the exchange would not take
     client_order_id: str = ""
     asked_s: float = 0.0
     due_s: float = 0.0
@@ -146,7 +148,7 @@ class PositionCloser:
             if now_s - wish.ended_s < SETTLE_S:
                 return
         if last is not None and last.filled_quantity > 0:
-            wish.tries = 0  # it is getting smaller
+            wish.tries = wish.refusals = 0  # it is getting smaller
         wish.tries += 1
         wish.asked_s, wish.ended_s = now_s, None
         wish.due_s = now_s + min(2.0 ** (wish.tries - 1), LONGEST_WAIT_S)
@@ -158,6 +160,7 @@ class PositionCloser:
             and last.status is OrderStatus.REJECTED
             and last.reject_code != NEVER_ARRIVED
         ):
+            wish.refusals += 1
             self._parts.supervisor.spawn(f"{symbol}: closing", self._make_way(symbol, wish))
         else:
             self._ask(symbol, wish)
@@ -175,14 +178,14 @@ class PositionCloser:
     async def _make_way(self, symbol: str, wish: _Wish) -> None:
         """Cancel what may hold the size, and ask again at once."""
         protection = self._state.protection(self._account, symbol)
-        for order in self._holding(symbol, with_stops=wish.tries >= ALARM_TRIES):
+        for order in self._holding(symbol, with_stops=wish.refusals >= STOP_MAKES_WAY):
             try:
                 await self._oms.cancel(
                     self._account, symbol, order.client_order_id, order.exchange_order_id
                 )
             except ExchangeError as fault:
                 self._parts.tell(f"{symbol}: {fault.text}")
-        if wish.tries >= ALARM_TRIES and protection.stop_price is not None:
+        if wish.refusals >= STOP_MAKES_WAY and protection.stop_price is not None:
             self._parts.tell(f"{symbol}: its stop made way for the exit")
         self._ask(symbol, wish)
 

@@ -9,6 +9,7 @@ there is no moment without either; if the exchange refuses the new one, the old 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Coroutine, Mapping
 from decimal import Decimal
 from typing import Any
@@ -68,6 +69,8 @@ class ProtectionGuard:
         self._refresh = refresh
         self._watched: dict[str, Watched] = {}
         self._setting: set[str] = set()
+        self._unsaved: dict[str, KeptStop] = {}  # by symbol: what a full disk has kept in memory
+        self._is_told_unsaved = False
         self._flat_since_s: dict[str, float] = {}
         parts.bus.subscribe(Order, self._on_order, part=f"{parts.account}: protection")
 
@@ -87,6 +90,7 @@ class ProtectionGuard:
         for position in held.values():
             self._act(position, self._count(position))
         self._clear_left_over(held)
+        self._save()
 
     def observe(self, symbol: str) -> None:
         """Something about the symbol has changed: count up to this moment."""
@@ -134,8 +138,21 @@ class ProtectionGuard:
         return [self._snapshot(position, self._count(position)) for position in self._positions()]
 
     def _keep(self, symbol: str, stop_loss: Decimal, take_profit: Decimal | None) -> None:
-        kept = KeptStop(self._clock.time_ms(), stop_loss, take_profit)
-        self._oms.journal.keep_stop(self._account, symbol, kept)
+        self._unsaved[symbol] = KeptStop(self._clock.time_ms(), stop_loss, take_profit)
+        self._save()
+
+    def _save(self) -> None:
+        """What the exchange has is what is meant, also while the disk is full: once a look."""
+        for symbol, kept in list(self._unsaved.items()):
+            try:
+                self._oms.journal.keep_stop(self._account, symbol, kept)
+            except sqlite3.Error as fault:
+                if not self._is_told_unsaved:
+                    self._is_told_unsaved = True
+                    self._parts.tell(f"{symbol}: its new stop could not be written yet ({fault})")
+                return
+            del self._unsaved[symbol]
+        self._is_told_unsaved = False
 
     # --- counting ---------------------------------------------------------------------------
 
@@ -300,7 +317,8 @@ class ProtectionGuard:
     def _meant_for(self, position: Position) -> KeptStop | None:
         """The newest word on it: the trader's or a trailing stop's, else its entry's; None when
         nothing of ours explains the position."""
-        kept = self._oms.journal.kept_stop(self._account, position.symbol)
+        kept = self._unsaved.get(position.symbol)
+        kept = kept or self._oms.journal.kept_stop(self._account, position.symbol)
         # one of the other side has only made it smaller
         entry = self._oms.entry_request(self._account, position.symbol, position.side)
         if kept is not None and (entry is None or kept.set_ms >= entry.created_ms):

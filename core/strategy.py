@@ -69,12 +69,32 @@ class BarMatrix(NamedTuple):
     volume: npt.NDArray[np.float64]
 
 
+class ScorePart(NamedTuple):
+    """What a score is made of, as a screen names it: `most` points of the 100."""
+
+    name: str
+    most: float
+
+
+class ScoreReading(NamedTuple):
+    """The one figure a score is read from: its name, its range, and where it means something."""
+
+    name: str
+    low: float
+    high: float
+    marks: tuple[float, ...] = ()
+
+
 class Scores(NamedTuple):
     """One entry a row: 0 (nothing) to 100 (as strong as it gets), for 1 long or -1 short; score
-    and direction are 0 where there is no pattern, the score NaN where a bar is missing (NaN)."""
+    and direction are 0 where there is no pattern, the score NaN where a bar is missing (NaN).
+    A row of `parts` has a column for each of the strategy's `score_parts` and adds up to the
+    score; `reading` is the strategy's `score_reading` on the newest bar, NaN where unknown."""
 
     score: npt.NDArray[np.float64]
     direction: npt.NDArray[np.int64]
+    parts: npt.NDArray[np.float64]
+    reading: npt.NDArray[np.float64]
 
 
 class ScoringStrategy(Strategy):
@@ -85,6 +105,12 @@ class ScoringStrategy(Strategy):
     """
 
     score_bars: ClassVar[int] = 100
+    score_parts: ClassVar[tuple[ScorePart, ...]]
+
+    @property
+    @abstractmethod
+    def score_reading(self) -> ScoreReading:
+        """What `Scores.reading` is."""
 
     @abstractmethod
     def score(self, bars: BarMatrix) -> Scores:

@@ -20,7 +20,14 @@ import pandas as pd
 import talib
 
 from core.models.candles import Timeframe
-from core.strategy import BarMatrix, Scores, ScoringStrategy, StrategyParameters
+from core.strategy import (
+    BarMatrix,
+    ScorePart,
+    ScoreReading,
+    Scores,
+    ScoringStrategy,
+    StrategyParameters,
+)
 
 Floats = npt.NDArray[np.float64]
 Period = Annotated[int, msgspec.Meta(ge=2, le=40)]
@@ -57,14 +64,24 @@ class RsiPattern(ScoringStrategy):
     required_timeframes: ClassVar[tuple[Timeframe, ...]] = (Timeframe.M15,)
     parameters_type: ClassVar[type[StrategyParameters]] = RsiPatternParameters
     parameters: RsiPatternParameters
+    score_parts: ClassVar[tuple[ScorePart, ...]] = (
+        ScorePart("RSI has turned", _TURNED),
+        ScorePart("Depth of the extreme", _DEPTH),
+        ScorePart("Firmness of the turn", _FIRMNESS),
+        ScorePart("Divergence", _DIVERGENCE),
+    )
+
+    @property
+    def score_reading(self) -> ScoreReading:
+        p = self.parameters
+        return ScoreReading(f"RSI {p.rsi_period}", 0.0, 100.0, (p.oversold, p.overbought))
 
     @property
     def warm_up_bars(self) -> int:
         return self.score_bars
 
     def score(self, bars: BarMatrix) -> Scores:
-        scores, _ = self._measure(bars)
-        return scores
+        return self._measure(bars)
 
     def calculate_indicators(self, frames: dict[Timeframe, pd.DataFrame]) -> pd.DataFrame:
         """Every row is scored on the bars that end with it, by the very function that ranks."""
@@ -75,9 +92,10 @@ class RsiPattern(ScoringStrategy):
             windows = BarMatrix(
                 *(np.lib.stride_tricks.sliding_window_view(c, self.score_bars) for c in columns)
             )
-            scores, newest_rsi = self._measure(windows)
+            scores = self._measure(windows)
             first = self.score_bars - 1
-            score[first:], direction[first:], rsi[first:] = *scores, newest_rsi
+            score[first:], direction[first:] = scores.score, scores.direction
+            rsi[first:] = scores.reading
         _, high, low, close, _ = columns
         entry["rsi"] = rsi
         entry["score"] = score
@@ -97,16 +115,19 @@ class RsiPattern(ScoringStrategy):
         came_from = "oversold" if direction > 0 else "overbought"
         return f"RSI turned back from {came_from} to {row['rsi']:.1f}, score {row['score']:.0f}"
 
-    def _measure(self, bars: BarMatrix) -> tuple[Scores, Floats]:
-        """Scores, and RSI of the newest bar."""
+    def _measure(self, bars: BarMatrix) -> Scores:
         p = self.parameters
         rsi = wilder_rsi(bars.close, p.rsi_period)
-        long = self._long_score(rsi, bars.low, p.oversold)
-        short = self._long_score(100.0 - rsi, -bars.high, 100.0 - p.overbought)  # in the mirror
+        long_parts = self._long_parts(rsi, bars.low, p.oversold)
+        mirrored = 100.0 - rsi
+        short_parts = self._long_parts(mirrored, -bars.high, 100.0 - p.overbought)
+        long, short = long_parts.sum(axis=1), short_parts.sum(axis=1)
         direction = np.nan_to_num(np.sign(long - short)).astype(np.int64)
-        return Scores(np.maximum(long, short), direction), rsi[:, -1]
+        parts = np.where((direction < 0)[:, None], short_parts, long_parts)
+        return Scores(np.maximum(long, short), direction, parts, rsi[:, -1])
 
-    def _long_score(self, rsi: Floats, low: Floats, oversold: float) -> Floats:
+    def _long_parts(self, rsi: Floats, low: Floats, oversold: float) -> Floats:
+        """A column for each of `score_parts`."""
         p = self.parameters
         recent = slice(-p.recent_bars, None)
         earlier = slice(-p.recent_bars - p.earlier_bars, -p.recent_bars)
@@ -116,8 +137,10 @@ class RsiPattern(ScoringStrategy):
         has_diverged &= lowest > rsi[:, earlier].min(axis=1)
         depth = np.minimum((oversold - lowest) / _DEEP, 1.0)
         firmness = np.minimum((newest - lowest) / _FIRM, 1.0)
-        strength = _TURNED + _DEPTH * depth + _FIRMNESS * firmness + _DIVERGENCE * has_diverged
-        return np.where(np.isnan(newest), np.nan, np.where(has_turned, strength, 0.0))
+        turned = np.full(len(newest), _TURNED)
+        parts = (turned, _DEPTH * depth, _FIRMNESS * firmness, _DIVERGENCE * has_diverged)
+        found = np.where(has_turned[:, None], np.column_stack(parts), 0.0)
+        return np.where(np.isnan(newest)[:, None], np.nan, found)
 
 
 def wilder_rsi(closes: Floats, period: int) -> Floats:

@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-import msgspec
-
 from app.chaos.planted_bugs import planted
 from app.chaos.play import Outcome, play
-from app.chaos.schedule import Schedule, make_schedule
+from app.chaos.schedule import Schedule, make_schedule, named_parts, shortened
 
 # spawned: a forked child would share what the parent has opened
 _CONTEXT = multiprocessing.get_context("spawn")
@@ -57,21 +55,16 @@ def hunt_all(
 
 def shrink(
     schedule: Schedule, kind: str, *, still_fails: Callable[[Schedule, str], bool] | None = None
-) -> Schedule:
-    """The same schedule without whatever the failure does not need: faults and the trader's
-    actions are taken away one by one, as long as a failure of that kind remains."""
+) -> list[str]:
+    """Names of the faults and actions that the failure needs: the others are taken away one by
+    one, as long as a failure of that kind remains."""
     fails = still_fails or _fails
-    for field in ("faults", "actions"):
-        kept = list(getattr(schedule, field))
-        index = 0
-        while index < len(kept):
-            fewer = kept[:index] + kept[index + 1 :]
-            shorter = msgspec.structs.replace(schedule, **{field: tuple(fewer)})
-            if fails(shorter, kind):
-                schedule, kept = shorter, fewer
-            else:
-                index += 1
-    return schedule
+    needed = list(named_parts(schedule))
+    for name in list(needed):
+        fewer = {other for other in needed if other != name}
+        if fails(shortened(schedule, fewer), kind):
+            needed.remove(name)
+    return needed
 
 
 def _fails(schedule: Schedule, kind: str) -> bool:

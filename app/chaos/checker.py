@@ -162,11 +162,17 @@ class Checker:
                 self.stops.note_refused_exit(order.symbol)
             if order.client_order_id in self._orders_of_id:
                 self._fail("false_no", f"{order.client_order_id} is rejected, the venue has it")
+        if order.status.is_terminal and self._works_at_venue(order):
+            self._fail("false_end", f"{order.client_order_id} is {order.status}, and works")
         if order.status is not OrderStatus.DENIED:
             return
         self._denied.add(order.client_order_id)
         if order.reduce_only and order.reject_code not in ("not_sent", "journal"):
             self._fail("exit_blocked", f"{order.symbol}: an exit was denied: {order.reason}")
+
+    def _works_at_venue(self, order: Order) -> bool:
+        ids = {o.client_order_id for o in self._world.account.open_orders(order.symbol)} - {""}
+        return order.client_order_id in ids
 
     def _on_event(self, event: VenueEvent) -> None:
         match event:

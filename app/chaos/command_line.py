@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from app.chaos.campaign import hunt_all, play_many, shrink
-from app.chaos.planted_bugs import BUGS, IDENTITY
+from app.chaos.planted_bugs import BUGS, IDENTITY, planted
 from app.chaos.play import Outcome, play
-from app.chaos.schedule import Schedule, make_schedule
+from app.chaos.schedule import Schedule, make_schedule, named_parts, shortened
 from app.options import StartError
 from exchanges.simulated.faults import FaultKind
 
 _PROGRESS_EVERY_S = 5.0
 _FAILURES_SHOWN = 10
+_NOTHING = "nothing"
 _ENOUGH = 500  # schedules in which every kind of fault has to happen
 # failure kinds that the summary counts under its own keys
 _DUPLICATE = ("duplicate", "turned")
@@ -35,6 +36,7 @@ def main(words: list[str]) -> int:
     add("--schedules", type=int, default=1, help="how many, one seed after the other")
     add("--jobs", type=int, default=2, help="processes")
     add("--shrink", action="store_true", help="find the shortest schedule that still fails")
+    add("--keep", help="of the one schedule: only these faults and actions, as --shrink names them")
     add("--planted", action="store_true", help="switch on one planted bug after the other")
     add("--bug", default="", help="with the planted bug of that name")
     add("--seeds", type=int, default=2000, help="with --planted: seeds to find each bug in")
@@ -43,6 +45,8 @@ def main(words: list[str]) -> int:
         raise StartError(f"there is no planted bug {options.bug!r}; known: {', '.join(BUGS)}")
     if min(options.schedules, options.jobs, options.seeds) < 1:
         raise StartError("--schedules, --jobs and --seeds are at least 1")
+    if options.keep is not None:
+        return _replay(options)
     if options.planted:
         return _hunt(options.seed, options.seeds, options.jobs)
     return _campaign(options)
@@ -55,10 +59,11 @@ def _campaign(options: argparse.Namespace) -> int:
     for outcome in _with_progress(
         play_many(seeds, jobs=min(options.jobs, options.schedules), bug=options.bug),
         options.schedules,
+        options.bug,
     ):
         summary.add(outcome)
     if summary.failed and options.shrink:
-        _show_shortest(summary.failed[0])
+        _show_shortest(summary.failed[0], options.bug)
     took_s = time.perf_counter() - began_s
     never = summary.never_happened() if options.schedules >= _ENOUGH else set()
     if never:
@@ -68,12 +73,34 @@ def _campaign(options: argparse.Namespace) -> int:
     return 1 if summary.failed or never else 0
 
 
-def _with_progress(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
+def _replay(options: argparse.Namespace) -> int:
+    """One schedule, or what is kept of it, told in full."""
+    schedule = make_schedule(options.seed)
+    try:
+        schedule = shortened(schedule, set(options.keep.split(",")) - {_NOTHING})
+    except KeyError as unknown:
+        known = ", ".join(named_parts(schedule))
+        text = f"seed {options.seed} has no {unknown.args[0]!r}; known: {known}"
+        raise StartError(text) from None
+    print(describe(schedule))
+    with planted(options.bug):
+        failures = play(schedule).failures
+    for failure in failures:
+        print(f"  -> {failure.kind} at {failure.at_s} s: {failure.text}")
+    return 1 if failures else 0
+
+
+def _show_command(seed: int, bug: str, more: str = "") -> None:
+    print(f"again: python run.py chaos --seed {seed}{more}{f' --bug {bug}' if bug else ''}")
+
+
+def _with_progress(outcomes: Iterator[Outcome], total: int, bug: str) -> Iterator[Outcome]:
     told_s = time.monotonic()
     for count, outcome in enumerate(outcomes, 1):
         if outcome.failures:
             for failure in outcome.failures:
                 print(f"seed {outcome.seed}: {failure.kind} at {failure.at_s} s: {failure.text}")
+            _show_command(outcome.seed, bug)
         if time.monotonic() - told_s > _PROGRESS_EVERY_S:
             told_s = time.monotonic()
             print(f"{count} of {total}", file=sys.stderr, flush=True)
@@ -143,13 +170,13 @@ class Summary:
         return {kind.value for kind in FaultKind if not self._struck[kind.value]}
 
 
-def _show_shortest(outcome: Outcome) -> None:
-    kind = outcome.failures[0].kind
-    shortest = shrink(make_schedule(outcome.seed), kind)
+def _show_shortest(outcome: Outcome, bug: str) -> None:
+    kind, schedule = outcome.failures[0].kind, make_schedule(outcome.seed)
+    with planted(bug):
+        needed = shrink(schedule, kind)
     print(f"the shortest schedule of seed {outcome.seed} that still fails ({kind}):")
-    print(describe(shortest))
-    for failure in play(shortest).failures:
-        print(f"  -> {failure.kind} at {failure.at_s} s: {failure.text}")
+    print(describe(shortened(schedule, set(needed))))
+    _show_command(outcome.seed, bug, f" --keep {','.join(needed) or _NOTHING}")
 
 
 def describe(schedule: Schedule) -> str:

@@ -14,11 +14,14 @@ from decimal import Decimal
 from app.chaos.verdict import Verdict
 from app.chaos.world import World
 from core.models.orders import Order
+from exchanges.simulated.faults import FaultKind
 
 _SLACK = Decimal("1.1")
 _DAY_MS = 86_400_000
 _MINUTE_S = 60.0
-_KNOWN_S = 6.0  # calm seconds after which a loss has been seen
+_KNOWN_S = 6.0  # after so many seconds a loss has been seen by whoever hears the prices
+_HEARD_S = 4.0  # prices come every two
+_CLOCK_ERROR_S = 1.0
 _BEST_OF_S = 20.0  # for sizes: the best equity that may still be the one last heard
 _PRICE_SLACK_S = 1.5
 
@@ -84,15 +87,16 @@ class LimitsCheck:
             self._day_equity = min(self._day_equity, equity)
             self._is_day_settled = is_calm
         loss = self._day_equity - equity
+        is_known = self._is_known()
         is_lost = loss > _SLACK * self._limits.max_daily_loss * self._day_equity
-        self._lost_s = (self._lost_s + step_s if is_calm else self._lost_s) if is_lost else 0.0
+        self._lost_s = self._lost_s + step_s if is_lost and is_known else 0.0
         if self._lost_s > _KNOWN_S and self._lost_day != self._day:
             self._lost_day = self._day
             self.lost_days += 1
         if is_calm:
             self._peak = max(self._peak, equity)
         is_fallen = self._peak - equity > _SLACK * self._limits.max_drawdown * self._peak
-        self._fallen_s = self._fallen_s + step_s if is_fallen and is_calm else 0.0
+        self._fallen_s = self._fallen_s + step_s if is_fallen and is_known else 0.0
         if self._fallen_s > _KNOWN_S and not self._is_to_be_flat:
             self._is_to_be_flat = True
             self.drawdowns += 1
@@ -117,7 +121,7 @@ class LimitsCheck:
         age_s = self._world.clock.monotonic_s() - heard_s
         if age_s > self._limits.max_price_age_s + _PRICE_SLACK_S:
             self._verdict.fail("stale_price", f"{name} was sent on a price {age_s:.0f} s old")
-        if symbol not in self._foreign:
+        if self._is_known():
             self._judge_size(order)
 
     def _judge_size(self, order: Order) -> None:
@@ -134,6 +138,22 @@ class LimitsCheck:
         if wanted > _SLACK * self._limits.max_position_share * best:
             text = f"{symbol} would hold {wanted:.2f} of {best:.2f} with {order.client_order_id}"
             self._verdict.fail("too_large", text)
+
+    def _is_known(self) -> bool:
+        """The engine has just heard the newest price of everything, knows what time it is, and
+        all that is held is its own."""
+        world = self._world
+        heard_s, now_s = world.exchange.heard_s, world.clock.monotonic_s()
+        return (
+            world.is_up
+            and not self._foreign
+            and not world.plan.active(FaultKind.PUBLIC_LATE)
+            and not world.plan.active(FaultKind.PUBLIC_DUPLICATE)
+            and abs(world.clock.engine_error_s()) < _CLOCK_ERROR_S
+            and all(
+                now_s - heard_s.get(s, float("-inf")) < _HEARD_S for s in world.schedule.symbols
+            )
+        )
 
     def _today(self) -> int:
         return self._world.clock.time_ms() // _DAY_MS

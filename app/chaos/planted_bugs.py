@@ -6,22 +6,19 @@ None of this is in the program: a bug replaces one method while it is switched o
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgspec
-
+from app.chaos import bug_makers as makers
+from app.chaos.bug_makers import Plant
 from core.account_desk import AccountDesk
 from core.bots.roster import BotRoster
 from core.capital.shared_capital_manager import SharedCapitalManager
 from core.clock_watch import InStep
-from core.exchange_port import DuplicateOrder, ExchangeError, OutcomeUnknown, RateLimited
+from core.exchange_port import DuplicateOrder, OutcomeUnknown, RateLimited
 from core.market_feed import MarketFeed
-from core.models.fills import Fill, FillKind
-from core.models.orders import Denial, Order, OrderRequest, OrderStatus
 from core.oms import outcomes
 from core.oms.intent_journal import IntentJournal
 from core.oms.order_changes import OrderChanges
@@ -35,10 +32,13 @@ from core.position_closer import PositionCloser
 from core.protection import ProtectionGuard
 from core.risk.risk_manager import RiskManager
 from core.risk.risk_state import RiskState, RiskStateStore
+from core.risk.rules.daily_loss import DailyLossRule
+from core.risk.rules.drawdown import DrawdownRule
+from core.risk.rules.largest_position import LargestPositionRule
+from core.risk.rules.orders_per_minute import OrdersPerMinuteRule
+from core.risk.rules.stale_price import StalePriceRule
+from core.silence_watch import SilenceWatch
 from core.stand_down import StandDown
-
-Plant = Callable[[ExitStack], None]
-
 
 IDENTITY = "identity"
 
@@ -60,397 +60,245 @@ def planted(name: str) -> Iterator[None]:
         yield
 
 
-def _instead(owner: Any, name: str, make: Callable[[Any], Any]) -> Plant:
-    """Replace `owner.name` by `make(original)`. The original has to exist: a bug that no longer
-    fits the program fails aloud."""
-
-    def plant(undo: ExitStack) -> None:
-        original = getattr(owner, name)
-        undo.callback(setattr, owner, name, original)
-        setattr(owner, name, make(original))
-
-    return plant
-
-
-def _returns(value: Any) -> Callable[[Any], Any]:
-    return lambda _: lambda *_args, **_more: value
-
-
-def _async_returns(value: Any) -> Callable[[Any], Any]:
-    async def answer(*_args: Any, **_more: Any) -> Any:
-        return value
-
-    return lambda _: answer
-
-
-def _with_request(**changes: Any) -> Callable[[Any], Any]:
-    """For `submit`: the request leaves changed."""
-
-    def make(original: Any) -> Any:
-        def submit(self: Any, request: OrderRequest, *rest: Any) -> None:
-            original(self, msgspec.structs.replace(request, **changes), *rest)
-
-        return submit
-
-    return make
-
-
-# ---- what the bugs do
-
-
-def _resend_at_once(original: Any) -> Any:
-    def on_fault(self: Any, client_order_id: str, fault: Exception) -> Any:
-        if isinstance(fault, OutcomeUnknown):
-            return RateLimited(fault.text, retry_after_s=0.5)
-        return original(self, client_order_id, fault)
-
-    return on_fault
-
-
-def _time_out_is_no(original: Any) -> Any:
-    def on_fault(self: Any, client_order_id: str, fault: Exception) -> Any:
-        if isinstance(fault, OutcomeUnknown):
-            self._reject(client_order_id, fault)
-            return None
-        return original(self, client_order_id, fault)
-
-    return on_fault
-
-
-def _no_proof_of_absence(original: Any) -> Any:
-    def init(self: Any, **parts: Any) -> None:
-        original(self, **parts | {"absence_proof_s": 0.0})
-
-    return init
-
-
-def _transport_error_is_not_found(original: Any) -> Any:
-    async def probe_once(self: Any, order: Order) -> None:
-        try:
-            await self._ports[order.account].fetch_order(order.symbol, order.client_order_id)
-        except ExchangeError:
-            known = self._registry.order(order.client_order_id)
-            if known is not None and known.status in (OrderStatus.SENT, OrderStatus.UNKNOWN):
-                self._reject(order.client_order_id, OutcomeUnknown("not found"))
-            return
-        await original(self, order)
-
-    return probe_once
-
-
-def _table_entry(kind: type[Exception], follows: outcomes.WhatFollows) -> Plant:
-    def plant(undo: ExitStack) -> None:
-        table = outcomes._TABLE
-        undo.callback(table.__setitem__, kind, table[kind])
-        table[kind] = follows
-
-    return plant
-
-
-def _every_delivery_is_new(original: Any) -> Any:
-    seen: Counter[str] = Counter()
-
-    def book(self: Any, fill: Fill) -> None:
-        seen[fill.trade_id] += 1
-        again = f"{fill.trade_id}/{seen[fill.trade_id]}"
-        original(self, msgspec.structs.replace(fill, trade_id=again))
-
-    return book
-
-
-def _ledger_sees(**changes: Any) -> Callable[[Any], Any]:
-    def make(original: Any) -> Any:
-        def on_fill(self: Any, fill: Fill, purpose: Any) -> Any:
-            return original(self, msgspec.structs.replace(fill, **changes), purpose)
-
-        return on_fill
-
-    return make
-
-
-def _no_funding(original: Any) -> Any:
-    def book(self: Any, fill: Fill) -> None:
-        if fill.kind is not FillKind.FUNDING:
-            original(self, fill)
-
-    return book
-
-
-def _first_fill_of_an_order_only(original: Any) -> Any:
-    def book(self: Any, fill: Fill) -> None:
-        known = self._find(fill.account, fill.client_order_id, fill.exchange_order_id)
-        if known is None or self._journal.totals_of(known.client_order_id).quantity == 0:
-            original(self, fill)
-
-    return book
-
-
-def _cancelled_when_asked(original: Any) -> Any:
-    async def cancel(self: Any, account: str, symbol: str, name: str, exchange_id: str) -> None:
-        with suppress(ExchangeError):
-            await original(self, account, symbol, name, exchange_id)
-        known = self._registry.order(name) if name else None
-        if known is not None and not known.status.is_terminal and known.exchange_order_id:
-            ended = msgspec.structs.replace(known, status=OrderStatus.CANCELLED)
-            self._registry.hear(ended)
-
-    return cancel
-
-
-def _reads_as_flat(original: Any) -> Any:
-    def replace_positions(self: Any, account: str, positions: Any, as_of_ms: int) -> None:
-        named = {position.symbol for position in positions}
-        original(self, account, positions, as_of_ms)
-        for known in self.positions(account):
-            if known.symbol not in named:
-                self.flatten(account, known.symbol)
-
-    return replace_positions
-
-
-def _newest_message_wins(_: Any) -> Any:
-    def on_position(self: Any, position: Any) -> None:
-        self._positions[(position.account, position.symbol)] = position
-
-    return on_position
-
-
-def _halt_blocks_exits(original: Any) -> Any:
-    def check(self: Any, request: OrderRequest) -> Denial | None:
-        state, reason = self._trading_state()
-        if request.reduce_only and state.value != "active":
-            return Denial("halted", reason)
-        denial: Denial | None = original(self, request)
-        return denial
-
-    return check
-
-
-def _manual_orders_pass(original: Any) -> Any:
-    def check(self: Any, request: OrderRequest) -> Denial | None:
-        if request.strategy == "manual":
-            return None
-        denial: Denial | None = original(self, request)
-        return denial
-
-    return check
-
-
-def _forgets_what_is_on_its_way(original: Any) -> Any:
-    def on_signal(self: Any, signal: Any) -> None:
-        self._on_their_way.clear()
-        original(self, signal)
-
-    return on_signal
-
-
-def _ignores_the_wait(original: Any) -> Any:
-    def init(self: Any, text: str, code: str = "", retry_after_s: float = 1.0) -> None:
-        original(self, text, code, retry_after_s)
-        self.retry_after_s = 0.0
-
-    return init
-
-
-def _only_from_now_on(_: Any) -> Any:
-    return lambda _self, _account, now_ms: (now_ms, now_ms)
-
-
-def _six_times_the_size(original: Any) -> Any:
-    def submit(self: Any, request: OrderRequest, *rest: Any) -> None:
-        size = request.quantity * (6 if not request.reduce_only else 1)
-        original(self, msgspec.structs.replace(request, quantity=size), *rest)
-
-    return submit
-
-
-def _both(*plants: Plant) -> Plant:
-    def plant(undo: ExitStack) -> None:
-        for each in plants:
-            each(undo)
-
-    return plant
-
-
 _OMS = OrderManagementSystem
 BUGS = {
     "resend_same_id": Bug(
         "a time-out is answered by sending the same request again, with the same id",
-        _instead(_OMS, "_on_fault", _resend_at_once),
+        makers.instead(_OMS, "_on_fault", makers.resend_at_once),
         IDENTITY,
     ),
     "time_out_is_no": Bug(
         "a time-out counts as the exchange's no",
-        _instead(_OMS, "_on_fault", _time_out_is_no),
+        makers.instead(_OMS, "_on_fault", makers.time_out_is_no),
         IDENTITY,
     ),
     "no_proof_of_absence": Bug(
         "an order that is not found once counts as never arrived",
-        _instead(_OMS, "__init__", _no_proof_of_absence),
+        makers.instead(_OMS, "__init__", makers.no_proof_of_absence),
         IDENTITY,
     ),
     "transport_error_is_not_found": Bug(
         "a question that failed in transport counts as 'not found'",
-        _instead(_OMS, "_probe_once", _transport_error_is_not_found),
+        makers.instead(_OMS, "_probe_once", makers.transport_error_is_not_found),
         IDENTITY,
     ),
     "duplicate_answer_is_no": Bug(
         "the answer 'this id exists' counts as a rejection",
-        _table_entry(DuplicateOrder, outcomes.WhatFollows.END),
+        makers.table_entry(DuplicateOrder, outcomes.WhatFollows.END),
         IDENTITY,
     ),
     "ambiguous_is_definite": Bug(
         "every answer that is not a yes is final",
-        _table_entry(OutcomeUnknown, outcomes.WhatFollows.END),
+        makers.table_entry(OutcomeUnknown, outcomes.WhatFollows.END),
         IDENTITY,
     ),
     "restart_forgets_orders": Bug(
         "a restart does not take up the orders that had not ended",
-        _instead(IntentJournal, "unresolved", _returns([])),
+        makers.instead(IntentJournal, "unresolved", makers.returns([])),
         IDENTITY,
     ),
     "second_entry_on_the_way": Bug(
         "a second entry is asked for while the first is on its way",
-        _instead(PortfolioManager, "_on_signal", _forgets_what_is_on_its_way),
+        makers.instead(PortfolioManager, "_on_signal", makers.forgets_what_is_on_its_way),
         IDENTITY,
     ),
     "unclear_position_is_flat": Bug(
         "an entry is made while message and fills of the position differ",
-        _instead(_OMS, "is_position_clear", _returns(True)),
+        makers.instead(_OMS, "is_position_clear", makers.returns(True)),
         IDENTITY,
     ),
     "cancelled_when_asked": Bug(
         "an order counts as cancelled as soon as its cancel was asked for",
-        _instead(OrderChanges, "cancel", _cancelled_when_asked),
+        makers.instead(OrderChanges, "cancel", makers.cancelled_when_asked),
         IDENTITY,
     ),
     "empty_answer_is_flat": Bug(
         "a position that one answer leaves out is flat",
-        _both(
-            _instead(StateManager, "replace_positions", _reads_as_flat),
-            _instead(Reconciler, "_vanished", _returns([])),
+        makers.both(
+            makers.instead(StateManager, "replace_positions", makers.reads_as_flat),
+            makers.instead(Reconciler, "_vanished", makers.returns([])),
         ),
         IDENTITY,
     ),
     "late_message_wins": Bug(
         "a position message counts by its arrival, not by its time",
-        _instead(StateManager, "on_position", _newest_message_wins),
+        makers.instead(StateManager, "on_position", makers.newest_message_wins),
         IDENTITY,
     ),
     "owner_forgotten": Bug(
         "nobody knows whose position it is",
-        _instead(BotRoster, "owner_of", _returns("")),
+        makers.instead(BotRoster, "owner_of", makers.returns("")),
         IDENTITY,
     ),
     "external_not_told": Bug(
         "trades by hand at the exchange are not told to anybody",
-        _instead(OrderRegistry, "tell_external", _returns(None)),
+        makers.instead(OrderRegistry, "tell_external", makers.returns(None)),
     ),
     "no_reconciliation": Bug(
         "after the start nobody compares with the exchange any more",
-        _instead(AccountDesk, "refresh", _async_returns(None)),
+        makers.instead(AccountDesk, "refresh", makers.async_returns(None)),
     ),
     "old_fills_not_asked_for": Bug(
         "only fills since just now are asked for",
-        _instead(IntentJournal, "watermark", _only_from_now_on),
+        makers.instead(IntentJournal, "watermark", makers.only_from_now_on),
     ),
     "fill_booked_twice": Bug(
         "a fill that comes twice is booked twice",
-        _instead(OrderRegistry, "book", _every_delivery_is_new),
+        makers.instead(OrderRegistry, "book", makers.every_delivery_is_new),
     ),
     "second_fill_lost": Bug(
         "of an order that fills in parts only the first part is booked",
-        _instead(OrderRegistry, "book", _first_fill_of_an_order_only),
+        makers.instead(OrderRegistry, "book", makers.first_fill_of_an_order_only),
     ),
     "fees_not_booked": Bug(
         "the ledger forgets fees",
-        _instead(SharedCapitalManager, "on_fill", _ledger_sees(fee=Decimal(0))),
+        makers.instead(SharedCapitalManager, "on_fill", makers.ledger_sees(fee=Decimal(0))),
     ),
     "funding_not_booked": Bug(
         "funding is not booked",
-        _instead(OrderRegistry, "book", _no_funding),
+        makers.instead(OrderRegistry, "book", makers.no_funding),
     ),
     "reservation_kept": Bug(
         "an order that has ended does not give its reservation back",
-        _instead(SharedCapitalManager, "on_order", _returns(None)),
+        makers.instead(SharedCapitalManager, "on_order", makers.returns(None)),
     ),
     "nothing_reserved": Bug(
         "capital is not reserved for orders",
-        _instead(SharedCapitalManager, "reserve", _returns(None)),
+        makers.instead(SharedCapitalManager, "reserve", makers.returns(None)),
     ),
     "six_times_the_size": Bug(
         "the order that leaves is six times the one that was checked",
-        _instead(_OMS, "submit", _six_times_the_size),
+        makers.instead(_OMS, "submit", makers.six_times_the_size),
     ),
     "entry_without_stop": Bug(
         "entries leave without their stop",
-        _instead(_OMS, "submit", _with_request(stop_loss=None)),
+        makers.instead(_OMS, "submit", makers.with_request(stop_loss=None)),
     ),
     "guard_asleep": Bug(
         "nobody looks whether stops rest",
-        _instead(ProtectionGuard, "look", _returns(None)),
+        makers.instead(ProtectionGuard, "look", makers.returns(None)),
     ),
     "every_position_protected": Bug(
         "every position counts as protected",
-        _instead(StateManager, "is_protected", _returns(True)),
+        makers.instead(StateManager, "is_protected", makers.returns(True)),
     ),
     "exits_may_open": Bug(
         "exits leave without reduce-only",
-        _instead(_OMS, "submit", _with_request(reduce_only=False)),
+        makers.instead(_OMS, "submit", makers.with_request(reduce_only=False)),
     ),
     "halt_blocks_exits": Bug(
         "a halted risk manager denies exits too",
-        _instead(RiskManager, "check", _halt_blocks_exits),
+        makers.instead(RiskManager, "check", makers.halt_blocks_exits),
     ),
     "manual_orders_pass": Bug(
         "risk is not asked about orders by hand",
-        _instead(RiskManager, "check", _manual_orders_pass),
+        makers.instead(RiskManager, "check", makers.manual_orders_pass),
     ),
     "risk_never_asked": Bug(
         "risk lets every order pass",
-        _instead(RiskManager, "check", _returns(None)),
+        makers.instead(RiskManager, "check", makers.returns(None)),
     ),
     "kill_forgotten": Bug(
         "a restart forgets the kill switch",
-        _instead(RiskStateStore, "load", _returns(RiskState())),
+        makers.instead(RiskStateStore, "load", makers.returns(RiskState())),
     ),
     "kill_cancels_nothing": Bug(
         "the kill switch leaves entries working",
-        _instead(StandDown, "_entries", _returns([])),
+        makers.instead(StandDown, "_entries", makers.returns([])),
     ),
     "exit_tried_once": Bug(
         "a close that was refused or found nobody is not tried again",
-        _instead(PositionCloser, "look", _returns(None)),
+        makers.instead(PositionCloser, "look", makers.returns(None)),
     ),
     "enters_blind": Bug(
         "entries are made though the orders stream is lost",
-        _both(
-            _instead(AccountDesk, "_why_held", _returns("")),
-            _instead(AccountDesk, "_not_ready", _returns(None)),
+        makers.both(
+            makers.instead(AccountDesk, "_why_held", makers.returns("")),
+            makers.instead(AccountDesk, "_not_ready", makers.returns(None)),
         ),
     ),
     "sleep_not_noticed": Bug(
         "orders leave after a sleep before the books were read",
-        _instead(InStep, "look", _returns(None)),
+        makers.instead(InStep, "look", makers.returns(None)),
     ),
     "clock_never_corrected": Bug(
         "the exchange's clock is measured, and nothing done about it",
-        _instead(AccountDesk, "_set_clock", _async_returns(None)),
+        makers.instead(AccountDesk, "_set_clock", makers.async_returns(None)),
     ),
     "wait_ignored": Bug(
         "a limiter's wait is not waited for",
-        _instead(RateLimited, "__init__", _ignores_the_wait),
+        makers.instead(RateLimited, "__init__", makers.ignores_the_wait),
     ),
     "holes_stay": Bug(
         "a bar that was missed is never fetched",
-        _instead(MarketFeed, "_repair", _returns(None)),
+        makers.instead(MarketFeed, "_repair", makers.returns(None)),
     ),
     "ledger_never_settled": Bug(
         "what a full disk or a crash kept from the ledger stays missing",
-        _instead(OrderGate, "settle", _returns(None)),
+        makers.instead(OrderGate, "settle", makers.returns(None)),
     ),
     "orders_stream_unread": Bug(
         "what the exchange says of orders is not taken in",
-        _instead(OrderRegistry, "hear", _returns(None)),
+        makers.instead(OrderRegistry, "hear", makers.returns(None)),
+    ),
+    "daily_loss_ignored": Bug(
+        "a day may lose whatever it loses",
+        makers.instead(DailyLossRule, "breach", makers.returns("")),
+    ),
+    "drawdown_ignored": Bug(
+        "a drawdown closes nothing",
+        makers.instead(DrawdownRule, "breach", makers.returns("")),
+    ),
+    "locked_day_resumed": Bug(
+        "a day whose loss limit is broken may be resumed",
+        makers.instead(RiskManager, "_on_breach", makers.breach_locks_no_day),
+    ),
+    "rate_not_limited": Bug(
+        "any number of orders may leave within a minute",
+        makers.instead(OrdersPerMinuteRule, "deny", makers.returns(None)),
+    ),
+    "size_not_limited": Bug(
+        "one symbol may hold any part of the equity",
+        makers.instead(LargestPositionRule, "deny", makers.returns(None)),
+    ),
+    "old_price_is_price": Bug(
+        "a price counts however old it is",
+        makers.instead(StalePriceRule, "deny", makers.returns(None)),
+    ),
+    "moved_stop_forgotten": Bug(
+        "a stop that the trader has moved is set again where it was",
+        makers.instead(IntentJournal, "keep_stop", makers.returns(None)),
+    ),
+    "stop_cancelled_first": Bug(
+        "a stop is cancelled before the new one stands",
+        makers.instead(ProtectionGuard, "move", makers.stop_cancelled_first),
+    ),
+    "taken_over_unguarded": Bug(
+        "a position is taken over without a stop",
+        makers.instead(ProtectionGuard, "adopt", makers.async_returns(None)),
+    ),
+    "change_unknown_is_yes": Bug(
+        "an amendment that nobody answered counts as done",
+        makers.instead(OrderChanges, "_ask_for_terms", makers.async_returns(None)),
+    ),
+    "change_unchecked": Bug(
+        "an amendment may take more than was reserved for its order",
+        makers.instead(OrderGate, "amend", makers.unchecked_change),
+    ),
+    "released_twice": Bug(
+        "the end of an order releases the position's capital too",
+        makers.instead(SharedCapitalManager, "on_order", makers.released_twice),
+    ),
+    "opening_fills_lost": Bug(
+        "fills between the first balance and the first reading are nobody's",
+        makers.instead(AccountDesk, "_opening_balance", makers.fills_count_later),
+    ),
+    "close_forgets_entries": Bug(
+        "a close does not wait for what is still on its way",
+        makers.instead(PositionCloser, "close", makers.only_what_is_open),
+    ),
+    "silence_not_noticed": Bug(
+        "a stream that has swallowed something is believed until the next reconciliation",
+        makers.instead(SilenceWatch, "look", makers.returns(False)),
     ),
 }

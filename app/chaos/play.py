@@ -78,7 +78,8 @@ def play(schedule: Schedule, data_dir: Path | None = None) -> Outcome:
         try:
             with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
                 outcome = runner.run(player.play())
-        except Exception:  # noqa: BLE001 (a seed that breaks the harness is told like any other)
+        # a seed that breaks the harness is told like any other
+        except (Exception, asyncio.CancelledError):  # noqa: BLE001
             outcome = _broken(schedule, traceback.format_exc())
     return msgspec.structs.replace(outcome, cpu_s=time.process_time() - began_s)
 

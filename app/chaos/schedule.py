@@ -7,6 +7,7 @@ taken away) can be run as well: that is how a failure is made small.
 from __future__ import annotations
 
 import random
+from collections.abc import Set
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -98,7 +99,7 @@ SHAPES = {
     FaultKind.THIN_BOOK: _Shape((1, 1), (8, 45), is_of_symbol=True),
     FaultKind.EMPTY_BOOK: _Shape((1, 1), (10, 40), is_of_symbol=True),
     FaultKind.PRICE_JUMP: _Shape((1, 1), _ONCE, (0.93, 1.07), is_of_symbol=True),
-    FaultKind.MARKET_CRASH: _Shape((1, 1), _ONCE, (0.55, 1.5)),
+    FaultKind.MARKET_CRASH: _Shape((1, 1), _ONCE, (0.4, 1.7)),
     FaultKind.EXTERNAL_ORDER: _Shape((1, 1), _ONCE, is_of_symbol=True),
     FaultKind.EXTERNAL_POSITION: _Shape((1, 1), _ONCE, is_of_symbol=True),
     FaultKind.EXTERNAL_CLOSE: _Shape((1, 1), (5, 30)),
@@ -122,7 +123,6 @@ _RARE = frozenset(
         FaultKind.BAN,
         FaultKind.CLOCK_STEP,
         FaultKind.EMPTY_BOOK,
-        FaultKind.MARKET_CRASH,
         FaultKind.HEDGE_MODE,
     }
 )
@@ -137,6 +137,25 @@ _ANSWERS = frozenset(
     }
 )
 _SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT")
+
+
+def shortened(schedule: Schedule, names: Set[str]) -> Schedule:
+    """The same schedule with only those of its faults ("f0", "f1" ...) and of the trader's actions
+    ("a0" ...) that are named, by their place in it. Raises KeyError for a name it does not have."""
+    parts = named_parts(schedule)
+    for name in names:
+        parts[name]
+    return msgspec.structs.replace(
+        schedule,
+        faults=tuple(f for i, f in enumerate(schedule.faults) if f"f{i}" in names),
+        actions=tuple(a for i, a in enumerate(schedule.actions) if f"a{i}" in names),
+    )
+
+
+def named_parts(schedule: Schedule) -> dict[str, Fault | Action]:
+    """What `shortened` may keep."""
+    faults = {f"f{i}": fault for i, fault in enumerate(schedule.faults)}
+    return faults | {f"a{i}": action for i, action in enumerate(schedule.actions)}
 
 
 def make_schedule(seed: int) -> Schedule:

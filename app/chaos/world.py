@@ -194,7 +194,9 @@ class World:
     def start_fault(self) -> BaseException | None:
         """Why the engine refused to come up; None while it comes up, and afterwards."""
         starting = self._starting
-        return starting.exception() if starting is not None and starting.done() else None
+        if starting is None or not starting.done() or starting.cancelled():
+            return None
+        return starting.exception()
 
     def _build(self) -> None:
         run_clock, clock = self.clock, EngineClock(self.clock)

@@ -297,6 +297,7 @@ class MultiTrader(Bot):
         settings, universe = self._settings, self._market.universe
         ranks = {scored.symbol: rank for rank, scored in enumerate(self._ranked, 1)}
         found = {scored.symbol: scored for scored in self._ranked}
+        reading = self._strategy.score_reading
         return ScanSnapshot(
             settings=settings,
             scan_number=self._scan_number,
@@ -315,6 +316,10 @@ class MultiTrader(Bot):
             ],
             pending=self._pending,
             position_symbols=sorted(self._engaged),
+            score_parts=[(part.name, part.most) for part in self._strategy.score_parts],
+            reading_name=reading.name,
+            reading_range=(reading.low, reading.high),
+            reading_marks=reading.marks,
         )
 
     def _row(
@@ -339,6 +344,8 @@ class MultiTrader(Bot):
             data_age_ms=age_ms,
             cooldown_until_ms=self._cooldown_until_ms(symbol, settings),
             closes=self._scan.board.closes(symbol, SPARK_BARS),
+            parts=scored.parts if scored else [],
+            reading=scored.reading if scored else None,
         )
 
     def _states(

@@ -300,12 +300,15 @@ class OrderManagementSystem:
             for symbol in booked.keys() | shown.keys()
             if booked.get(symbol, nothing) != shown.get(symbol, nothing)
         }
-        unbooked = {
+        return differing | self.unbooked_symbols(account)
+
+    def unbooked_symbols(self, account: str) -> set[str]:
+        """Where an order of ours has ended, and not all of its fills are booked."""
+        return {
             order.symbol
             for order in self.journal.unsettled(account)
             if not self.is_fully_booked(order)
         }
-        return differing | unbooked
 
     def is_protected(self, account: str, symbol: str) -> bool:
         """True when a stop rests at the exchange for the whole position, or there is none."""

@@ -198,15 +198,18 @@ class Reconciler:
         return dust
 
     def _vanished(self, account: str, positions: list[Position]) -> list[Position]:
-        """Positions that the answer leaves out though no fill closed them. An empty list is what
-        a faulty answer looks like: they stand as they were until a fill, the stream or the
-        trader says otherwise."""
-        kept = []
-        for symbol, (shown, booked) in self._differences(account, positions).items():
-            known = self._state.position(account, symbol)
-            if shown == 0 and known is not None and known.signed_quantity == booked:
-                kept.append(known)
-        return kept
+        """Positions that the answer leaves out though no fill closed them, or while fills are
+        missing. An empty list is what a faulty answer looks like, and so is an old one: they stand
+        as they were until a fill, the stream or the trader says otherwise."""
+        shown = {position.symbol for position in positions}
+        booked = self._oms.journal.net_quantities(account)
+        unclear = self._oms.unbooked_symbols(account)
+        return [
+            known
+            for known in self._state.positions(account)
+            if known.symbol not in shown
+            and (known.signed_quantity == booked.get(known.symbol) or known.symbol in unclear)
+        ]
 
     def _external(
         self,

@@ -15,7 +15,8 @@ from core.strategy import ScoringStrategy
 
 class Scored(NamedTuple):
     """One symbol of a scan. `score` is NaN while bars are missing. `is_fresh`: its newest bar is
-    the newest that has closed by the exchange's clock; only then it may be entered."""
+    the newest that has closed by the exchange's clock; only then it may be entered. `parts` and
+    `reading` are the strategy's, for the screen."""
 
     symbol: str
     score: float
@@ -23,6 +24,8 @@ class Scored(NamedTuple):
     turnover_24h: Decimal
     candle_open_time_ms: int  # of the newest bar, -1 without one
     is_fresh: bool
+    parts: list[float]
+    reading: float
 
     @property
     def is_complete(self) -> bool:
@@ -40,6 +43,8 @@ class Scan:
         self._symbols: list[str] = []
         self._scores: list[float] = []
         self._directions: list[int] = []
+        self._parts: list[list[float]] = []
+        self._readings: list[float] = []
 
     def run(
         self,
@@ -56,6 +61,7 @@ class Scan:
             self._symbols = symbols
             scores = self._strategy.score(self.board.matrix(symbols))
             self._scores, self._directions = scores.score.tolist(), scores.direction.tolist()
+            self._parts, self._readings = scores.parts.tolist(), scores.reading.tolist()
         newest_ms = newest_closed_ms(self._timeframe, now_ms)
         ranked = [
             Scored(
@@ -65,9 +71,11 @@ class Scan:
                 turnover_of(symbol),
                 open_ms := self.board.newest_open_ms(symbol) or -1,
                 open_ms == newest_ms,
+                parts,
+                reading,
             )
-            for symbol, score, direction in zip(
-                symbols, self._scores, self._directions, strict=True
+            for symbol, score, direction, parts, reading in zip(
+                symbols, self._scores, self._directions, self._parts, self._readings, strict=True
             )
         ]
         ranked.sort(key=strength)

@@ -9,7 +9,7 @@ import msgspec
 
 from core.scanning.settings import ScanSettings
 
-SPARK_BARS = 48
+SPARK_BARS = 100
 
 
 class SymbolState(enum.StrEnum):
@@ -29,7 +29,9 @@ class ScanRow(msgspec.Struct, frozen=True):
     """One watched symbol. `score` is 0 to 100 for `direction` (1 long, -1 short, 0 neither), as
     of the newest scan that looked at it; None before. `rank` 1 is the strongest, None unscored.
     `data_age_ms`: market time since the newest candle's close. `closes`: little-endian float32,
-    the newest `SPARK_BARS` closes, oldest first (`numpy.frombuffer(row.closes, "<f4")`)."""
+    the newest `SPARK_BARS` closes, oldest first (`numpy.frombuffer(row.closes, "<f4")`).
+    `parts`: points of the score, in the order of the snapshot's `score_parts`; `reading`: what it
+    is read from."""
 
     symbol: str
     state: SymbolState
@@ -42,6 +44,8 @@ class ScanRow(msgspec.Struct, frozen=True):
     data_age_ms: int | None
     cooldown_until_ms: int | None
     closes: bytes
+    parts: list[float] = []
+    reading: float | None = None
 
 
 class PendingSignal(msgspec.Struct, frozen=True):
@@ -60,7 +64,7 @@ class ScanSnapshot(msgspec.Struct, frozen=True):
 
     While a scan waits for candles `scanned` counts up to `scan_total`. `left_out`: how many
     symbols each filter kept out of the universe (turnover, listing, spread, blocklist, taken,
-    rank). `position_symbols`: what this bot holds.
+    rank). `position_symbols`: what this bot holds. `score_parts`: (name, most points) of each part.
     """
 
     settings: ScanSettings
@@ -77,3 +81,7 @@ class ScanSnapshot(msgspec.Struct, frozen=True):
     rows: list[ScanRow]
     pending: list[PendingSignal]
     position_symbols: list[str]
+    score_parts: list[tuple[str, float]] = []
+    reading_name: str = ""
+    reading_range: tuple[float, float] = (0.0, 100.0)
+    reading_marks: tuple[float, ...] = ()

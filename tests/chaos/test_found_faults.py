@@ -117,6 +117,26 @@ FOUND = {
         ),
         patience=8,
     ),
+    "a stop moved while the disk is full is an unforeseen fault": only(
+        0,
+        fault(FaultKind.DISK_JOURNAL, 12.0, 30.0),
+        actions=(act(16.0, ActionKind.MOVE_STOP, value=8.0),),
+        patience=8,
+    ),
+    "old answers make a position flat whose fills were lost": only(
+        0,
+        fault(FaultKind.FILL_DROP, 1.0, 40.0),
+        fault(FaultKind.STALE_READ, 1.0, 47.0),
+        fault(FaultKind.PRIVATE_OUTAGE, 11.0, 12.0),
+        patience=8,
+    ),
+    "one refusal of an exit costs a position its stop": only(
+        0,
+        fault(FaultKind.LOST_REQUEST, 14.0, 18.5),
+        fault(FaultKind.REJECT, 18.5, 30.0),
+        actions=(act(15.0, ActionKind.CLOSE),),
+        patience=8,
+    ),
 }
 
 

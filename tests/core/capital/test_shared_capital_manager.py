@@ -307,6 +307,23 @@ def test_the_price_of_a_closed_position_values_no_later_one(
     assert capital.snapshot().unrealized_pnl == 0
 
 
+def test_the_least_that_is_still_to_come_stays_reserved(
+    capital: SharedCapitalManager, entry: MakeOrder
+) -> None:
+    assert capital.reserve(entry()) is None
+    whole = capital.snapshot().reserved
+    capital.on_order(ended(OrderStatus.CANCELLED, "0.5"))
+    assert capital.snapshot().reserved == whole / 20
+
+
+def test_an_allocation_by_name_waits_for_its_position(capital: SharedCapitalManager) -> None:
+    """The exchange cannot know of it yet: its silence ends nothing."""
+    assert capital.allocate_for_position("BTCUSDT", D(100))
+    nothing_held = Balance("demo", "USDT", D(10_000), D(10_000), D(10_000), 2**50)
+    capital.synchronise(nothing_held, [])
+    assert capital.get_locked_symbols() == ["BTCUSDT"]
+
+
 def test_a_new_position_is_worth_what_was_paid_until_the_market_is_heard(
     capital: SharedCapitalManager, fill: MakeFill
 ) -> None:

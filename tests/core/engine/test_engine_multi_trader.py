@@ -30,7 +30,7 @@ from core.exchange_port import StreamKind
 from core.models.candles import Candle, Ticker, Timeframe
 from core.models.orders import OrderType, Side
 from core.scanning.settings import ScanSettings
-from core.scanning.snapshots import ScanSnapshot, SymbolState
+from core.scanning.snapshots import SPARK_BARS, ScanSnapshot, SymbolState
 from core.snapshot_builder import SnapshotBuilder
 from core.snapshots import BotState
 from exchanges.simulated.generated_market import GeneratedMarket
@@ -163,7 +163,11 @@ async def test_it_watches_all_symbols_but_those_of_other_bots(scanning):
     assert sorted(row.rank for row in snapshot.rows) == list(range(1, 10))
     by_rank = sorted(snapshot.rows, key=lambda row: row.rank)
     assert [row.score for row in by_rank] == sorted((row.score for row in by_rank), reverse=True)
-    assert all(len(row.closes) == 4 * 48 for row in snapshot.rows)
+    assert all(len(row.closes) == 4 * SPARK_BARS for row in snapshot.rows)
+    for row in snapshot.rows:
+        assert sum(row.parts) == pytest.approx(row.score)
+        assert len(row.parts) == len(snapshot.score_parts)
+        assert 0 <= row.reading <= 100
     assert all(0 <= row.data_age_ms <= 900_000 + 120_000 for row in snapshot.rows)
     assert multi(world).state_text.startswith(("Scanning 9 symbols.", "In position"))
 
