@@ -33,15 +33,18 @@ class StateManager:
         `clock` dates what nobody else can: how old a balance is."""
         self._clock = clock
         self._positions: dict[tuple[str, str], Position] = {}
+        self._left_out: set[tuple[str, str]] = set()  # flat because an answer did not name them
         self._balances: dict[str, Balance] = {}
         self._open_orders: dict[tuple[str, str], Order] = {}
         bus.subscribe(Order, self.on_order, part="state manager")
 
     def on_position(self, position: Position) -> None:
         """From the private stream. An older message than the known one changes nothing."""
-        known = self._positions.get((position.account, position.symbol))
+        key = (position.account, position.symbol)
+        known = self._positions.get(key)
         if known is None or position.updated_ms >= known.updated_ms:
-            self._positions[(position.account, position.symbol)] = position
+            self._positions[key] = position
+            self._left_out.discard(key)
 
     def on_balance(self, balance: Balance) -> None:
         """From the private stream. An older message than the known one changes nothing."""
@@ -60,8 +63,12 @@ class StateManager:
     def replace_positions(self, account: str, positions: list[Position], as_of_ms: int) -> None:
         """The whole REST answer of one account, asked for at `as_of_ms` (market time).
 
-        A known position that is not in it is flat now, unless the stream spoke of it since."""
+        A known position that is not in it is flat now, unless the stream spoke of it since. One
+        that the next answer names again is back, however old its own time is: it was never gone."""
         for position in positions:
+            key = (account, position.symbol)
+            if key in self._left_out:
+                del self._positions[key]
             self.on_position(position)
         named = {position.symbol for position in positions}
         for (owner, symbol), known in list(self._positions.items()):
@@ -69,6 +76,7 @@ class StateManager:
                 continue
             if known.updated_ms < as_of_ms:
                 self._positions[(owner, symbol)] = _flat(known, as_of_ms)
+                self._left_out.add((owner, symbol))
 
     def flatten(self, account: str, symbol: str) -> None:
         """The trader's word that a position is no more."""

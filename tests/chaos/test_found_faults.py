@@ -137,6 +137,13 @@ FOUND = {
         actions=(act(15.0, ActionKind.CLOSE),),
         patience=8,
     ),
+    "a position that one answer left out is gone for good": only(
+        5,
+        fault(FaultKind.EXTERNAL_POSITION, 10.0, 10.5, symbol="SOLUSDT"),
+        fault(FaultKind.FILL_DROP, 9.0, 40.0),
+        fault(FaultKind.PARTIAL_READ, 9.5, 30.0),
+        fault(FaultKind.PRIVATE_OUTAGE, 12.0, 13.0),
+    ),
 }
 
 

@@ -66,6 +66,22 @@ def test_a_stale_answer_does_not_overwrite_what_the_stream_said_since(state):
     assert [p.quantity for p in state.positions("demo")] == [Decimal(2)]
 
 
+def test_a_position_that_one_answer_left_out_is_back_with_the_next(state):
+    """Nothing has happened to it, so its own time is that of the first answer."""
+    state.replace_positions("demo", [LONG], as_of_ms=1500)
+    state.replace_positions("demo", [], as_of_ms=2000)
+    state.replace_positions("demo", [LONG], as_of_ms=3000)
+    assert state.positions("demo") == [LONG]
+
+
+def test_what_the_stream_has_told_flat_stays_flat(state):
+    state.on_position(LONG)
+    state.replace_positions("demo", [], as_of_ms=2000)
+    state.on_position(changed(LONG, quantity=Decimal(0), updated_ms=2100))
+    state.replace_positions("demo", [LONG], as_of_ms=3000)
+    assert state.positions("demo") == []
+
+
 def test_another_account_is_left_alone(state):
     state.on_position(LONG)
     state.replace_positions("live", [], as_of_ms=9000)
