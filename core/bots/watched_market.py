@@ -7,7 +7,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from core.bots.bot import BotParts
 from core.bots.bot_spec import BotSpec
@@ -21,7 +21,15 @@ from core.scanning.universe import Universe, choose_universe
 HISTORY_BARS = 300  # loaded of each symbol: the scored ones, and the warm-up of what sets the stop
 STREAM_GRACE_S = 3.0  # real; a bar that the stream has not brought by then is asked for
 POLL_PATIENCE_S = 5.0  # real; a scan waits no longer for candles that it has asked for
-RETRY_S = 30.0  # real, after a request for the universe or for candles has failed
+RETRY_S = 30.0  # real, after a request for the universe has failed
+LOAD_RETRY_FIRST_S, LOAD_RETRY_MOST_S = 5.0, 3600.0  # for candles: some may never be to be had
+
+
+class _Failed(NamedTuple):
+    """When to try once more, and how long was waited for that; monotonic seconds."""
+
+    again_s: float
+    delay_s: float
 
 
 class WatchedMarket:
@@ -47,7 +55,8 @@ class WatchedMarket:
         self._tickers: list[Ticker] = []  # of all symbols, as they were when last asked for
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_choosing = self._is_loading = self._is_poll_failing = False
-        self._choose_again_s = self._load_again_s = float("-inf")
+        self._choose_again_s = float("-inf")
+        self._failed: dict[str, _Failed] = {}  # symbols whose candles could not be loaded
 
     async def open(self) -> None:
         """The universe of the last time serves until a newer one is due. Raises ExchangeError."""
@@ -89,8 +98,14 @@ class WatchedMarket:
         self._write_down()
         wanted = self.symbols(held)
         self._parts.signal_feed.release(self._holder, keep=set(wanted))
-        missing = [symbol for symbol in wanted if not self._is_loaded(symbol)]
-        if missing and not self._is_loading and now_s >= self._load_again_s:
+        self._failed = {s: failed for s, failed in self._failed.items() if s in wanted}
+        missing = [
+            symbol
+            for symbol in wanted
+            if not self._is_loaded(symbol)
+            and (symbol not in self._failed or now_s >= self._failed[symbol].again_s)
+        ]
+        if missing and not self._is_loading:
             self._is_loading = True
             self._beside("candles", self._load(missing))
 
@@ -181,8 +196,13 @@ class WatchedMarket:
             loaded = await self._parts.signal_feed.follow_many(
                 symbols, self._timeframe, by=self._holder, bars=HISTORY_BARS
             )
-            if not all(loaded.values()):
-                self._load_again_s = self._parts.clock.monotonic_s() + RETRY_S
+            for symbol, is_loaded in loaded.items():
+                failed = self._failed.pop(symbol, None)
+                if not is_loaded:
+                    delay_s = LOAD_RETRY_FIRST_S if failed is None else 2 * failed.delay_s
+                    delay_s = min(delay_s, LOAD_RETRY_MOST_S)
+                    again_s = self._parts.clock.monotonic_s() + delay_s
+                    self._failed[symbol] = _Failed(again_s, delay_s)
         finally:
             self._is_loading = False
         self._on_change()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -18,6 +19,7 @@ from core.exchange_port import StreamKind
 from core.limits.api_rate_limiter import MultiExchangeRateLimiter
 from core.models.candles import Timeframe
 from core.scanning.settings import ScanSettings
+from core.scanning.snapshots import SymbolState
 from core.snapshots import AccountMode
 from exchanges.simulated.generated_market import GeneratedMarket
 from exchanges.simulated.simulated_exchange import SimulatedExchange
@@ -142,6 +144,25 @@ async def test_an_account_hears_nothing_of_another_exchange(world: Any) -> None:
     mark = here.mark_price or here.last_price
     expected = position.signed_quantity * (mark - position.entry_price)
     assert abs(capital.unrealized_pnl - expected) < abs(position.quantity) * mark / 1000
+
+
+async def test_what_is_not_traded_there_is_left_out_and_not_asked_for_all_the_time(
+    world: Any, fail_on_unexpected_log: list[logging.LogRecord]
+) -> None:
+    await world.start(
+        [spec("MultiTrader", "", "rsi_pattern", scan=ScanSettings())], autostart=False
+    )
+    del world.far._source.market.instruments["XRPUSDT"]
+    await world.engine.start_bot("bot", confirm_live=False)
+    bot = world.engine.bots["bot"]
+    await world.hours(3)
+    rows = {row.symbol: row for row in bot.scan_snapshot().rows}
+    assert rows.keys() == {"BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT"}
+    assert rows["XRPUSDT"].state is SymbolState.LOADING
+    assert all(row.rank for symbol, row in rows.items() if symbol != "XRPUSDT")
+    told = [record for record in fail_on_unexpected_log if "XRPUSDT" in record.getMessage()]
+    assert 2 <= len(told) <= 6, "ninety seconds: after 5, 10, 20, 40 s"
+    fail_on_unexpected_log.clear()
 
 
 async def test_an_exchange_without_an_account_gives_no_signals(world: Any) -> None:
