@@ -34,6 +34,7 @@ SAVE_INTERVAL_S = 60  # hot rows are durable already; this only moves them into 
 WATCH_STORE_INTERVAL_S = 1.0
 MONITOR_INTERVAL_S = 300  # spec T3: a backfill every 300 s, whatever the stream says
 OVERDUE_INTERVAL_S = 1.0
+CORRECTED_WITHIN_S = 40.0  # real seconds after a bar's end; the silence before it is noticed too
 HOUR = Timeframe.H1
 RETRY_FIRST_S, RETRY_MOST_S = 1.0, 60.0
 LATENCY_SAMPLES = 50_000
@@ -85,6 +86,7 @@ class MarketFeed:
         self._storing: asyncio.Task[None] | None = None
         self._was_connected = False
         self._is_back = asyncio.Event()
+        self._doubted: dict[_Series, int] = {}  # open time of a bar whose correction may be lost
         self._overdue = OverdueBars(clock)
         self.topics = TopicWatch(
             lambda text: self._report(text, Severity.WARNING),
@@ -168,6 +170,7 @@ class MarketFeed:
 
     def _let_go(self, series: _Series) -> None:
         del self._followers[series], self._managers[series]
+        self._doubted.pop(series, None)
         if series not in self._charted:
             self._streamed.discard(series)
             self._told_ms.pop(series, None)
@@ -284,10 +287,25 @@ class MarketFeed:
                     self._repair(series)
             self._was_connected = True
         elif state is StreamState.DISCONNECTED and self._was_connected:
+            for series in self._managers:
+                self._doubt(series)
             self._report(f"market data lost: {detail}", Severity.WARNING)
 
     def on_topic_state(self, topic: Topic, state: TopicState, text: str) -> None:
         self.topics.on_topic_state(topic, state, text)
+        if topic.timeframe is not None and (topic.symbol, topic.timeframe) in self._managers:
+            series = (topic.symbol, topic.timeframe)
+            if state is not TopicState.LIVE:
+                self._doubt(series)
+            elif series in self._doubted:
+                self._repair(series)
+
+    def _doubt(self, series: _Series) -> None:
+        """The stream breaks off soon after a bar's end: what corrected the bar may be lost."""
+        told_ms = self._told_ms[series]
+        since_ms = self._clock.time_ms() - series[1].next_open_ms(told_ms)
+        if since_ms <= CORRECTED_WITHIN_S * 1000 * self._clock.rate:
+            self._doubted[series] = told_ms
 
     def _heard(self, latency_ms: float) -> None:
         self.last_message_s = self._clock.monotonic_s()
@@ -419,6 +437,10 @@ class MarketFeed:
             )
         told_ms = self._told_ms[series]
         added = await manager.backfill(self.port.fetch_candles)
+        doubted_ms = self._doubted.get(series)
+        if doubted_ms is not None:
+            added += await manager.check(self.port.fetch_candles, doubted_ms)
+            self._doubted.pop(series, None)
         self.backfills += 1
         self.candles_filled += added
         return await asyncio.to_thread(self.data.store.read, manager.key, start_ms=told_ms + 1)

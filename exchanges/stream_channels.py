@@ -181,12 +181,17 @@ class CandleChannel(TopicChannel):
         self._forming: BarText | None = None
         self._time_ms = 0
         self._newest_closed_ms = -1
+        self._closed_ms = -1  # the exchange's time of the message that said so
 
     def take(self, message: CandleMessage) -> None:
         for bar in message.bars:
             if bar.is_closed:
+                if bar.open_time_ms == self._newest_closed_ms and message.time_ms < self._closed_ms:
+                    continue  # overtaken by its own correction
                 self._queue.push_closed(self, self._update(bar, message.time_ms))
-                self._newest_closed_ms = max(self._newest_closed_ms, bar.open_time_ms)
+                if bar.open_time_ms >= self._newest_closed_ms:
+                    self._newest_closed_ms = bar.open_time_ms
+                    self._closed_ms = message.time_ms
             elif bar.open_time_ms > self._newest_closed_ms:
                 if self.is_queued:
                     self._queue.make_way()

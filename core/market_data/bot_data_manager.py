@@ -172,6 +172,12 @@ class BotDataManager:
                 await asyncio.to_thread(self.refresh_info)
             return changed
 
+    async def check(self, fetch: FetchCandles, open_ms: int) -> int:
+        """REST's word on one bar that is there already; returns how many were corrected. Raises
+        ExchangeError, StoreFault."""
+        async with self._filling:
+            return await self._fill_range(fetch, (open_ms, open_ms))
+
     async def _fill_range(self, fetch: FetchCandles, asked: Range) -> int:
         changed = 0
         unanswered: list[Range] = []

@@ -44,6 +44,7 @@ START_MS = 1_700_000_000_000 // 86_400_000 * 86_400_000
 LATENCY_S = 0.05
 WARM_UP_S, TAIL_S = 90.0, 240.0
 HISTORY_BARS = 30
+TICK_S = 4.0
 NOTICED_WITHIN_S = 15.0
 CONNECTS, CONNECT_WINDOW_S = 60, 300.0
 HOUR_S = 3600.0
@@ -185,11 +186,10 @@ class OutageExchange:
         step_ms = self.schedule.timeframe.duration_ms
         while True:
             now_ms = self._clock.time_ms()
-            next_ms = now_ms // step_ms * step_ms + step_ms
-            pause_s = min(4.0, (next_ms - now_ms) / 1000)
-            await asyncio.sleep(pause_s)
+            remaining_s = (now_ms // step_ms * step_ms + step_ms - now_ms) / 1000
+            await asyncio.sleep(min(TICK_S, remaining_s))
             if self._links:
-                self._send_market(is_end_of_bar=pause_s < 4.0)
+                self._send_market(is_end_of_bar=remaining_s <= TICK_S)
 
     def _begin(self, outage: Outage) -> None:
         if outage.kind != "hang":
@@ -214,19 +214,22 @@ class OutageExchange:
             return
         bar = self.candle(symbol, open_ms)
         if rng.random() < plan.reordered:
-            self._loop.call_later(rng.uniform(0, 2.5), self._send_kline, symbol, bar)
+            delay_s, now_ms = rng.uniform(0, 2.5), self._clock.time_ms()
+            self._loop.call_later(delay_s, self._send_kline, symbol, bar, now_ms)
         else:
             self._send_kline(symbol, bar)
         if rng.random() < plan.duplicate:
             if rng.random() < plan.corrected:
                 self._candles[symbol, open_ms] = msgspec.structs.replace(bar, volume=bar.volume + 1)
-            delay_s = rng.uniform(0, 1.0)
+            delay_s = rng.uniform(0, 5.0)
             self._loop.call_later(delay_s, self._send_again, symbol, open_ms)
 
     def _send_again(self, symbol: str, open_ms: int) -> None:
         self._send_kline(symbol, self.candle(symbol, open_ms))
 
-    def _send_kline(self, symbol: str, bar: Candle, *, is_closed: bool = True) -> None:
+    def _send_kline(
+        self, symbol: str, bar: Candle, said_ms: int | None = None, *, is_closed: bool = True
+    ) -> None:
         topic = f"kline.{INTERVAL_OF[self.schedule.timeframe]}.{symbol}"
         row = {
             "start": bar.open_time_ms,
@@ -237,7 +240,8 @@ class OutageExchange:
             "volume": str(bar.volume),
             "confirm": is_closed,
         }
-        self._send(topic, {"topic": topic, "data": [row], "ts": self._clock.time_ms()})
+        said_ms = said_ms or self._clock.time_ms()
+        self._send(topic, {"topic": topic, "data": [row], "ts": said_ms})
 
     def _send_ticker(self, symbol: str, now_ms: int) -> None:
         topic = f"tickers.{symbol}"
@@ -476,13 +480,13 @@ def _same(what: str, found: list[object], truth: list[object]) -> None:
         raise Broken(f"{what}: {len(found)} bars, the exchange has {len(truth)}")
 
 
-def play(seed: int, folder: Path) -> Run:
-    """One schedule in a fresh folder. Raises Broken."""
+def play(schedule: Schedule, folder: Path) -> Run:
+    """In a fresh folder. Raises Broken."""
 
     async def run() -> Run:
-        schedule = Run(Schedule(seed), folder)
-        await schedule.play()
-        return schedule
+        played = Run(schedule, folder)
+        await played.play()
+        return played
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(run())
@@ -498,7 +502,7 @@ def main() -> int:
     for seed in range(options.first, options.first + options.schedules):
         with tempfile.TemporaryDirectory() as folder:
             try:
-                play(seed, Path(folder))
+                play(Schedule(seed), Path(folder))
             except Broken as fault:
                 broken += 1
                 print(f"seed {seed}: {fault}")

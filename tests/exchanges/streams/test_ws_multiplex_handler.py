@@ -132,6 +132,17 @@ async def test_a_forming_bar_never_follows_its_own_end(handler, net, listener, w
     assert seen == [(60_000, True), (120_000, False)]
 
 
+async def test_a_confirmation_overtaken_by_its_own_correction_is_left_out(
+    handler, net, listener, words
+):
+    net.link.push(words.kline(start=0, confirm=True) | {"ts": 5})
+    net.link.push(words.kline(start=0, close="3", confirm=True) | {"ts": 9})
+    net.link.push(words.kline(start=0, confirm=True) | {"ts": 5})
+    net.link.push(words.kline(start=60_000, confirm=True) | {"ts": 4})  # another bar
+    seen = [(u.candle.open_time_ms, u.candle.close) for u in listener.closed]
+    assert seen == [(0, 2), (0, 3), (60_000, 2)]
+
+
 async def test_a_burst_whose_end_is_not_told_is_delivered_in_the_next_turn(
     handler, net, listener, words
 ):

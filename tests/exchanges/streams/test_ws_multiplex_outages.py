@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from outage_schedules import START_MS, Broken, Outage, Schedule, play
 
+from core.market_feed import MarketFeed
 from core.models.candles import Timeframe
 
 BATCHES, BATCH = 25, 20
@@ -27,7 +28,7 @@ def test_whatever_the_net_does_the_series_is_the_exchanges(batch, tmp_path):
     for seed in range(batch * BATCH, (batch + 1) * BATCH):
         folder = tmp_path / str(seed)
         folder.mkdir()
-        play(seed, folder)
+        play(Schedule(seed), folder)
 
 
 def test_the_schedules_hold_what_they_promise():
@@ -57,7 +58,7 @@ def test_a_feed_that_loses_a_bar_is_found_out(tmp_path, monkeypatch):
     monkeypatch.setattr(CandleStore, "read", forgetful)
     seed = next(s for s in range(100) if Schedule(s).timeframe is Timeframe.M1)
     with pytest.raises(Broken):
-        play(seed, tmp_path)
+        play(Schedule(seed), tmp_path)
 
 
 def test_an_hour_of_silence_nobody_mentions_is_found_out(tmp_path, monkeypatch):
@@ -66,7 +67,39 @@ def test_an_hour_of_silence_nobody_mentions_is_found_out(tmp_path, monkeypatch):
     monkeypatch.setattr(WsMultiplexHandler, "_sweep", lambda *_: None)
     seed = next(s for s in range(100) if _longest_s(Schedule(s).outages) > 600)
     with pytest.raises(Broken, match="nobody said so"):
-        play(seed, tmp_path)
+        play(Schedule(seed), tmp_path)
+
+
+@pytest.fixture
+def lost_corrections():
+    """Every bar is corrected within five seconds, and the connection breaks right after an end."""
+    schedule = Schedule(1)
+    schedule.timeframe = Timeframe.M1
+    schedule.outages = [Outage(180.2, 8.0, "reset"), Outage(300.2, 8.0, "refuse")]
+    schedule.ends_s = 500.0
+    schedule.duplicate = schedule.corrected = 1.0
+    schedule.forgotten = schedule.reordered = 0.0
+    schedule.silences = schedule.refusals = {}
+    return schedule
+
+
+def test_a_correction_lost_in_an_outage_is_asked_for(lost_corrections, tmp_path):
+    play(lost_corrections, tmp_path)
+
+
+def test_a_correction_that_nobody_asks_for_is_found_out(lost_corrections, tmp_path, monkeypatch):
+    monkeypatch.setattr(MarketFeed, "_doubt", lambda *_: None)
+    with pytest.raises(Broken, match="volume"):
+        play(lost_corrections, tmp_path)
+
+
+def test_the_stream_itself_brings_the_bars(tmp_path):
+    """Not REST, which would hide a stream that brings nothing."""
+    seed = next(s for s in range(100) if not Schedule(s).forgotten)
+    schedule = Schedule(seed)
+    schedule.outages, schedule.silences, schedule.refusals = [], {}, {}
+    run = play(schedule, tmp_path)
+    assert run.exchange.fetches <= 2 * len(schedule.symbols)
 
 
 def _longest_s(outages: list[Outage]) -> float:
