@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from core.capital.book import CapitalBook, Line, PositionLock, Reservation
+from core.capital.report import ratio
 from core.models.fills import Fill
 from core.models.orders import OrderPurpose, OrderRequest, Side
 from core.models.positions import Position
@@ -121,3 +122,9 @@ def test_a_short_gains_when_the_price_falls(book: CapitalBook, fill: MakeFill) -
     lock = book.locks["BTCUSDT"]
     assert lock.unrealized_pnl(D(40)) == 20
     assert lock.unrealized_pnl(D(70)) == -40
+
+
+def test_a_part_of_nothing_is_nothing() -> None:
+    assert ratio(D(5), D(0)) == 0
+    assert ratio(D(0), D(5)) == 0
+    assert ratio(D(1), D(4)) == D("0.25")

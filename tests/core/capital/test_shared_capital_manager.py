@@ -324,6 +324,17 @@ def test_an_allocation_by_name_waits_for_its_position(capital: SharedCapitalMana
     assert capital.get_locked_symbols() == ["BTCUSDT"]
 
 
+@pytest.mark.parametrize(("asked_later_ms", "held"), [(-1, ["BTCUSDT"]), (0, [])])
+def test_silence_ends_a_position_unless_its_fill_is_newer_than_the_question(
+    capital: SharedCapitalManager, fill: MakeFill, asked_later_ms: int, held: list[str]
+) -> None:
+    execution = fill()
+    capital.on_fill(execution, OrderPurpose.ENTRY)
+    nothing_held = Balance("demo", "USDT", D(10_000), D(10_000), D(10_000), 2**50)
+    capital.synchronise(nothing_held, [], as_of_ms=execution.time_ms + asked_later_ms)
+    assert capital.get_locked_symbols() == held
+
+
 def test_a_new_position_is_worth_what_was_paid_until_the_market_is_heard(
     capital: SharedCapitalManager, fill: MakeFill
 ) -> None:

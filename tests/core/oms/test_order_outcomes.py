@@ -313,26 +313,27 @@ def count_calls(exchange, name):
     return calls
 
 
-async def test_a_symbol_is_held_by_the_bot_whose_entry_made_it_until_it_is_flat(world):
-    def holder() -> str:
-        return world.oms.holder("demo", "BTCUSDT")
+async def test_a_symbol_is_being_entered_until_every_fill_of_the_entry_is_booked(world):
+    def entering() -> str:
+        return world.oms.entering("demo", "BTCUSDT")
 
-    assert holder() == ""
+    assert entering() == ""
     world.exchange.script.append(RequestRejected("no", "10001"))
     world.oms.submit(world.request())
     await world.idle()
-    assert holder() == ""  # an entry that came to nothing holds nothing
+    assert entering() == ""  # it came to nothing
     entry = world.request(order_type=OrderType.LIMIT)
     world.oms.submit(entry)
     await world.idle()
-    assert holder() == "bot-1"  # it may still be filled
-    world.exchange.fill(world.exchange.order(entry.client_order_id), Decimal(1))
-    world.deliver()
-    assert holder() == "bot-1"
-    world.oms.submit(world.request(Side.SELL, "1", purpose=OrderPurpose.EXIT))
-    await world.idle()
-    world.deliver()
-    assert holder() == ""
+    assert entering() == "bot-1"
+    theirs = world.exchange.order(entry.client_order_id)
+    world.exchange.fill(theirs, Decimal(1))
+    fills = [m for m in world.exchange.outbox if isinstance(m, Fill)]
+    world.oms.on_order(world.exchange.order(entry.client_order_id))
+    assert world.oms.order(entry.client_order_id).status is OrderStatus.FILLED
+    assert entering() == "bot-1"  # filled, as it says; the fill itself is still on its way
+    world.oms.on_fill(fills[0])
+    assert entering() == ""
 
 
 async def test_the_trail_tells_the_whole_story(world):
