@@ -274,6 +274,24 @@ async def test_owners_of_one_class_take_turns(bybit) -> None:
     assert sorted(went[:15]) == sorted(["greedy", "modest", "late"] * 5)
 
 
+async def test_owners_take_turns_even_when_tokens_come_back_one_by_one(bybit) -> None:
+    went: list[str] = []
+
+    async def ask(bot: str) -> None:
+        (await bybit.wait("order_cancel")).end()
+        went.append(bot)
+
+    for _ in range(8):
+        (await bybit.wait("order_cancel")).end()
+        await asyncio.sleep(0.1)
+    asks = []
+    for bot in ("first", "second", "third"):
+        with asking_for(bot):
+            asks += [asyncio.create_task(ask(bot)) for _ in range(8)]
+    await asyncio.gather(*asks)
+    assert went[:6] == ["first", "second", "third"] * 2
+
+
 async def test_one_owners_requests_go_as_they_were_asked(bybit) -> None:
     went: list[int] = []
 
