@@ -42,6 +42,7 @@ class _Wish(msgspec.Struct):
     entries_until_s: float = 0.0  # what an entry opens by then is closed too
     tries: int = 0
     refusals: int = 0  # exits that the exchange would not take
+    is_making_way: bool = False  # what may hold the size is being cancelled
     client_order_id: str = ""
     asked_s: float = 0.0
     due_s: float = 0.0
@@ -140,7 +141,9 @@ class PositionCloser:
 
     def _pursue(self, symbol: str, wish: _Wish) -> None:
         now_s = self._clock.monotonic_s()
-        if now_s < wish.due_s or self._is_under_way(symbol) or self._open_position(symbol) is None:
+        if now_s < wish.due_s or wish.is_making_way or self._is_under_way(symbol):
+            return
+        if self._open_position(symbol) is None:
             return
         last = self._oms.order(wish.client_order_id) if wish.client_order_id else None
         if last is not None and last.status.is_terminal:
@@ -161,6 +164,7 @@ class PositionCloser:
             and last.reject_code != NEVER_ARRIVED
         ):
             wish.refusals += 1
+            wish.is_making_way = True
             self._parts.supervisor.spawn(f"{symbol}: closing", self._make_way(symbol, wish))
         else:
             self._ask(symbol, wish)
@@ -177,17 +181,24 @@ class PositionCloser:
 
     async def _make_way(self, symbol: str, wish: _Wish) -> None:
         """Cancel what may hold the size, and ask again at once."""
+        is_stop_in_the_way = wish.refusals >= STOP_MAKES_WAY
         protection = self._state.protection(self._account, symbol)
-        for order in self._holding(symbol, with_stops=wish.refusals >= STOP_MAKES_WAY):
-            try:
-                await self._oms.cancel(
-                    self._account, symbol, order.client_order_id, order.exchange_order_id
-                )
-            except ExchangeError as fault:
-                self._parts.tell(f"{symbol}: {fault.text}")
-        if wish.refusals >= STOP_MAKES_WAY and protection.stop_price is not None:
+        try:
+            for order in self._holding(symbol, with_stops=is_stop_in_the_way):
+                await self._cancel(order)
+        finally:
+            wish.is_making_way = False
+        if is_stop_in_the_way and protection.stop_price is not None:
             self._parts.tell(f"{symbol}: its stop made way for the exit")
         self._ask(symbol, wish)
+
+    async def _cancel(self, order: Order) -> None:
+        try:
+            await self._oms.cancel(
+                self._account, order.symbol, order.client_order_id, order.exchange_order_id
+            )
+        except ExchangeError as fault:
+            self._parts.tell(f"{order.symbol}: {fault.text}")
 
     def _holding(self, symbol: str, *, with_stops: bool) -> list[Order]:
         return [

@@ -341,3 +341,34 @@ async def test_a_close_with_entries_does_not_wait_for_ever(world):
     await held(world)  # the trader goes on
     await closing.seconds(5)
     assert closing.asked == []
+
+
+async def test_a_refusal_counts_once_however_long_it_takes_to_make_way(world):
+    closing = Closing(world)
+    await held(world)
+    for price, purpose in ((120, OrderPurpose.TAKE_PROFIT), (90, OrderPurpose.STOP_LOSS)):
+        world.exchange.place_by_hand(
+            SYMBOL,
+            Side.SELL,
+            Decimal(2),
+            reduce_only=True,
+            trigger_price=Decimal(price),
+            purpose=purpose,
+        )
+    world.deliver()
+    world.exchange.script.append(RequestRejected("the reduce-only quantity is used up"))
+    released = asyncio.Event()
+    cancel = world.exchange.cancel_order
+
+    async def slow_cancel(*names):
+        await released.wait()
+        await cancel(*names)
+
+    world.exchange.cancel_order = slow_cancel
+    closing.closer.close(SYMBOL, "by hand")
+    await closing.seconds(10)
+    assert len(closing.asked) == 1
+    released.set()
+    await closing.seconds(3)
+    assert world.exchange.position(SYMBOL).is_flat
+    assert not any("its stop made way" in error.text for error in world.alarms())
