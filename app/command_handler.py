@@ -11,12 +11,14 @@ from core.bots.kinds import bot_kind
 from core.commands import (
     AcceptPosition,
     AddBot,
+    AddPriceAlert,
     AmendOrder,
     Attach,
     BookTransfer,
     CancelDownload,
     CancelOrder,
     ChangeScanSettings,
+    ChooseMessages,
     ClosePosition,
     Command,
     CommandResult,
@@ -26,17 +28,20 @@ from core.commands import (
     IgnoreFinding,
     KillSwitch,
     ListSeries,
+    MovePriceAlert,
     MoveStop,
     PauseBot,
     PauseDownload,
     PlaceOrder,
     PreviewOrder,
     RemoveBot,
+    RemovePriceAlert,
     RenameBot,
     RepairGaps,
     Request,
     ResumeDownload,
     ResumeTrading,
+    SendTestMessage,
     StartBot,
     StartDownload,
     StopBot,
@@ -178,6 +183,16 @@ class CommandHandler:
                 return engine.ignore_finding(command.account, command.symbol)
             case BookTransfer():
                 return engine.book_transfer(command.account, command.amount)
+            case AddPriceAlert():
+                return engine.alerts.prices.add(command.wish)
+            case MovePriceAlert():
+                return engine.alerts.prices.move(command.alert_id, command.price)
+            case RemovePriceAlert():
+                return engine.alerts.prices.remove(command.alert_id)
+            case ChooseMessages():
+                return engine.alerts.choose_messages(command.kinds)
+            case SendTestMessage():
+                return await engine.alerts.send_test()
             case KillSwitch():
                 return engine.kill()
             case ResumeTrading():

@@ -5,6 +5,7 @@ Everything is passed in; nothing looks anything up by itself. Tests call the sam
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from app.demo_runtime import DemoExchangeRuntime, demo_key
 from app.keys import read_key
 from app.options import Options
 from core.account_desk import AccountDesk
+from core.alerts.machine import measure_machine
 from core.bot_registry import BotRegistry
 from core.bots.bot_spec import BotSpec
 from core.bots.universe_book import UniverseBook
@@ -42,7 +44,7 @@ def build_engine(config: Config, options: Options, demo: DemoExchangeRuntime | N
     rng = random.Random()  # jitter of retries only: nothing that has to be repeatable
     limiters = MultiExchangeRateLimiter(clock)
     manager = ExchangeManager(rng)
-    return assemble_engine(
+    engine = assemble_engine(
         config.accounts,
         data_dir=options.data_dir,
         clock=clock,
@@ -59,6 +61,8 @@ def build_engine(config: Config, options: Options, demo: DemoExchangeRuntime | N
             )
         ),
     )
+    engine.alerts.measure_machine = functools.partial(measure_machine, options.data_dir)
+    return engine
 
 
 def assemble_engine(

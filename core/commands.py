@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from core.models.alerts import AlertWish
 from core.models.indicators import STANDARD, IndicatorSpec
 from core.models.tickets import OrderPreview, OrderTicket
 from core.scanning.settings import ScanSettings
@@ -240,6 +241,33 @@ class GetTrail(_Command, frozen=True):
     client_order_id: str
 
 
+class AddPriceAlert(_Command, frozen=True):
+    """Kept by the engine, which fires it whether a screen is open or not."""
+
+    wish: AlertWish
+
+
+class MovePriceAlert(_Command, frozen=True):
+    """To where its line was dragged; one that had fired waits again."""
+
+    alert_id: int
+    price: Decimal
+
+
+class RemovePriceAlert(_Command, frozen=True):
+    alert_id: int
+
+
+class ChooseMessages(_Command, frozen=True):
+    """Which kinds of message go out: some of `core.models.alerts.MESSAGE_KINDS`."""
+
+    kinds: list[str]
+
+
+class SendTestMessage(_Command, frozen=True):
+    """Now, over every channel; the channels are read anew first."""
+
+
 Command = (
     Attach
     | StartBot
@@ -271,6 +299,11 @@ Command = (
     | IgnoreFinding
     | BookTransfer
     | GetTrail
+    | AddPriceAlert
+    | MovePriceAlert
+    | RemovePriceAlert
+    | ChooseMessages
+    | SendTestMessage
 )
 
 

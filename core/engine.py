@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from core.account_desk import AccountDesk
+from core.alerts.alert_desk import AlertDesk
 from core.bot_registry import BotRegistry
 from core.bots.bot_spec import BotSpec
 from core.bots.roster import BotRoster
@@ -53,7 +54,7 @@ RECALLED_ORDERS, RECALLED_FILLS = 200, 500
 
 class Engine:
     """Attributes: desks by account, feeds by exchange, charts by exchange, roster, its bots by id,
-    records, downloads, probe, state, state_text."""
+    records, downloads, alerts, probe, state, state_text."""
 
     def __init__(
         self,
@@ -88,6 +89,14 @@ class Engine:
             supervisor=supervisor,
             clock=clock,
             cache_dir=data_dir / "cache",
+        )
+        self.alerts = AlertDesk(
+            data_dir / "storage" / "alerts.sqlite",
+            clock=clock,
+            bus=bus,
+            feeds=feeds,
+            desks=desks,
+            records=self.records,
         )
         self.state = EngineState.STARTING
         self.state_text = "Starting."
@@ -125,6 +134,7 @@ class Engine:
         that is down, or a key that is refused, does not keep the others. Raises ExchangeError when
         every account is refused, Refused when a bot of the configuration cannot exist."""
         self.supervisor.keep_running("loop probe", self.probe.run)
+        self.supervisor.keep_running("alerts", self.alerts.run)
         self.state, self.state_text = EngineState.RECONCILING, "Connecting and reconciling."
         for feed in self.feeds.values():
             self.supervisor.keep_running(f"{feed.port.exchange}: data monitor", feed.monitor)
@@ -183,6 +193,7 @@ class Engine:
             await asyncio.to_thread(feed.data.close)
         for desk in self.desks.values():
             desk.close()
+        self.alerts.close()
         self.registry.close()
 
     # Commands. Each does the whole thing or raises Refused.

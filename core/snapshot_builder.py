@@ -89,6 +89,8 @@ class SnapshotBuilder:
             protection=[proof for desk in desks for proof in desk.guard.snapshot()],
             findings=engine.roster.findings(),
             feeds=self._feeds,
+            alerts=engine.alerts.prices.snapshot(),
+            sending=engine.alerts.sending(),
         )
 
     def _connection(self, desk: AccountDesk) -> ConnectionState:

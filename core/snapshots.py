@@ -12,6 +12,7 @@ from decimal import Decimal
 
 import msgspec
 
+from core.models.alerts import PriceAlert, SendingSnapshot
 from core.models.candles import Ticker
 from core.models.fills import Fill
 from core.models.instruments import Instrument
@@ -284,6 +285,8 @@ class EngineSnapshot(msgspec.Struct, frozen=True):
     protection: list[ProtectionSnapshot] = []  # one for each position that is not flat
     findings: list[FindingSnapshot] = []  # what waits for the trader's word
     feeds: list[FeedSnapshot] = []  # of exchanges whose stream is measured; renewed every second
+    alerts: list[PriceAlert] = []  # oldest first
+    sending: SendingSnapshot = SendingSnapshot()
 
 
 class FeedSnapshot(msgspec.Struct, frozen=True):

@@ -143,6 +143,7 @@ class World:
         await asyncio.gather(*others, return_exceptions=True)
         await self.exchange.stop()
         self.desk.close()
+        self.engine.alerts.close()
         self.engine.registry.close()
         self.feed.data.store.close()
         self._is_up = False
