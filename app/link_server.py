@@ -181,9 +181,10 @@ class LinkServer:
         while True:
             await asyncio.sleep(SNAPSHOT_INTERVAL_S)
             screens = [screen for screen in self._screens if screen.is_attached]
+            charts = {chart for screen in screens for chart in screen.charts}
+            self._engine.follow_books({symbol for symbol, _ in charts})
             if not screens:
                 continue
-            charts = {chart for screen in screens for chart in screen.charts}
             frame = encode_frame(SnapshotMessage(self._builder.build(charts)))
             now_s = self._engine.clock.monotonic_s()
             for screen in screens:

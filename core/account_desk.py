@@ -30,12 +30,14 @@ from core.exchange_port import (
 )
 from core.ledger_watch import LedgerWatch
 from core.market_feed import MarketFeed
+from core.models.books import OrderBookSnapshot
 from core.models.candles import CandleUpdate, Ticker
 from core.models.fills import Fill
 from core.models.instruments import Instrument
 from core.models.orders import Order
 from core.models.positions import AcceptedPosition, Balance, Position
 from core.models.streams import Topic, TopicState
+from core.models.trades import PublicTrade
 from core.oms.client_order_id import signal_order_id
 from core.oms.order_management_system import OrderManagementSystem
 from core.oms.reconciliation import Reconciler
@@ -392,6 +394,12 @@ class AccountDesk:
 
     def on_topic_state(self, topic: Topic, state: TopicState, text: str) -> None:
         self._feed.on_topic_state(topic, state, text)
+
+    def on_trades(self, trades: list[PublicTrade], latency_ms: float) -> None:
+        self._feed.on_trades(trades, latency_ms)
+
+    def on_book(self, book: OrderBookSnapshot, latency_ms: float) -> None:
+        self._feed.on_book(book, latency_ms)
 
     def on_order(self, order: Order) -> None:
         self.oms.on_order(order)

@@ -10,6 +10,7 @@ import asyncio
 import functools
 import sqlite3
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from pathlib import Path
 
@@ -218,6 +219,11 @@ class Engine:
         if not desk.close_position(symbol, "Closed by hand."):
             raise Refused(f"There is no position in {symbol}.")
         return f"Closing {symbol}."
+
+    def follow_books(self, symbols: AbstractSet[str]) -> None:
+        """Stream the order books of these symbols: those that screens show."""
+        for feed in self.feeds.values():
+            feed.books.follow(symbols)
 
     def preview_order(self, ticket: OrderTicket) -> OrderPreview:
         try:

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from decimal import Decimal
 
+from core.book_service import BookService
 from core.clock import Clock
 from core.event_bus import EventBus
 from core.events import Error, MarketData, Severity
@@ -21,8 +22,10 @@ from core.exchange_port import ExchangeError, MarketDataPort, StreamKind, Stream
 from core.market_data.bot_data_manager import AppendOutcome, BotDataManager
 from core.market_data.candle_store import StoreFault
 from core.market_data.shared_data_manager import SharedDataManager
+from core.models.books import OrderBookSnapshot
 from core.models.candles import Candle, CandleUpdate, Ticker, Timeframe
 from core.models.streams import Topic, TopicState
+from core.models.trades import PublicTrade
 from core.overdue_bars import OverdueBars
 from core.risk.rule import MarketPrice
 from core.supervision import Supervisor
@@ -72,6 +75,7 @@ class MarketFeed:
         self.backfills = 0
         self.candles_filled = 0
         self.on_closed_candle: list[Callable[[CandleUpdate], None]] = []
+        self.books = BookService(port)
         self.bus = bus
         self.public_state = StreamState.CONNECTING
         self._supervisor = supervisor
@@ -274,6 +278,13 @@ class MarketFeed:
         else:
             self._announce(series, [update.candle], latency_ms)
 
+    def on_trades(self, trades: list[PublicTrade], latency_ms: float) -> None:
+        """Nobody asks for them yet."""
+
+    def on_book(self, book: OrderBookSnapshot, latency_ms: float) -> None:
+        self._heard(latency_ms)
+        self.books.on_book(book)
+
     def on_stream_state(self, kind: StreamKind, state: StreamState, detail: str) -> None:
         if kind is not StreamKind.PUBLIC:
             return
@@ -287,6 +298,7 @@ class MarketFeed:
                     self._repair(series)
             self._was_connected = True
         elif state is StreamState.DISCONNECTED and self._was_connected:
+            self.books.forget()
             for series in self._managers:
                 self._doubt(series)
             self._report(f"market data lost: {detail}", Severity.WARNING)

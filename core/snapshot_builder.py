@@ -79,6 +79,7 @@ class SnapshotBuilder:
             working_orders=[order for desk in desks for order in desk.state.open_orders(desk.name)],
             tickers=[row for feed in engine.feeds.values() for row in self._tickers(feed)],
             live_candles=self._live_candles(charts),
+            books=[book for feed in engine.feeds.values() for book in feed.books.snapshot()],
             capital=desks[0].capital.snapshot() if desks else None,
             risk=_furthest_stopped(accounts) or _no_risk_yet(engine),
             limiters=[row for limiter in engine.limiters for row in limiter.snapshot()],

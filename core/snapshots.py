@@ -13,6 +13,7 @@ from decimal import Decimal
 import msgspec
 
 from core.models.alerts import PriceAlert, SendingSnapshot
+from core.models.books import OrderBookSnapshot
 from core.models.candles import Ticker
 from core.models.fills import Fill
 from core.models.instruments import Instrument
@@ -286,6 +287,7 @@ class EngineSnapshot(msgspec.Struct, frozen=True):
     findings: list[FindingSnapshot] = []  # what waits for the trader's word
     feeds: list[FeedSnapshot] = []  # of exchanges whose stream is measured; renewed every second
     alerts: list[PriceAlert] = []  # oldest first
+    books: list[OrderBookSnapshot] = []  # of the symbols in view, where the exchange streams them
     sending: SendingSnapshot = SendingSnapshot()
 
 

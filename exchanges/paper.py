@@ -16,6 +16,8 @@ from typing import NamedTuple, TypeVar
 
 from core.clock import Clock
 from core.exchange_port import (
+    DepthListener,
+    DepthPort,
     ExchangeListener,
     MarketDataPort,
     MeasuredStreams,
@@ -26,10 +28,12 @@ from core.exchange_port import (
     TopicListener,
     Unavailable,
 )
+from core.models.books import OrderBookSnapshot
 from core.models.candles import Candle, CandleUpdate, Ticker, Timeframe
 from core.models.instruments import Instrument
 from core.models.orders import OrderRequest
 from core.models.streams import StreamStatistics, Topic, TopicLatency, TopicState
+from core.models.trades import PublicTrade
 from exchanges.simulated.account import Account
 from exchanges.simulated.live_market import LiveMarket
 from exchanges.simulated.store import BooksMismatch, VenueStore
@@ -89,6 +93,14 @@ class PaperExchange(VenueTrading):
 
     def subscribe_tickers(self, symbols: list[str]) -> None:
         self._data.subscribe_tickers(symbols)
+
+    def subscribe(self, topics: list[Topic]) -> None:
+        if isinstance(self._data, DepthPort):
+            self._data.subscribe(topics)
+
+    def unsubscribe(self, topics: list[Topic]) -> None:
+        if isinstance(self._data, DepthPort):
+            self._data.unsubscribe(topics)
 
     def stream_statistics(self) -> StreamStatistics | None:
         data = self._data
@@ -253,10 +265,19 @@ class _TickerTap:
         self.on_balance = listener.on_balance
         self.on_stream_state = listener.on_stream_state
         self._topics = listener if isinstance(listener, TopicListener) else None
+        self._depth = listener if isinstance(listener, DepthListener) else None
 
     def on_ticker(self, ticker: Ticker, latency_ms: float) -> None:
         self._note(ticker)
         self._pass_on_ticker(ticker, latency_ms)
+
+    def on_trades(self, trades: list[PublicTrade], latency_ms: float) -> None:
+        if self._depth is not None:
+            self._depth.on_trades(trades, latency_ms)
+
+    def on_book(self, book: OrderBookSnapshot, latency_ms: float) -> None:
+        if self._depth is not None:
+            self._depth.on_book(book, latency_ms)
 
     def on_topic_state(self, topic: Topic, state: TopicState, text: str) -> None:
         if self._topics is not None:

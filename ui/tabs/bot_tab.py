@@ -1,4 +1,4 @@
-"""One bot's tab: head, chart with toolbar, blotter, and on the right position, ticket, risk."""
+"""One bot's tab: head, chart with toolbar, blotter; on the right position, ticket, book, risk."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from ui.widgets.basic import GUTTER, Panel, column, rule
 from ui.widgets.blotter import Blotter
 from ui.widgets.bot_header import BotHeader
 from ui.widgets.chart_toolbar import ChartToolbar
+from ui.widgets.order_book import OrderBookPanel
 from ui.widgets.position_panel import PositionPanel
 from ui.widgets.risk_panel import RiskPanel
 from ui.widgets.ticket import OrderTicketPanel
@@ -70,8 +71,10 @@ class BotTab(QWidget):
         self.position.trail_wanted.connect(self.trail_wanted)
         self.ticket = OrderTicketPanel(bridge, bot.latest.account, bot.latest.symbol)
         self.ticket.ask_live = self._ask_live_order
+        self.book = OrderBookPanel(bridge, bot.latest.symbol)
+        self.book.price_chosen.connect(self.ticket.set_price)
         self._risk = RiskPanel(bridge)
-        self._risk.setMinimumHeight(196)
+        self._risk.setMinimumHeight(188)
         self._right = QScrollArea()
         self._lay_out()
         self._connect()
@@ -87,8 +90,8 @@ class BotTab(QWidget):
         chart_panel.body.addWidget(self.chart, 1)
         centre = column(self.header, chart_panel, self.blotter, spacing=GUTTER)
         centre.setStretch(1, 1)
-        side = column(self.position, self.ticket, self._risk, spacing=GUTTER)
-        side.setStretch(2, 1)
+        side = column(self.position, self.ticket, self.book, self._risk, spacing=GUTTER)
+        side.setStretch(3, 1)
         content = QWidget()
         content.setProperty("role", "page")
         content.setLayout(side)

@@ -98,7 +98,7 @@ class PositionPanel(Panel):
         self._stack.addWidget(self._filled())
         self._stack.addWidget(QWidget())
         self.body.addWidget(self._stack, 1)
-        self.setFixedHeight(210)
+        self.setFixedHeight(200)
         self._show_page(2)  # nothing, until somebody knows
 
     def _show_page(self, index: int) -> None:

@@ -29,7 +29,7 @@ from ui.widgets.basic import value_label as figure
 from ui.widgets.buttons import ActionButton, TextButton
 from ui.widgets.ticket_fields import Choice, NumberField
 
-_HEIGHT = 442  # fixed: nothing may move the button away from under the mouse
+_HEIGHT = 412  # fixed: nothing may move the button away from under the mouse
 PREVIEW_AFTER_MS = 120
 PREVIEW_EVERY_MS = 1000  # the market moves under a form that nobody touches
 _SHARES = (25, 50, 75, 100)
@@ -95,7 +95,7 @@ class OrderTicketPanel(Panel):
         for share, button in zip(_SHARES, self.shares, strict=True):
             button.setText(f"{share} %")
             button.clicked.connect(lambda _on, s=share: self._take_share(s))
-        inside = column(spacing=8)
+        inside = column(spacing=6)
         inside.setContentsMargins(INSET, 2, INSET, INSET)
         inside.addWidget(self.side)
         inside.addWidget(self.kind)

@@ -13,7 +13,7 @@ from ui.widgets.buttons import TextButton
 
 
 class NumberField(QFrame):
-    """Name left, number right, unit behind it, 32 px. Signals: edited(text) by the trader only;
+    """Name left, number right, unit behind it, 30 px. Signals: edited(text) by the trader only;
     unit_clicked where the unit is a button. The reason of an error is its tooltip."""
 
     edited = pyqtSignal(str)
@@ -22,7 +22,7 @@ class NumberField(QFrame):
     def __init__(self, name: str, *, unit_is_button: bool = False) -> None:
         super().__init__()
         self.setProperty("role", "field")
-        self.setFixedHeight(32)
+        self.setFixedHeight(30)
         self.line = QLineEdit()
         self.line.setProperty("role", "bare")
         self.line.setAlignment(Qt.AlignmentFlag.AlignRight)
