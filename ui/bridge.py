@@ -59,6 +59,7 @@ from core.snapshots import (
     PositionSnapshot,
     TickerRow,
 )
+from ui.chart_memory import ChartMemory
 from ui.i18n import tr
 from ui.order_desk import OrderDesk
 from ui.shared_services import APIRateLimiter, BotLink, SharedCapitalManager, SharedDataManager
@@ -284,6 +285,8 @@ class Bridge(QObject):
 
     def __init__(self, data_dir: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self.data_dir = data_dir
+        self.chart_memory = ChartMemory(data_dir, self)
         self.link = EngineLink(data_dir, self)
         self.data = SharedDataManager(self.link.send, self)
         self.capital = SharedCapitalManager(self)
