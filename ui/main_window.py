@@ -28,6 +28,7 @@ from ui.last_chart import LastChart
 from ui.order_actions import OrderActions
 from ui.settings import ScreenSettings
 from ui.settings_menu import SettingsMenu
+from ui.shared_services import BotLink
 from ui.tabs import PAGES, make_page
 from ui.widgets.app_bar import AppBar
 from ui.widgets.attention_band import AttentionBand
@@ -43,6 +44,7 @@ from ui.widgets.watchlist import Watchlist
 if TYPE_CHECKING:
     from ui.dialogs.key_wizard import Keeper
     from ui.tabs.bot_tab import BotTab
+    from ui.tabs.multi_tab import MultiTab
     from ui.tabs.trail_page import TrailPage
 
 DEFAULT_SIZE = QSize(1600, 940)
@@ -77,7 +79,7 @@ class MainWindow(QMainWindow):
         self._last_bot = ""
         if last is not None:
             bridge.recall(last.bot, last.instrument)
-        self._tabs: dict[str, BotTab] = {}
+        self._tabs: dict[str, BotTab | MultiTab] = {}
         self._pages: dict[str, QWidget] = {}
         self._current = ""
         self._narrow: bool | None = None
@@ -191,11 +193,9 @@ class MainWindow(QMainWindow):
             return
         tab = self._tabs.get(bot_id)
         if tab is None:
-            from ui.tabs.bot_tab import BotTab  # pyqtgraph: after the window stands
-
             recalled = self._last if self._last and self._last.bot.bot_id == bot_id else None
             self._last = None
-            tab = self._tabs[bot_id] = BotTab(self.bridge, link, recalled)
+            tab = self._tabs[bot_id] = self._make_tab(link, recalled)
             tab.chart_painted.connect(self.chart_painted)
             tab.trail_wanted.connect(self.show_trail)
             self._stack.addWidget(tab)
@@ -203,6 +203,18 @@ class MainWindow(QMainWindow):
         self._bring(bot_id, tab)
         self.bots.select(bot_id)
         self.watchlist.select(link.latest.symbol)
+
+    def _make_tab(self, bot: BotLink, recalled: LastChart | None) -> BotTab | MultiTab:
+        """Charts and numpy come with the first tab: after the window stands."""
+        if bot.latest.scan is None:
+            from ui.tabs.bot_tab import BotTab
+
+            return BotTab(self.bridge, bot, recalled)
+        from ui.tabs.multi_tab import MultiTab
+
+        scanning = MultiTab(self.bridge, bot)
+        scanning.symbol_wanted.connect(self.open_symbol)
+        return scanning
 
     def last_chart(self) -> LastChart | None:
         """The chart of the bot that was in front last; None while it is not live."""

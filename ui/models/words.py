@@ -7,6 +7,7 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from core.models.orders import OrderStatus, OrderType, Side
+from core.scanning.snapshots import SymbolState
 from core.snapshots import BotState, EngineState
 from ui.i18n import title, tr
 
@@ -23,6 +24,16 @@ ENGINE_STATES = {
     EngineState.RECONCILING: "reconciling",
     EngineState.RUNNING: "running",
     EngineState.STOPPING: "stopping",
+}
+SYMBOL_STATES = {
+    SymbolState.POSITION: "In position",
+    SymbolState.ENTERING: "Entering",
+    SymbolState.TAKEN: "Not free",
+    SymbolState.LOADING: "Loading",
+    SymbolState.STALE: "Stale",
+    SymbolState.COOLING: "Cooling down",
+    SymbolState.SIGNAL: "Signal",
+    SymbolState.WATCHED: "Watching",
 }
 ORDER_STATES = {
     OrderStatus.INTENT: "Intent",

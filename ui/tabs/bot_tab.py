@@ -59,7 +59,6 @@ class BotTab(QWidget):
         self._bars_are_live = False
         self.header = BotHeader(bridge, bot)
         self.header.ask_start, self.header.ask_stop = self._ask_start, self._ask_stop
-        self.header.remove_wanted.connect(lambda: tasks.spawn(self._remove()))
         self._panel = ChartPanel(
             bridge.chart_memory, bot.bot_id, self._timeframe, bridge.data_dir / "pictures"
         )
@@ -312,8 +311,3 @@ class BotTab(QWidget):
         bot = self._bot.latest
         held = self._bridge.position(bot.account, bot.symbol)
         return await self.blotter.order_actions.close(held) if held is not None else None
-
-    async def _remove(self) -> None:
-        answer = await questions.remove_bot(self.window() or self, self._bot.latest).ask()
-        if answer == questions.GO:
-            tasks.announce(await self._bot.remove_bot())
