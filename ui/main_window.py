@@ -20,6 +20,7 @@ from core.snapshots import (
     EngineSnapshot,
 )
 from ui import i18n, leaving, shortcuts, tasks
+from ui.alert_centre import AlertCentre
 from ui.announcer import Announcer
 from ui.bridge import Bridge, LinkState
 from ui.dialogs import questions
@@ -29,6 +30,7 @@ from ui.order_actions import OrderActions
 from ui.settings import ScreenSettings
 from ui.settings_menu import SettingsMenu
 from ui.shared_services import BotLink
+from ui.sounds import Sounds
 from ui.tabs import PAGES, make_page
 from ui.widgets.app_bar import AppBar
 from ui.widgets.attention_band import AttentionBand
@@ -152,6 +154,7 @@ class MainWindow(QMainWindow):
             show_trail=self.show_trail,
             in_front=lambda: self._current,
         )
+        self.alert_centre = AlertCentre(self, bridge, Sounds(self.settings), self.open_symbol)
         central.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         central.setFocus()
 
@@ -165,6 +168,10 @@ class MainWindow(QMainWindow):
         self.app_bar.page_chosen.connect(self.show_page)
         self.app_bar.add_wanted.connect(self.add_bot)
         self.app_bar.settings_wanted.connect(self._open_settings)
+        self.app_bar.alerts_wanted.connect(self.alert_centre.open_list)
+        self.status.mute.clicked.connect(self.alert_centre.toggle_mute)
+        self.alert_centre.sounds.mute_changed.connect(self.status.show_muted)
+        self.status.show_muted(self.alert_centre.sounds.is_muted)
         self.app_bar.palette_wanted.connect(self.open_palette)
         self.app_bar.drawer_wanted.connect(self.toggle_left)
         self.bots.chosen.connect(self.show_bot)
@@ -209,7 +216,9 @@ class MainWindow(QMainWindow):
         if bot.latest.scan is None:
             from ui.tabs.bot_tab import BotTab
 
-            return BotTab(self.bridge, bot, recalled)
+            made = BotTab(self.bridge, bot, recalled)
+            made.alert_wanted.connect(self.alert_centre.ask_alert)
+            return made
         from ui.tabs.multi_tab import MultiTab
 
         scanning = MultiTab(self.bridge, bot)

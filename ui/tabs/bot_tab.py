@@ -44,10 +44,11 @@ class BotTab(QWidget):
 
     `last` are bars of an earlier run, shown as old until the engine's own are there.
     Signals: chart_painted(is_live): bars stand; is_live when they are the engine's.
-    trail_wanted(client order id).
+    trail_wanted(client order id). alert_wanted(symbol, price): a Decimal on the tick.
     """
 
     chart_painted = pyqtSignal(bool)
+    alert_wanted = pyqtSignal(str, object)
     trail_wanted = pyqtSignal(str)
 
     def __init__(self, bridge: Bridge, bot: BotLink, last: LastChart | None = None) -> None:
@@ -103,6 +104,7 @@ class BotTab(QWidget):
         self._panel.timeframe_chosen.connect(self._change_timeframe)
         self._panel.expand_wanted.connect(self._expand)
         self.chart.level_change_wanted.connect(self._change_level)
+        self.chart.alert_wanted.connect(self._want_alert)
         self.chart.set_market_clock(
             lambda: bridge.snapshot.market_time_ms if bridge.snapshot else 0
         )
@@ -265,6 +267,9 @@ class BotTab(QWidget):
             self.chart_painted.emit(self._bars_are_live)
 
     # What the trader wants
+
+    def _want_alert(self, price: Decimal) -> None:
+        self.alert_wanted.emit(self._bot.latest.symbol, price)
 
     def _expand(self) -> None:
         """The chart alone, or everything again."""
