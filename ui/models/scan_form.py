@@ -8,11 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
+import msgspec
+
 from core.parameter_form import ParameterForm, describe_parameters
 from core.scanning.settings import ScanSettings
 from ui.models.value_fields import ValueField, read_number
 
 _FORMS: dict[str, ParameterForm] = {form.name: form for form in describe_parameters(ScanSettings)}
+_LEAST_TURNOVER = msgspec.structs.replace(_FORMS["min_turnover_24h"], low=0.0)
+_SPREAD = msgspec.structs.replace(_FORMS["max_spread_ratio"], above=0.0, high=1.0)
+_FORMS |= {form.name: form for form in (_LEAST_TURNOVER, _SPREAD)}  # no limits of a Decimal's type
 
 
 def _item(name: str, title: str, unit: str, hint: str, factor: int = 1) -> ValueField:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
 from core.parameter_form import ParameterForm, ParameterKind
 from ui.i18n import tr
+from ui.models import words
 
 _DIGITS = 15
 
@@ -54,6 +56,46 @@ class ValueField(NamedTuple):
         if low is not None and value < low:
             return tr("At least {n} {unit}", n=_plain(low / self.factor), unit=unit).strip()
         return ""
+
+
+def field_of(form: ParameterForm) -> ValueField:
+    """A strategy's or a sizing method's parameter under its name, as a form shows it."""
+    title = words.PARAMETERS.get(form.name, form.name.replace("_", " ").capitalize())
+    factor = Decimal("0.01") if form.unit == "%" else Decimal(1)
+    return ValueField(form.name, title, form.unit, form.text, form, factor)
+
+
+def default_texts(forms: Iterable[ParameterForm]) -> dict[str, str]:
+    """Every parameter's default as a form shows it."""
+    return {form.name: _shown_default(form) for form in forms}
+
+
+def changed_values(forms: Iterable[ParameterForm], texts: Mapping[str, str]) -> dict[str, object]:
+    """What differs from its default, as a command carries it. Raises ValueError where a number
+    is none."""
+    values = {}
+    for form in forms:
+        text = texts[form.name]
+        if text != _shown_default(form):
+            values[form.name] = _value(form, text)
+    return values
+
+
+def _shown_default(form: ParameterForm) -> str:
+    if form.kind in (ParameterKind.TEXT, ParameterKind.FLAG) or not form.default:
+        return form.default
+    return field_of(form).show(Decimal(form.default))
+
+
+def _value(form: ParameterForm, text: str) -> object:
+    if form.kind is ParameterKind.TEXT:
+        return text
+    if form.kind is ParameterKind.FLAG:
+        return text == "True"
+    number = read_number(text) * field_of(form).factor
+    if form.kind is ParameterKind.WHOLE:
+        return int(number)
+    return float(number) if form.kind is ParameterKind.NUMBER else f"{number.normalize():f}"
 
 
 def read_number(text: str) -> Decimal:

@@ -8,9 +8,12 @@ import msgspec
 import numpy as np
 from sample_engine import NOW_MS, WATCHED, rich_snapshot
 
+from core.parameter_form import PartForm, describe_parameters
+from core.portfolio.sizing_methods import SIZING_METHODS
 from core.scanning.settings import ScanSettings
 from core.scanning.snapshots import PendingSignal, ScanRow, ScanSnapshot, SymbolState
 from core.snapshots import BotSnapshot, BotState, EngineSnapshot
+from strategies import STRATEGIES
 
 SCANNER = "multi-15m"
 PARTS = [("RSI has turned", 40.0), ("Depth of the extreme", 25.0),
@@ -104,3 +107,21 @@ def scanning_engine(**changes: object) -> EngineSnapshot:
     snapshot = rich_snapshot()
     bot = scanning_bot(scan=scan_snapshot(**changes))
     return msgspec.structs.replace(snapshot, bots=[*snapshot.bots, bot])
+
+
+def sample_strategies() -> list[PartForm]:
+    """As an engine describes its own."""
+    return [
+        PartForm(
+            kind.name, kind.summary, describe_parameters(kind.parameters_type), "15m",
+            scores=kind.name == "rsi_pattern",
+        )
+        for kind in STRATEGIES.values()
+    ]  # fmt: skip
+
+
+def sample_sizing() -> list[PartForm]:
+    return [
+        PartForm(kind.name, kind.summary, describe_parameters(kind))
+        for kind in SIZING_METHODS.values()
+    ]

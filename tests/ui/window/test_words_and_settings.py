@@ -56,6 +56,7 @@ def texts_of_the_screen() -> set[str]:
         words.BOT_STATES, words.ENGINE_STATES, words.ORDER_STATES, words.ORDER_TYPES, words.SIDES,
         words.DIRECTIONS, words.PURPOSES, words.LIMITS, words.REQUEST_FAMILIES, words.LEDGER_KINDS,
         words.RULES, words.ADVICE, words.PARTS, words.SIZING, words.SYMBOL_STATES,
+        words.PARAMETERS,
     ):  # fmt: skip
         found |= set(table.values())
     return {text for text in found if any(letter.isalpha() for letter in text)}
