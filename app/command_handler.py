@@ -53,10 +53,14 @@ from core.engine import Engine, Refused, series_of
 from core.exchange_port import ExchangeError
 from core.market_data.candle_store import StoreFault
 from core.models.candles import Timeframe
+from core.parameter_form import PartForm, describe_parameters
+from core.portfolio.sizing import SizingMethod
+from core.portfolio.sizing_methods import SIZING_METHODS
 from core.risk.risk_manager import ResumeRefused
 from core.scanning.settings import ScanSettings
 from core.snapshot_builder import SnapshotBuilder
 from core.snapshots import PROTOCOL_VERSION, Attached
+from core.strategy import ScoringStrategy, Strategy
 from strategies import STRATEGIES, strategy_type
 
 Charts = list[tuple[str, Timeframe]]
@@ -76,10 +80,11 @@ class CommandHandler:
             engine_pid=os.getpid(),
             data_dir=str(self._engine.data_dir),
             instruments=[i for desk in desks for i in desk.instruments.values()],
-            strategies=list(STRATEGIES),
+            strategies=[_strategy_form(kind) for kind in STRATEGIES.values()],
             backlog=self._engine.records.backlog(backlog),
             last_seq=self._engine.records.last_seq,
             snapshot=self._builder.build(charts),
+            sizing_methods=[_sizing_form(kind) for kind in SIZING_METHODS.values()],
         )
 
     async def handle(self, request: Request) -> tuple[CommandResult, Charts | None]:
@@ -227,8 +232,24 @@ class CommandHandler:
             name=command.name,
             scan=(command.scan or ScanSettings()) if kind.scans else None,
             signal_exchange=command.signal_exchange,
+            sizing=command.sizing,
         )
         return msgspec.structs.replace(spec, bot_id=self._engine.roster.new_id(spec))
+
+
+def _strategy_form(kind: type[Strategy]) -> PartForm:
+    """What a screen needs to offer a strategy."""
+    return PartForm(
+        name=kind.name,
+        text=kind.summary,
+        parameters=describe_parameters(kind.parameters_type),
+        timeframe=kind.required_timeframes[0],
+        scores=issubclass(kind, ScoringStrategy),
+    )
+
+
+def _sizing_form(kind: type[SizingMethod]) -> PartForm:
+    return PartForm(name=kind.name, text=kind.summary, parameters=describe_parameters(kind))
 
 
 async def _download(downloads: DownloadService, command: _DownloadCommand) -> str:

@@ -25,15 +25,20 @@ async def take(window: MainWindow, folder: Path) -> list[Path]:
     """
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     written = []
-    bot_id = next(iter(window.bridge.bots), "")
+    bots = window.bridge.bots.values()
+    tabs = {
+        "main": next((b.bot_id for b in bots if b.latest.scan is None), ""),
+        "scan": next((b.bot_id for b in bots if b.latest.scan is not None), ""),
+    }
+    tabs = {name: bot_id for name, bot_id in tabs.items() if bot_id}
     for look, language, scheme in _LOOKS:
         apply_look(look, scheme)
         i18n.use(language)
         for size in _SIZES:
             window.resize(size)
-            for name in ("main", *(page.title for page in PAGES)):
-                if name == "main":
-                    window.show_bot(bot_id)
+            for name in (*tabs, *(page.title for page in PAGES)):
+                if name in tabs:
+                    window.show_bot(tabs[name])
                 else:
                     window.show_page(name)
                 await asyncio.sleep(_SETTLE_S)

@@ -57,7 +57,8 @@ class StopBot(_Command, frozen=True):
 class AddBot(_Command, frozen=True):
     """`symbol` is "" for a kind that scans many symbols, `scan` None for its default settings.
     `signal_exchange`: another configured exchange whose candles give the signals; "" is the
-    account's own. The answer's text names the new bot's id."""
+    account's own. `sizing`: its own sizing method, as in the configuration; {} is the account's.
+    The answer's text names the new bot's id."""
 
     kind: str  # a key of `core.bots.kinds.BOT_KINDS`
     account: str
@@ -68,6 +69,7 @@ class AddBot(_Command, frozen=True):
     parameters: dict[str, Any] = {}  # of the strategy; what is left out keeps its default
     scan: ScanSettings | None = None
     signal_exchange: str = ""
+    sizing: dict[str, Any] = {}
 
 
 class RenameBot(_Command, frozen=True):

@@ -130,7 +130,8 @@ class DepthPort(Protocol):
     """What a market-data port may have on top: trades and books of many symbols."""
 
     def subscribe(self, topics: list[Topic]) -> None:
-        """Raises ValueError for what the exchange does not stream."""
+        """Candles that the exchange does not stream are built from its trades. Raises
+        RuntimeError when that would take more connections than the exchange allows."""
 
     def unsubscribe(self, topics: list[Topic]) -> None: ...
 

@@ -46,6 +46,12 @@ class PartForm(msgspec.Struct, frozen=True):
     scores: bool = False
 
 
+def told(text: str, unit: str = "") -> msgspec.Meta:
+    """What a screen says of a field: one sentence and its unit, in an `Annotated` type. The unit %
+    is for a ratio, which is shown times a hundred."""
+    return msgspec.Meta(description=text, extra={"unit": unit})
+
+
 def describe_parameters(kind: type[msgspec.Struct]) -> list[ParameterForm]:
     """Fields whose kind has no form (lists, nested structs) are left out."""
     info = inspect.type_info(kind)

@@ -20,6 +20,7 @@ from core.models.instruments import Instrument
 from core.models.orders import Order
 from core.models.positions import Position
 from core.models.streams import StreamStatistics, TopicLatency
+from core.parameter_form import PartForm
 from core.scanning.snapshots import ScanSnapshot
 
 PROTOCOL_VERSION = 1
@@ -385,10 +386,11 @@ class Attached(msgspec.Struct, frozen=True):
     engine_pid: int
     data_dir: str
     instruments: list[Instrument]
-    strategies: list[str]
+    strategies: list[PartForm]
     backlog: list[FeedItem]
     last_seq: int  # the next item of the ordered list has the number after this
     snapshot: EngineSnapshot
+    sizing_methods: list[PartForm] = []
 
 
 class DownloadState(enum.StrEnum):

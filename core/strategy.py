@@ -31,6 +31,7 @@ class Strategy(ABC):
     """
 
     name: ClassVar[str]
+    summary: ClassVar[str]  # one sentence for a trader who chooses between strategies
     required_timeframes: ClassVar[tuple[Timeframe, ...]]
     parameters_type: ClassVar[type[StrategyParameters]]
 

@@ -17,7 +17,12 @@ from core.models.positions import AcceptedPosition
 
 
 class RoundTrip(msgspec.Struct, frozen=True):
-    """`net_result` is after fees and funding, quote currency; `quantity` the largest held."""
+    """`net_result` is after fees and funding, quote currency; `quantity` the largest held.
+
+    Prices are averages by quantity, None where not all of them are known (a position taken over)
+    or mean anything (turned round without being flat in between). `fees` > 0 were paid, `funding`
+    > 0 was received.
+    """
 
     symbol: str
     bot_id: str
@@ -26,6 +31,10 @@ class RoundTrip(msgspec.Struct, frozen=True):
     opened_ms: int
     closed_ms: int
     net_result: Decimal
+    entry_price: Decimal | None = None
+    exit_price: Decimal | None = None
+    fees: Decimal = Decimal(0)
+    funding: Decimal = Decimal(0)
 
 
 class OpenTrade(msgspec.Struct):
@@ -36,6 +45,26 @@ class OpenTrade(msgspec.Struct):
     position: Decimal  # signed, base
     quantity: Decimal
     net_result: Decimal
+    fees: Decimal = Decimal(0)
+    funding: Decimal = Decimal(0)
+    traded: Decimal = Decimal(0)  # base, entered; as much has left when flat
+    entry_value: Decimal = Decimal(0)  # quote: price x quantity
+    exit_value: Decimal = Decimal(0)
+    has_prices: bool = True
+
+    def take(self, fill: Fill) -> None:
+        """An execution of this trade."""
+        signed = fill.quantity * fill.side.sign
+        if self.position * signed < 0:
+            self.exit_value += fill.price * fill.quantity
+            self.has_prices &= fill.quantity <= abs(self.position)
+        else:
+            self.entry_value += fill.price * fill.quantity
+            self.traded += fill.quantity
+        self.position += signed
+        self.quantity = max(self.quantity, abs(self.position))
+        self.net_result += fill.cash_flow
+        self.fees += fill.fee
 
 
 class TradeLog:
@@ -67,8 +96,8 @@ class TradeLog:
         if fill.kind is FillKind.FUNDING:
             if trade is not None:
                 trade.net_result += fill.cash_flow
+                trade.funding += fill.cash_flow
             return None
-        signed = fill.quantity * fill.side.sign
         if trade is None:
             trade = OpenTrade(
                 fill.symbol,
@@ -80,9 +109,7 @@ class TradeLog:
                 Decimal(0),
             )
             self.open_trades[fill.symbol] = trade
-        trade.position += signed
-        trade.quantity = max(trade.quantity, abs(trade.position))
-        trade.net_result += fill.cash_flow
+        trade.take(fill)
         return self._ended(trade, fill.time_ms)
 
     def on_accepted(self, accepted: AcceptedPosition) -> None:
@@ -92,6 +119,7 @@ class TradeLog:
         trade = self.open_trades.get(accepted.symbol)
         if accepted.is_dust and trade is not None:
             trade.position = accepted.quantity
+            trade.has_prices = False
             self._ended(trade, accepted.time_ms)
             return
         self.open_trades.pop(accepted.symbol, None)
@@ -104,12 +132,14 @@ class TradeLog:
                 accepted.quantity,
                 abs(accepted.quantity),
                 Decimal(0),
+                has_prices=False,
             )
 
     def _ended(self, trade: OpenTrade, time_ms: int) -> RoundTrip | None:
         if trade.position != 0:
             return None
         del self.open_trades[trade.symbol]
+        has_prices = trade.has_prices and trade.traded > 0
         ended = RoundTrip(
             symbol=trade.symbol,
             bot_id=trade.bot_id,
@@ -118,6 +148,10 @@ class TradeLog:
             opened_ms=trade.opened_ms,
             closed_ms=time_ms,
             net_result=trade.net_result,
+            entry_price=trade.entry_value / trade.traded if has_prices else None,
+            exit_price=trade.exit_value / trade.traded if has_prices else None,
+            fees=trade.fees,
+            funding=trade.funding,
         )
         self.round_trips.append(ended)
         return ended

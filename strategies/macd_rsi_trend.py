@@ -14,6 +14,7 @@ import pandas as pd
 import talib
 
 from core.models.candles import Timeframe
+from core.parameter_form import told
 from core.strategy import Strategy, StrategyParameters
 
 Period = Annotated[int, msgspec.Meta(ge=2, le=500)]
@@ -24,16 +25,16 @@ Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 class MacdRsiTrendParameters(StrategyParameters, frozen=True):
     """Periods in bars; stop and take profit in multiples of ATR."""
 
-    macd_fast: Period = 12
-    macd_slow: Period = 26
-    macd_signal: Period = 9
-    rsi_period: Period = 14
-    atr_period: Period = 14
-    rsi_middle: Percent = 50.0
-    rsi_long_max: Percent = 72.0
-    rsi_short_min: Percent = 28.0
-    stop_atr: Multiple = 1.0
-    take_profit_atr: Multiple = 1.5
+    macd_fast: Annotated[Period, told("Bars of MACD's fast average.", "bars")] = 12
+    macd_slow: Annotated[Period, told("Bars of MACD's slow average.", "bars")] = 26
+    macd_signal: Annotated[Period, told("Bars of MACD's signal line.", "bars")] = 9
+    rsi_period: Annotated[Period, told("Bars of the RSI.", "bars")] = 14
+    atr_period: Annotated[Period, told("Bars of the ATR that stops are measured in.", "bars")] = 14
+    rsi_middle: Annotated[Percent, told("RSI crossing it is a turn.", "RSI")] = 50.0
+    rsi_long_max: Annotated[Percent, told("No long at or above it.", "RSI")] = 72.0
+    rsi_short_min: Annotated[Percent, told("No short at or below it.", "RSI")] = 28.0
+    stop_atr: Annotated[Multiple, told("Distance of the stop loss.", "ATR")] = 1.0
+    take_profit_atr: Annotated[Multiple, told("Distance of the take profit.", "ATR")] = 1.5
 
 
 class MacdRsiTrend(Strategy):
@@ -41,6 +42,7 @@ class MacdRsiTrend(Strategy):
     hourly MACD is above its signal line and RSI is not overbought; short is the mirror image."""
 
     name: ClassVar[str] = "macd_rsi_trend"
+    summary: ClassVar[str] = "MACD and RSI turns on 15 minutes, taken only with the hourly trend."
     required_timeframes: ClassVar[tuple[Timeframe, ...]] = (Timeframe.M15, Timeframe.H1)
     parameters_type: ClassVar[type[StrategyParameters]] = MacdRsiTrendParameters
     parameters: MacdRsiTrendParameters

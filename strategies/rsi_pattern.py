@@ -20,6 +20,7 @@ import pandas as pd
 import talib
 
 from core.models.candles import Timeframe
+from core.parameter_form import told
 from core.strategy import (
     BarMatrix,
     ScorePart,
@@ -46,21 +47,22 @@ class RsiPatternParameters(StrategyParameters, frozen=True):
     `recent_bars`; `earlier_bars` before those are searched for the low that it diverges from.
     A score of `signal_score` is a signal where nobody else sets a threshold."""
 
-    rsi_period: Period = 14
-    atr_period: Period = 14
-    recent_bars: Period = 6
-    earlier_bars: Period = 24
-    oversold: Percent = 30.0
-    overbought: Percent = 70.0
-    signal_score: Percent = 70.0
-    stop_atr: Multiple = 1.5
-    take_profit_atr: Multiple = 2.5
+    rsi_period: Annotated[Period, told("Bars of the RSI.", "bars")] = 14
+    atr_period: Annotated[Period, told("Bars of the ATR that stops are measured in.", "bars")] = 14
+    recent_bars: Annotated[Period, told("The extreme lies within these.", "bars")] = 6
+    earlier_bars: Annotated[Period, told("Searched for a divergence before those.", "bars")] = 24
+    oversold: Annotated[Percent, told("RSI at or below it is oversold.", "RSI")] = 30.0
+    overbought: Annotated[Percent, told("RSI at or above it is overbought.", "RSI")] = 70.0
+    signal_score: Annotated[Percent, told("A signal where nobody else sets one.", "of 100")] = 70.0
+    stop_atr: Annotated[Multiple, told("Distance of the stop loss.", "ATR")] = 1.5
+    take_profit_atr: Annotated[Multiple, told("Distance of the take profit.", "ATR")] = 2.5
 
 
 class RsiPattern(ScoringStrategy):
     """See the module."""
 
     name: ClassVar[str] = "rsi_pattern"
+    summary: ClassVar[str] = "RSI turns back from an extreme; the case is scored from 0 to 100."
     required_timeframes: ClassVar[tuple[Timeframe, ...]] = (Timeframe.M15,)
     parameters_type: ClassVar[type[StrategyParameters]] = RsiPatternParameters
     parameters: RsiPatternParameters

@@ -43,6 +43,7 @@ from core.link_protocol import (
 )
 from core.models.instruments import Instrument
 from core.models.orders import Order, OrderPurpose
+from core.parameter_form import PartForm
 from core.snapshots import (
     PROTOCOL_VERSION,
     AccountMode,
@@ -59,6 +60,7 @@ from core.snapshots import (
     PositionSnapshot,
     TickerRow,
 )
+from ui.chart_memory import ChartMemory
 from ui.i18n import tr
 from ui.order_desk import OrderDesk
 from ui.shared_services import APIRateLimiter, BotLink, SharedCapitalManager, SharedDataManager
@@ -284,6 +286,8 @@ class Bridge(QObject):
 
     def __init__(self, data_dir: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self.data_dir = data_dir
+        self.chart_memory = ChartMemory(data_dir, self)
         self.link = EngineLink(data_dir, self)
         self.data = SharedDataManager(self.link.send, self)
         self.capital = SharedCapitalManager(self)
@@ -292,7 +296,8 @@ class Bridge(QObject):
         self.bots: dict[str, BotLink] = {}
         self.snapshot: EngineSnapshot | None = None
         self.instruments: dict[str, Instrument] = {}
-        self.strategies: list[str] = []
+        self.strategies: list[PartForm] = []
+        self.sizing_methods: list[PartForm] = []
         self.items: deque[FeedItem] = deque(maxlen=_KEPT_ITEMS)
         self.link.attached.connect(self.take_attached)
         self.link.snapshot.connect(self.take_snapshot)
@@ -310,6 +315,7 @@ class Bridge(QObject):
         exchange yet knows no instruments; those of before hold on until then."""
         self.instruments = {i.symbol: i for i in attached.instruments} or self.instruments
         self.strategies = attached.strategies
+        self.sizing_methods = attached.sizing_methods
         self.items = deque(attached.backlog, maxlen=_KEPT_ITEMS)
         self.feed_reset.emit()
 
@@ -464,10 +470,8 @@ class Bridge(QObject):
                 newest[key] = order
         return list(reversed(newest.values()))
 
-    async def add_bot(
-        self, account: str, symbol: str, timeframe: str, strategy: str
-    ) -> CommandResult:
-        return await self.link.send(AddBot("UnifiedBot", account, symbol, timeframe, strategy))
+    async def add_bot(self, wanted: AddBot) -> CommandResult:
+        return await self.link.send(wanted)
 
     async def kill_switch(self) -> CommandResult:
         return await self.link.send(KillSwitch(), timeout_s=30)

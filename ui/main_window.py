@@ -20,6 +20,7 @@ from core.snapshots import (
     EngineSnapshot,
 )
 from ui import i18n, leaving, shortcuts, tasks
+from ui.alert_centre import AlertCentre
 from ui.announcer import Announcer
 from ui.bridge import Bridge, LinkState
 from ui.dialogs import questions
@@ -28,6 +29,8 @@ from ui.last_chart import LastChart
 from ui.order_actions import OrderActions
 from ui.settings import ScreenSettings
 from ui.settings_menu import SettingsMenu
+from ui.shared_services import BotLink
+from ui.sounds import Sounds
 from ui.tabs import PAGES, make_page
 from ui.widgets.app_bar import AppBar
 from ui.widgets.attention_band import AttentionBand
@@ -43,6 +46,7 @@ from ui.widgets.watchlist import Watchlist
 if TYPE_CHECKING:
     from ui.dialogs.key_wizard import Keeper
     from ui.tabs.bot_tab import BotTab
+    from ui.tabs.multi_tab import MultiTab
     from ui.tabs.trail_page import TrailPage
 
 DEFAULT_SIZE = QSize(1600, 940)
@@ -77,7 +81,7 @@ class MainWindow(QMainWindow):
         self._last_bot = ""
         if last is not None:
             bridge.recall(last.bot, last.instrument)
-        self._tabs: dict[str, BotTab] = {}
+        self._tabs: dict[str, BotTab | MultiTab] = {}
         self._pages: dict[str, QWidget] = {}
         self._current = ""
         self._narrow: bool | None = None
@@ -150,6 +154,7 @@ class MainWindow(QMainWindow):
             show_trail=self.show_trail,
             in_front=lambda: self._current,
         )
+        self.alert_centre = AlertCentre(self, bridge, Sounds(self.settings), self.open_symbol)
         central.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         central.setFocus()
 
@@ -163,6 +168,10 @@ class MainWindow(QMainWindow):
         self.app_bar.page_chosen.connect(self.show_page)
         self.app_bar.add_wanted.connect(self.add_bot)
         self.app_bar.settings_wanted.connect(self._open_settings)
+        self.app_bar.alerts_wanted.connect(self.alert_centre.open_list)
+        self.status.mute.clicked.connect(self.alert_centre.toggle_mute)
+        self.alert_centre.sounds.mute_changed.connect(self.status.show_muted)
+        self.status.show_muted(self.alert_centre.sounds.is_muted)
         self.app_bar.palette_wanted.connect(self.open_palette)
         self.app_bar.drawer_wanted.connect(self.toggle_left)
         self.bots.chosen.connect(self.show_bot)
@@ -191,11 +200,9 @@ class MainWindow(QMainWindow):
             return
         tab = self._tabs.get(bot_id)
         if tab is None:
-            from ui.tabs.bot_tab import BotTab  # pyqtgraph: after the window stands
-
             recalled = self._last if self._last and self._last.bot.bot_id == bot_id else None
             self._last = None
-            tab = self._tabs[bot_id] = BotTab(self.bridge, link, recalled)
+            tab = self._tabs[bot_id] = self._make_tab(link, recalled)
             tab.chart_painted.connect(self.chart_painted)
             tab.trail_wanted.connect(self.show_trail)
             self._stack.addWidget(tab)
@@ -203,6 +210,20 @@ class MainWindow(QMainWindow):
         self._bring(bot_id, tab)
         self.bots.select(bot_id)
         self.watchlist.select(link.latest.symbol)
+
+    def _make_tab(self, bot: BotLink, recalled: LastChart | None) -> BotTab | MultiTab:
+        """Charts and numpy come with the first tab: after the window stands."""
+        if bot.latest.scan is None:
+            from ui.tabs.bot_tab import BotTab
+
+            made = BotTab(self.bridge, bot, recalled)
+            made.alert_wanted.connect(self.alert_centre.ask_alert)
+            return made
+        from ui.tabs.multi_tab import MultiTab
+
+        scanning = MultiTab(self.bridge, bot)
+        scanning.symbol_wanted.connect(self.open_symbol)
+        return scanning
 
     def last_chart(self) -> LastChart | None:
         """The chart of the bot that was in front last; None while it is not live."""

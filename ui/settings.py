@@ -95,6 +95,13 @@ class ScreenSettings:
     def engine_pid(self, pid: int | None) -> None:
         self._store.setValue("engine/pid", pid)
 
+    def is_on(self, key: str, *, default: bool) -> bool:
+        """A switch by its name in the file."""
+        return str(self._store.value(key, default)).lower() == "true"
+
+    def set_on(self, key: str, on: bool) -> None:
+        self._store.setValue(key, on)
+
     def save(self) -> None:
         """Write now rather than when Qt finds the time."""
         self._store.sync()

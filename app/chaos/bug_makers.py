@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -253,15 +252,6 @@ def released_twice(original: Any) -> Any:
             self.release_position(order.symbol, Decimal(0))
 
     return on_order
-
-
-def fills_count_later(original: Any) -> Any:
-    async def opening_balance(self: Any) -> Any:
-        balance, _ = await original(self)
-        await asyncio.sleep(0.2)
-        return balance, self._clock.time_ms()
-
-    return opening_balance
 
 
 def only_what_is_open(original: Any) -> Any:

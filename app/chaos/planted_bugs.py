@@ -289,10 +289,6 @@ BUGS = {
         "the end of an order releases the position's capital too",
         makers.instead(SharedCapitalManager, "on_order", makers.released_twice),
     ),
-    "opening_fills_lost": Bug(
-        "fills between the first balance and the first reading are nobody's",
-        makers.instead(AccountDesk, "_opening_balance", makers.fills_count_later),
-    ),
     "close_forgets_entries": Bug(
         "a close does not wait for what is still on its way",
         makers.instead(PositionCloser, "close", makers.only_what_is_open),

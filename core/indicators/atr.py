@@ -15,6 +15,7 @@ class Atr(Indicator):
     __slots__ = ("_close", "_count", "_period", "_sum", "value")
     name: ClassVar[str] = "atr"
     title: ClassVar[str] = "ATR"
+    meaning: ClassVar[str] = "Average true range"
     inputs: ClassVar[tuple[str, ...]] = ("high", "low", "close")
     outputs: ClassVar[tuple[str, ...]] = ("atr",)
     parameters: ClassVar[tuple[Parameter, ...]] = (Parameter("period", 14),)

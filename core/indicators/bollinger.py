@@ -23,6 +23,7 @@ class Bollinger(Indicator):
     __slots__ = ("_deviations", "_period", "_window", "lower", "upper", "value")
     name: ClassVar[str] = "bollinger"
     title: ClassVar[str] = "Bollinger"
+    meaning: ClassVar[str] = "Bollinger bands"
     inputs: ClassVar[tuple[str, ...]] = ("close",)
     outputs: ClassVar[tuple[str, ...]] = ("bollinger", "bollinger_upper", "bollinger_lower")
     parameters: ClassVar[tuple[Parameter, ...]] = (

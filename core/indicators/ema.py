@@ -15,6 +15,7 @@ class Ema(Indicator):
     __slots__ = ("_count", "_gain", "_period", "_sum", "value")
     name: ClassVar[str] = "ema"
     title: ClassVar[str] = "EMA"
+    meaning: ClassVar[str] = "Exponential moving average"
     inputs: ClassVar[tuple[str, ...]] = ("close",)
     outputs: ClassVar[tuple[str, ...]] = ("ema",)
     parameters: ClassVar[tuple[Parameter, ...]] = (Parameter("period", 20),)

@@ -27,13 +27,15 @@ class Indicator(ABC):
     `values` returns, the main one first. Values are NaN while warming up. `parameters` are the
     constructor's, in its order.
 
-    How it is shown is part of what it is: `is_overlay` ones are prices and lie over the candles,
-    the others have a pane; `guides` are its lines of reference (30 and 70 of the RSI).
+    How it is shown is part of what it is: `title` is short, `meaning` is written out;
+    `is_overlay` ones are prices and lie over the candles, the others have a pane; `guides` are
+    its lines of reference (30 and 70 of the RSI).
     """
 
     __slots__ = ()
     name: ClassVar[str]
     title: ClassVar[str]
+    meaning: ClassVar[str]
     inputs: ClassVar[tuple[str, ...]]
     outputs: ClassVar[tuple[str, ...]]
     parameters: ClassVar[tuple[Parameter, ...]] = ()

@@ -33,6 +33,7 @@ class Macd(Indicator):
     )
     name: ClassVar[str] = "macd"
     title: ClassVar[str] = "MACD"
+    meaning: ClassVar[str] = "Moving average convergence and divergence"
     inputs: ClassVar[tuple[str, ...]] = ("close",)
     outputs: ClassVar[tuple[str, ...]] = ("macd", "macd_signal", "macd_histogram")
     parameters: ClassVar[tuple[Parameter, ...]] = (

@@ -15,6 +15,7 @@ class Rsi(Indicator):
     __slots__ = ("_close", "_count", "_gain", "_loss", "_period", "value")
     name: ClassVar[str] = "rsi"
     title: ClassVar[str] = "RSI"
+    meaning: ClassVar[str] = "Relative strength index"
     inputs: ClassVar[tuple[str, ...]] = ("close",)
     outputs: ClassVar[tuple[str, ...]] = ("rsi",)
     parameters: ClassVar[tuple[Parameter, ...]] = (Parameter("period", 14),)

@@ -19,6 +19,7 @@ class Sma(Indicator):
     __slots__ = ("_period", "_window", "value")
     name: ClassVar[str] = "sma"
     title: ClassVar[str] = "SMA"
+    meaning: ClassVar[str] = "Simple moving average"
     inputs: ClassVar[tuple[str, ...]] = ("close",)
     outputs: ClassVar[tuple[str, ...]] = ("sma",)
     parameters: ClassVar[tuple[Parameter, ...]] = (Parameter("period", 50),)

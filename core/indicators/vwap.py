@@ -20,6 +20,7 @@ class Vwap(Indicator):
     __slots__ = ("_day", "_value", "_volume", "value")
     name: ClassVar[str] = "vwap"
     title: ClassVar[str] = "VWAP"
+    meaning: ClassVar[str] = "Volume weighted average price of the day"
     inputs: ClassVar[tuple[str, ...]] = ("open_time_ms", "high", "low", "close", "volume")
     outputs: ClassVar[tuple[str, ...]] = ("vwap",)
     is_overlay: ClassVar[bool] = True

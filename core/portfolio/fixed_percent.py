@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from core.parameter_form import told
 from core.portfolio.sizing import SizingFacts, SizingMethod
 
 
@@ -12,7 +13,8 @@ class FixedPercent(SizingMethod, frozen=True):
     """10 % of equity unless told otherwise."""
 
     name: ClassVar[str] = "fixed_percent"
-    ratio: Decimal = Decimal("0.10")
+    summary: ClassVar[str] = "The same part of the equity for every position."
+    ratio: Annotated[Decimal, told("Of the equity, each position.", "%")] = Decimal("0.10")
 
     def target_notional(self, facts: SizingFacts) -> Decimal:
         return self.ratio * facts.equity

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from core.parameter_form import told
 from core.portfolio.sizing import ZERO, SizingFacts, SizingMethod
 from core.trade_log import RoundTrip
 
@@ -22,9 +23,10 @@ class Kelly(SizingMethod, frozen=True):
     newest `newest_trades` count, so that a bot is judged by what it does now."""
 
     name: ClassVar[str] = "kelly"
-    multiplier: Decimal = Decimal("0.5")
-    max_ratio: Decimal = Decimal("0.20")
-    first_ratio: Decimal = Decimal("0.02")
+    summary: ClassVar[str] = "Grows with the edge that the bot's own record shows."
+    multiplier: Annotated[Decimal, told("Of what Kelly advises; less is calmer.")] = Decimal("0.5")
+    max_ratio: Annotated[Decimal, told("Of the equity, at most.", "%")] = Decimal("0.20")
+    first_ratio: Annotated[Decimal, told("Until the record is long enough.", "%")] = Decimal("0.02")
     min_trades: int = 30
     newest_trades: int = 200
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from core.parameter_form import told
 from core.portfolio.sizing import ZERO, SizingFacts, SizingMethod
 
 
@@ -16,9 +17,10 @@ class RiskParity(SizingMethod, frozen=True):
     fewer bars takes `first_ratio` itself and no part of the others' share."""
 
     name: ClassVar[str] = "risk_parity"
-    total_ratio: Decimal = Decimal("0.60")
-    max_ratio: Decimal = Decimal("0.20")
-    first_ratio: Decimal = Decimal("0.02")
+    summary: ClassVar[str] = "Every symbol contributes the same risk."
+    total_ratio: Annotated[Decimal, told("Of the equity, all of them.", "%")] = Decimal("0.60")
+    max_ratio: Annotated[Decimal, told("Of the equity, at most.", "%")] = Decimal("0.20")
+    first_ratio: Annotated[Decimal, told("Where candles are too few.", "%")] = Decimal("0.02")
     bars: int = 96
 
     def __post_init__(self) -> None:

@@ -35,6 +35,7 @@ class SizingMethod(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     configuration may set; ratios are of equity, 0..1, and ValueError says which one is not."""
 
     name: ClassVar[str]
+    summary: ClassVar[str]  # one sentence for a trader who chooses between methods
 
     def __post_init__(self) -> None:
         for field in msgspec.structs.fields(self):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from core.events import Signal
+from core.parameter_form import told
 from core.portfolio.sizing import ZERO, SizingFacts, SizingMethod
 
 
@@ -15,10 +16,11 @@ class VolatilityAdjusted(SizingMethod, frozen=True):
     `first_ratio` is used. Never more than `max_ratio` however close the stop."""
 
     name: ClassVar[str] = "volatility_adjusted"
-    risk_ratio: Decimal = Decimal("0.01")
-    max_ratio: Decimal = Decimal("0.20")
-    first_ratio: Decimal = Decimal("0.02")
-    atr_multiple: Decimal = Decimal(2)
+    summary: ClassVar[str] = "Every position may lose the same part of the equity at its stop."
+    risk_ratio: Annotated[Decimal, told("Of the equity, lost at the stop.", "%")] = Decimal("0.01")
+    max_ratio: Annotated[Decimal, told("Of the equity, at most.", "%")] = Decimal("0.20")
+    first_ratio: Annotated[Decimal, told("Where no stop is known.", "%")] = Decimal("0.02")
+    atr_multiple: Annotated[Decimal, told("Stop distance where none is given.", "ATR")] = Decimal(2)
 
     def __post_init__(self) -> None:
         super(VolatilityAdjusted, self).__post_init__()  # noqa: UP008 (see Kelly)

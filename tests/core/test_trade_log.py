@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
 from core.models.fills import Fill, FillKind
 from core.models.orders import Side
 from core.models.positions import AcceptedPosition
-from core.trade_log import TradeLog
+from core.trade_log import OpenTrade, RoundTrip, TradeLog
 
 
 def fill(
@@ -114,3 +118,58 @@ def test_the_replay_tells_which_fill_ended_which_trade() -> None:
     trades = TradeLog()
     told = trades.replay([fill(Side.BUY, "1", time_ms=1), fill(Side.SELL, "1", time_ms=2)])
     assert [ended for _, ended in told] == [None, trades.round_trips[0]]
+
+
+_fills = st.lists(
+    st.tuples(
+        st.sampled_from(Side), st.integers(1, 3), st.integers(-50, 50), st.integers(0, 5),
+        st.sampled_from(FillKind),
+    ),
+    max_size=40,
+)  # fmt: skip
+
+
+@given(_fills)
+def test_round_trips_open_trades_and_stray_funding_are_all_that_the_fills_paid(fills) -> None:  # type: ignore[no-untyped-def]
+    trades, stray, paid = TradeLog(), Decimal(0), Decimal(0)
+    for i, (side, quantity, pnl, fee, kind) in enumerate(fills):
+        is_funding = kind is FillKind.FUNDING
+        one = fill(side, str(quantity), pnl="0" if is_funding else str(pnl), fee=str(fee),
+                   time_ms=i, kind=kind)  # fmt: skip
+        if is_funding and not trades.open_trades:
+            stray += one.cash_flow
+        paid += one.cash_flow
+        trades.on_fill(one)
+    every: list[RoundTrip | OpenTrade] = [*trades.round_trips, *trades.open_trades.values()]
+    assert sum(trade.net_result for trade in every) + stray == paid
+    before_costs = sum(trade.net_result + trade.fees - trade.funding for trade in every)
+    assert before_costs == sum(pnl for _, _, pnl, _, kind in fills if kind is FillKind.TRADE)
+
+
+def priced(side: Side, quantity: str, price: int, time_ms: int) -> Fill:
+    return msgspec.structs.replace(fill(side, quantity, time_ms=time_ms), price=Decimal(price))
+
+
+def test_prices_of_a_round_trip_are_averages_by_quantity() -> None:
+    trades = TradeLog()
+    trades.on_fill(priced(Side.SELL, "1", 100, 1))
+    trades.on_fill(priced(Side.SELL, "3", 120, 2))
+    trades.on_fill(priced(Side.BUY, "2", 90, 3))
+    ended = trades.on_fill(priced(Side.BUY, "2", 80, 4))
+    assert ended is not None
+    assert (ended.entry_price, ended.exit_price) == (Decimal(115), Decimal(85))
+    assert (ended.fees, ended.funding) == (Decimal(2), Decimal(0))
+
+
+def test_a_trade_that_turned_round_or_was_taken_over_has_no_prices() -> None:
+    trades = TradeLog()
+    trades.on_fill(priced(Side.BUY, "1", 100, 1))
+    trades.on_fill(priced(Side.SELL, "2", 100, 2))
+    turned = trades.on_fill(priced(Side.BUY, "1", 100, 3))
+    trades.on_accepted(accepted("2"))
+    taken = trades.on_fill(priced(Side.SELL, "2", 100, 4))
+    trades.on_fill(priced(Side.BUY, "1", 100, 5))
+    trades.on_accepted(accepted("0", is_dust=True))
+    for ended in (turned, taken, trades.round_trips[-1]):
+        assert ended is not None
+        assert (ended.entry_price, ended.exit_price) == (None, None)

@@ -8,11 +8,16 @@ from decimal import Decimal
 import numpy as np
 import pyqtgraph as pg
 import pytest
+from PyQt6.QtCore import QEvent, QPointF, Qt
+from PyQt6.QtGui import QMouseEvent
+from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from core.snapshots import CandleBlock, LiveCandle
 from ui import theme
 from ui.charts.chart_view import CandleChart
+from ui.charts.trading_chart import TradingChart
 
 pg.setConfigOption("mouseRateLimit", -1)  # every mouse move counts, also in a fast test
 
@@ -108,3 +113,71 @@ def make_chart(qtbot: QtBot, dark_theme: None) -> Callable[..., CandleChart]:
         return chart
 
     return make
+
+
+class Hand:
+    """Mouse and keys on one chart; positions are px of its canvas."""
+
+    def __init__(self, chart: CandleChart) -> None:
+        self._chart = chart
+
+    def _send(
+        self, kind: QEvent.Type, at: tuple[float, float], *, held: str, pressed: bool
+    ) -> None:
+        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+        button = none if kind is QEvent.Type.MouseMove else left
+        buttons = left if pressed else none
+        event = QMouseEvent(kind, QPointF(*at), QPointF(*at), button, buttons, _HELD[held])
+        QApplication.sendEvent(self._chart.canvas.viewport(), event)
+
+    def move(self, x: float, y: float, held: str = "", *, pressed: bool = False) -> None:
+        self._send(QEvent.Type.MouseMove, (x, y), held=held, pressed=pressed)
+
+    def press(self, x: float, y: float, held: str = "") -> None:
+        self._send(QEvent.Type.MouseButtonPress, (x, y), held=held, pressed=True)
+
+    def release(self, x: float, y: float, held: str = "") -> None:
+        self._send(QEvent.Type.MouseButtonRelease, (x, y), held=held, pressed=False)
+
+    def click(self, x: float, y: float, held: str = "") -> None:
+        self.move(x, y, held)
+        self.press(x, y, held)
+        self.release(x, y, held)
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float], held: str = "") -> None:
+        self.press(*start, held)
+        self.move((start[0] + end[0]) / 2, (start[1] + end[1]) / 2, held, pressed=True)
+        self.move(*end, held, pressed=True)
+        self.release(*end, held)
+
+    def leave(self) -> None:
+        QApplication.sendEvent(self._chart.canvas, QEvent(QEvent.Type.Leave))
+
+    def key(self, key: Qt.Key, held: str = "") -> None:
+        QTest.keyClick(self._chart.canvas, key, _HELD[held])
+
+
+_HELD = {
+    "": Qt.KeyboardModifier.NoModifier,
+    "shift": Qt.KeyboardModifier.ShiftModifier,
+    "ctrl": Qt.KeyboardModifier.ControlModifier,
+    "alt": Qt.KeyboardModifier.AltModifier,
+    "ctrl alt": Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier,
+}
+
+
+@pytest.fixture
+def trading_chart(qtbot: QtBot, dark_theme: None, market: Market) -> TradingChart:
+    """A shown one with 500 bars of BTCUSDT 15m, 1000 x 600."""
+    chart = TradingChart()
+    qtbot.addWidget(chart)
+    chart.resize(1000, 600)
+    chart.set_instrument(1, Decimal("0.1"), "BTCUSDT", "15m", "BTC")
+    chart.set_history(market.block(500))
+    chart.show()
+    return chart
+
+
+@pytest.fixture
+def hand(trading_chart: TradingChart) -> Hand:
+    return Hand(trading_chart)

@@ -44,14 +44,14 @@ def order_at(price: float) -> Order:
 
 
 def assert_all_apart(chart: CandleChart) -> None:
-    texts = chart._marks.texts()
+    texts = chart.trades.marks.texts()
     for one, other in combinations(texts, 2):
         assert not one.rect.intersects(other.rect), (one, other)
-    triangles = [placed.rect for placed in chart._marks._place_marks()]
+    triangles = [placed.rect for placed in chart.trades.marks._place_marks()]
     for text in texts:
         assert not any(text.rect.intersects(taken) for taken in triangles)
         assert not any(text.rect.intersects(taken) for taken in chart._taken_by_others())
-        assert chart._marks.boundingRect().contains(text.rect)
+        assert chart.trades.marks.boundingRect().contains(text.rect)
 
 
 @settings(
@@ -75,10 +75,10 @@ def test_no_text_covers_anything(
     fills = []
     for number, (row, is_long) in enumerate(trades):
         fills += trade(market, number, row, is_long=is_long)
-    chart.set_fills(fills)
+    chart.trades.set_fills(fills)
     if has_orders:
         low, high = chart.canvas.panes[0].values
-        chart.set_working_orders([order_at(low + (high - low) * part) for part in (0.5, 0.52, 0.9)])
+        chart.trades.set_orders([order_at(low + (high - low) * part) for part in (0.5, 0.52, 0.9)])
     assert_all_apart(chart)
     chart.close()
 
@@ -88,20 +88,20 @@ def test_the_newest_result_is_written_when_there_is_room_for_one(
 ) -> None:
     chart = make_chart(market.block(ROWS))
     fills = [f for n in range(14) for f in trade(market, n, 180 + n % 2, pnl=f"{n}.11")]
-    chart.set_fills(fills)
-    assert "+13.11" in [text.text for text in chart._marks.texts()]
-    assert len(chart._marks.texts()) < 14
+    chart.trades.set_fills(fills)
+    assert "+13.11" in [text.text for text in chart.trades.marks.texts()]
+    assert len(chart.trades.marks.texts()) < 14
 
 
 def test_a_chart_without_bars_paints_its_fills_later(
     make_chart: Callable[..., CandleChart], market: Any
 ) -> None:
     chart = make_chart()
-    chart.set_fills(trade(market, 1, 180))
+    chart.trades.set_fills(trade(market, 1, 180))
     assert not chart.grab().isNull()
-    assert chart._marks.texts() == []
+    assert chart.trades.marks.texts() == []
     chart.set_history(market.block(ROWS))
-    assert [text.text for text in chart._marks.texts()] == ["+40.54"]
+    assert [text.text for text in chart.trades.marks.texts()] == ["+40.54"]
 
 
 @pytest.mark.parametrize("width", [500, 912])
@@ -109,8 +109,8 @@ def test_an_entry_at_the_right_edge_stays_readable(
     make_chart: Callable[..., CandleChart], market: Any, width: int
 ) -> None:
     chart = make_chart(market.block(ROWS), width=width)
-    chart.set_fills(trade(market, 1, ROWS - 1)[:1])
-    (text,) = chart._marks.texts()
+    chart.trades.set_fills(trade(market, 1, ROWS - 1)[:1])
+    (text,) = chart.trades.marks.texts()
     assert text.text == "Buy 0.037"
     assert text.rect.right() <= chart.canvas.plot_width
 
@@ -120,9 +120,9 @@ def test_an_order_at_the_top_leaves_the_legend_free(
 ) -> None:
     chart = make_chart(market.block(ROWS))
     high = chart.canvas.panes[0].values[1]
-    chart.set_working_orders([order_at(high - 1), order_at(high - 2)])
+    chart.trades.set_orders([order_at(high - 1), order_at(high - 2)])
     legend = chart._legends[0].text_rect()
-    first, second = chart._levels.pills()
+    first, second = chart.trades.levels.pills()
     assert first.top() >= legend.bottom()
     assert second.top() > first.bottom()
 
@@ -132,12 +132,12 @@ def test_pills_make_room_for_the_stale_pill(
 ) -> None:
     chart = make_chart(market.block(ROWS))
     high = chart.canvas.panes[0].values[1]
-    chart.set_working_orders([order_at(high - 1)])
+    chart.trades.set_orders([order_at(high - 1)])
     chart.set_stale(18, "No price for 18 s, reconnecting")
-    (pill,) = chart._levels.pills()
+    (pill,) = chart.trades.levels.pills()
     assert not pill.intersects(chart._stale_pill.boundingRect())
     chart.set_stale(None)
-    assert chart._levels.pills()[0].top() < pill.top()
+    assert chart.trades.levels.pills()[0].top() < pill.top()
 
 
 def test_pills_at_the_bottom_stay_in_the_pane(
@@ -146,8 +146,8 @@ def test_pills_at_the_bottom_stay_in_the_pane(
     chart = make_chart(market.block(ROWS))
     low, high = chart.canvas.panes[0].values
     step = (high - low) / 1000
-    chart.set_working_orders([order_at(low + step * n) for n in range(5)])
-    pills = chart._levels.pills()
+    chart.trades.set_orders([order_at(low + step * n) for n in range(5)])
+    pills = chart.trades.levels.pills()
     assert pills[-1].bottom() <= chart.canvas.panes[0].height_px
     assert all(one.bottom() < two.top() for one, two in pairwise(pills))
 

@@ -324,19 +324,19 @@ def _position(entry: str, market) -> PositionSnapshot:
 
 def test_position_levels_have_axis_tags_and_are_kept_in_view(make_chart: MakeChart, market) -> None:
     chart = make_chart(market.block(500))
-    chart.set_position(_position("67000", market))
+    chart.trades.set_position(_position("67000", market))
     tags = {tag.text: tag for tag in chart.canvas.price_axes[PRICE].tags}
     assert {"67,000.0", "67,600.0", "66,700.0"} <= set(tags)
     height = chart.canvas.panes[PRICE].height_px
     assert all(0 < tag.y < height for tag in tags.values())
-    chart.set_position(None)
+    chart.trades.set_position(None)
     assert len(chart.canvas.price_axes[PRICE].tags) == 1
 
 
 def test_a_far_stop_does_not_flatten_the_candles(make_chart: MakeChart, market) -> None:
     chart = make_chart(market.block(500))
     before = chart.canvas.panes[PRICE].values
-    chart.set_position(_position("30000", market))
+    chart.trades.set_position(_position("30000", market))
     assert chart.canvas.panes[PRICE].values == before
 
 
@@ -347,9 +347,9 @@ def test_fills_are_drawn_and_can_be_hidden(make_chart: MakeChart, market) -> Non
         "t", "o", "c", "main", "b", "BTCUSDT", Side.BUY, Decimal(1), Decimal(67_000), Decimal(0),
         market.first_ms + 450 * market.timeframe_ms + 1,
     )  # fmt: skip
-    chart.set_fills([FillRecord(fill, "entry")])
+    chart.trades.set_fills([FillRecord(fill, "entry")])
     assert _count(_image(chart), theme.current().up) > bare + 40
-    chart.set_marks_visible(False)
+    chart.trades.show(fills=False, orders=False)
     assert _count(_image(chart), theme.current().up) == bare
 
 

@@ -26,6 +26,11 @@ _LINE_PX = 1.5
 _COUNT_REACH_PX = 80.0  # a gap's count may be wider than the gap
 
 ChartKind = Literal["candles", "heikin_ashi", "line"]
+CHART_KINDS: dict[str, ChartKind] = {
+    "candles": "candles",
+    "heikin_ashi": "heikin_ashi",
+    "line": "line",
+}
 
 
 class _BarPart(PanePart):

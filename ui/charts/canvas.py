@@ -124,6 +124,7 @@ class ChartCanvas(pg.GraphicsView):  # type: ignore[misc]
         self.cursor: QPointF | None = None
         self._shares: list[float] = []
         self.maximised: int | None = None
+        self.is_ctrl_held = False
         self._drag: _Drag | None = None
         self._holder: MouseTool | None = None  # has the mouse until its release
         rest: tuple[QGraphicsItem, ...] = (self.frame, self.time_axis, self.corner)
@@ -294,6 +295,7 @@ class ChartCanvas(pg.GraphicsView):  # type: ignore[misc]
         if event is None:
             return
         position, held = event.position(), event.modifiers()
+        self.is_ctrl_held = bool(held & Qt.KeyboardModifier.ControlModifier)
         if self._drag is not None:
             if event.buttons() & Qt.MouseButton.LeftButton:
                 self._drag_to(self._drag, position)
@@ -395,6 +397,7 @@ class ChartCanvas(pg.GraphicsView):  # type: ignore[misc]
         if event is None:
             return
         key, held = event.key(), event.modifiers()
+        self._hold_ctrl(key, is_held=True)
         if any(tool.key(key, held) for tool in self.tools):
             return
         far = 10.0 if held & Qt.KeyboardModifier.ControlModifier else 1.0
@@ -420,6 +423,16 @@ class ChartCanvas(pg.GraphicsView):  # type: ignore[misc]
             event.ignore()
             return
         self.view_changed.emit()
+
+    def keyReleaseEvent(self, event: QKeyEvent | None) -> None:
+        if event is not None:
+            self._hold_ctrl(event.key(), is_held=False)
+            event.ignore()
+
+    def _hold_ctrl(self, key: int, *, is_held: bool) -> None:
+        if key == Qt.Key.Key_Control and is_held is not self.is_ctrl_held:
+            self.is_ctrl_held = is_held
+            self.cursor_moved.emit()
 
     def apply_theme(self) -> None:
         self.setBackground(theme.color("e1"))

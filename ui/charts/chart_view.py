@@ -11,21 +11,14 @@ from PyQt6.QtCore import QRectF, QSize, QTimer, pyqtSignal
 from PyQt6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PyQt6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
-from core.models.orders import Order
-from core.snapshots import CandleBlock, FillRecord, LiveCandle, PositionSnapshot
+from core.models.indicators import IndicatorSpec
+from core.snapshots import CandleBlock, LiveCandle
 from ui import formatting, i18n, icons, theme
-from ui.charts import autoscale, levels, readout, trades
+from ui.charts import autoscale, readout
 from ui.charts.axes import GridPart
 from ui.charts.candle_parts import CandlesPart, ChartKind, GapsPart, HistogramPart, VolumePart
 from ui.charts.canvas import PRICE, ChartCanvas
-from ui.charts.marks import MarksItem
-from ui.charts.overlays import (
-    LastPriceItem,
-    LegendItem,
-    LevelsItem,
-    StalePill,
-    ZonesPart,
-)
+from ui.charts.overlays import LastPriceItem, LegendItem, StalePill
 from ui.charts.pane import Layer, LinePart, PanePart
 from ui.charts.pane_view import StudyPane
 from ui.charts.primitives import Tag
@@ -33,6 +26,7 @@ from ui.charts.scales import time_ticks
 from ui.charts.series import CandleSeries
 from ui.charts.state_plate import StatePlate
 from ui.charts.studies import Study, coloured, standard_studies
+from ui.charts.trade_layer import TradeLayer
 
 _FRAME_MS = 33
 _COUNTDOWN_MS = 500
@@ -55,7 +49,6 @@ class CandleChart(QWidget):
         self.canvas = ChartCanvas()
         self.studies: list[Study] = []
         self.is_magnetic = False
-        self._is_ctrl_held = False
         self._under: list[StudyPane] = []
         self._series = CandleSeries()
         self._symbol, self._timeframe, self._base = "", "1m", ""
@@ -64,9 +57,6 @@ class CandleChart(QWidget):
         self._pending: LiveCandle | None = None
         self._newest_live: LiveCandle | None = None
         self._closed_ms = -1  # open time of the newest bar known to be final
-        self._fills: list[FillRecord] = []
-        self._orders: list[Order] = []
-        self._position: PositionSnapshot | None = None
         self._is_stale = False
         self._is_percent = False
         self._percent_base: float | None = None  # what 0 % is: the first close in view
@@ -102,17 +92,15 @@ class CandleChart(QWidget):
         series, price = self._series, self.canvas.add_pane()
         self._grid = GridPart(price, series)
         self._gaps = GapsPart(price, series, with_count=True)
-        self._zones = ZonesPart(price, series)
+        self.trades = TradeLayer(price, series, self._taken_by_others, self._refresh)
         self._volume = VolumePart(price, series)
         self._candles = CandlesPart(price, series)
         self._layer = Layer(price, series, [])
-        self._levels = LevelsItem(price, series)
-        self._marks = MarksItem(price, series, self._taken_by_others)
         self._last_line = LastPriceItem(price, series)
         self._stale_pill = StalePill(price, series)
         self._legend = LegendItem(price, series, 16)
-        self._levels.top_px = LegendItem.HEIGHT
-        over = [self._last_line, self._marks, self._levels, self._stale_pill]
+        self.trades.levels.top_px = LegendItem.HEIGHT
+        over = [self._last_line, self.trades.marks, self.trades.levels, self._stale_pill]
         price.add([self._layer, self._legend, *over])
 
     def set_studies(self, studies: Sequence[Study]) -> None:
@@ -125,7 +113,7 @@ class CandleChart(QWidget):
         overlays: list[PanePart] = []
         for study in self.studies:
             overlays += study.parts(price, series) if study.is_overlay else []
-        back: list[PanePart] = [self._gaps, self._grid, self._zones, self._volume]
+        back: list[PanePart] = [self._gaps, self._grid, self.trades.zones, self._volume]
         self._layer.parts = [*back, *overlays, self._candles]
         self._under = [
             StudyPane(self.canvas.add_pane(), series, study)
@@ -139,6 +127,11 @@ class CandleChart(QWidget):
     @property
     def kind(self) -> ChartKind:
         return self._candles.kind
+
+    @property
+    def specs(self) -> tuple[IndicatorSpec, ...]:
+        """What history has to bring beside the prices."""
+        return tuple(dict.fromkeys(study.spec for study in self.studies))
 
     def set_kind(self, kind: ChartKind) -> None:
         """How the prices are drawn."""
@@ -161,8 +154,7 @@ class CandleChart(QWidget):
 
     def _taken_by_others(self) -> list[QRectF]:
         """What the texts of trades leave free."""
-        others = [self._legend.text_rect(), self._stale_pill.boundingRect()]
-        return others + (self._levels.pills() if self._levels.isVisible() else [])
+        return [self._legend.text_rect(), self._stale_pill.boundingRect()]
 
     # Data
 
@@ -177,7 +169,7 @@ class CandleChart(QWidget):
             self._pending = self._newest_live = None
             self._closed_ms = -1
             self._series.clear(timeframe)
-            self._fills, self._orders, self._position = [], [], None
+            self.trades.clear(symbol)
             self.canvas.reset_scales()
             self._is_percent = False
             self._after_load()
@@ -216,13 +208,46 @@ class CandleChart(QWidget):
         self.canvas.viewport_model.shift(moved)
         self._refresh()
 
+    def refill(self, block: CandleBlock) -> None:
+        """The same bars with other indicators; the view stays. Raises as `set_history`."""
+        if not self._is_ours(block.symbol, block.timeframe) or self._series.size == 0:
+            return
+        model, newest = self.canvas.viewport_model, self._newest_live
+        before = self._series.place_of_time(int(self._series.times[-1]))
+        last_ms = int(self._series.times[-1])
+        self._series.load(block)
+        if newest is not None and newest.open_time_ms > int(self._series.times[-1]):
+            self._series.upsert(newest)
+        model.shift(self._series.place_of_time(last_ms) - before)
+        model.last_slot = self._series.last_slot
+        self._is_whole, self._asked_before_ms = block.is_end_of_history, None
+        self._refresh()
+
+    @property
+    def series(self) -> tuple[str, str]:
+        """(symbol, timeframe) of what is shown."""
+        return self._symbol, self._timeframe
+
+    @property
+    def oldest_ms(self) -> int:
+        """Open time of the oldest bar, ms UTC; 0 while there is none."""
+        return int(self._series.times[0]) if self._series.size else 0
+
+    @property
+    def bar_count(self) -> int:
+        return self._series.size
+
+    def bars_between(self, time_ms: int) -> int:
+        """How many bars are missing from `time_ms` (UTC) to the oldest one here; 0: it is here."""
+        return max(0, -self._series.place_of_time(time_ms)) if self._series.size else 0
+
     def _is_ours(self, symbol: str, timeframe: str) -> bool:
         return symbol == self._symbol and timeframe == self._timeframe
 
     def _after_load(self) -> None:
         self._asked_before_ms = None
         self.canvas.viewport_model.reset(self._series.last_slot)
-        self._read_trades()
+        self.trades.read_fills()
         self._refresh()
 
     def update_live(self, candle: LiveCandle) -> None:
@@ -283,57 +308,6 @@ class CandleChart(QWidget):
         if self.canvas.cursor is None:
             self._update_legends()
 
-    # Trades, position, orders
-
-    def set_fills(self, fills: Sequence[FillRecord]) -> None:
-        """All fills to mark (any order); those of other symbols are ignored."""
-        self._fills = list(fills)
-        self._read_trades()
-        self._marks.update()
-
-    def _read_trades(self) -> None:
-        self._marks.marks, self._marks.connectors = trades.marks_and_connectors(
-            self._fills, self._symbol
-        )
-
-    def set_position(self, position: PositionSnapshot | None) -> None:
-        """Entry, stop and target lines; None or a flat or foreign position removes them."""
-        if position is not None and (
-            position.position.is_flat or position.position.symbol != self._symbol
-        ):
-            position = None
-        if position != self._position:
-            self._position = position
-            self._read_levels()
-
-    def set_working_orders(self, orders: Sequence[Order]) -> None:
-        """Lines of working orders; terminal ones and other symbols are ignored."""
-        if list(orders) != self._orders:
-            self._orders = list(orders)
-            self._read_levels()
-
-    def _read_levels(self) -> None:
-        shown: list[levels.Level] = []
-        zones: list[levels.Zone] = []
-        if self._position is not None:
-            quantity = formatting.quantity(self._position.position.quantity)
-            shown, zones = levels.position_levels(self._position, quantity)
-        shown += levels.order_levels(self._orders, self._symbol, self._position)
-        has_moved = [x.price for x in shown] != [x.price for x in self._levels.levels]
-        self._levels.levels = shown
-        if has_moved or zones != self._zones.zones:
-            self._zones.zones = zones
-            self._refresh()
-        else:  # only money and % in the pills
-            self._levels.update()
-
-    def set_marks_visible(self, visible: bool) -> None:
-        """Shows or hides fills and lines of orders (the toolbar's eye)."""
-        self._marks.setVisible(visible)
-        self._levels.setVisible(visible)
-        self._zones.is_visible = visible
-        self._refresh()
-
     # States
 
     def set_stale(self, seconds: float | None, text: str = "") -> None:
@@ -345,7 +319,7 @@ class CandleChart(QWidget):
             text = i18n.tr("No price for {seconds} s", seconds=int(seconds))
         self._stale_pill.set_text(text if seconds is not None else "")
         pill = self._stale_pill.boundingRect()
-        self._levels.top_px = pill.bottom() if pill.height() else LegendItem.HEIGHT
+        self.trades.levels.top_px = pill.bottom() if pill.height() else LegendItem.HEIGHT
         if self._is_stale == (seconds is not None):
             return
         self._is_stale = seconds is not None
@@ -369,6 +343,20 @@ class CandleChart(QWidget):
         self._plate.show_message(title, hint)
 
     # View
+
+    def go_to(self, time_ms: int) -> None:
+        """The bar of `time_ms` (UTC) in the middle, same zoom; no further than there are bars."""
+        model = self.canvas.viewport_model
+        model.pan(self._series.place_of_time(time_ms) - (model.left + model.right) / 2)
+        self._refresh()
+
+    def show_crosshair(self, time_ms: int | None) -> None:
+        """The vertical line where another chart's mouse is; None: it has left."""
+        if self.canvas.cursor is None:
+            readout.clear_crosshair(self.canvas)
+            if time_ms is not None and self._series.size:
+                slot = self._series.place_of_time(time_ms)
+                readout.show_time(self.canvas, self._series, slot)
 
     def go_to_latest(self) -> None:
         """Newest bar with its empty room on the right, same zoom."""
@@ -405,7 +393,7 @@ class CandleChart(QWidget):
         """Fits the panes that are on auto to the bars in view; True when a range changed."""
         panes = self.canvas.panes
         before = [pane.scaled for pane in panes]
-        prices = [level.price for level in self._levels.levels if level.hue != "t2"]
+        prices = [level.price for level in self.trades.levels.levels if level.hue != "t2"]
         tick, is_smoothed = float(self._tick), self.kind == "heikin_ashi"
         autoscale.fit(panes[PRICE], self._series, prices, tick, is_smoothed=is_smoothed)
         for under in self._under:
@@ -482,10 +470,10 @@ class CandleChart(QWidget):
     def _update_last_tag(self) -> None:
         pane, axis = self.canvas.panes[PRICE], self.canvas.price_axes[PRICE]
         tags = []
-        if self._levels.isVisible():
+        if self.trades.levels.isVisible():
             tags = [
                 Tag(pane.y_of(level.price), self._price(level.price), level.hue, False)
-                for level in self._levels.levels
+                for level in self.trades.levels.levels
             ]
         if self._series.size:
             close = float(self._series.column("close")[-1])
@@ -529,7 +517,7 @@ class CandleChart(QWidget):
             self.canvas,
             self._series,
             self._cursor_text,
-            is_magnetic=self.is_magnetic is not self._is_ctrl_held,
+            is_magnetic=self.is_magnetic is not self.canvas.is_ctrl_held,
         )
         self._update_legends()
 
@@ -564,5 +552,5 @@ class CandleChart(QWidget):
         self._latest.setAccessibleName(i18n.tr("Go to the newest bar"))
         self.canvas.setAccessibleName(i18n.tr("Chart"))
         self.canvas.apply_theme()
-        self._read_levels()  # their words may be in another language
+        self.trades.read_levels()  # their words may be in another language
         self._refresh()

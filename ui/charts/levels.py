@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
 from core.models.orders import Order, Side
 from core.snapshots import PositionSnapshot
@@ -12,12 +13,24 @@ from ui import formatting
 from ui.charts.primitives import LineStyle
 from ui.i18n import tr
 
+HandleKind = Literal["stop", "target", "order"]
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """What moves when a line is dragged: a position's stop or target by its symbol, an order by
+    its client id."""
+
+    kind: HandleKind
+    key: str
+
 
 @dataclass(frozen=True, slots=True)
 class Level:
     """A line with a pill on the left and a tag on the price axis.
 
-    `from_ms` is where it becomes full strength (the entry), None: everywhere.
+    `from_ms` is where it becomes full strength (the entry), None: everywhere. Lines without a
+    `handle` cannot be dragged.
     """
 
     price: float
@@ -27,6 +40,7 @@ class Level:
     text: str
     text_hue: str
     from_ms: int | None = None
+    handle: Handle | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +78,23 @@ def position_levels(
         )
     ]
     zones = []
-    for name, price, hue in (
-        (tr("TP"), position.take_profit, "up"),
-        (tr("SL"), position.stop_loss, "down"),
-    ):
+    exits: tuple[tuple[str, Decimal | None, str, HandleKind], ...] = (
+        (tr("TP"), position.take_profit, "up", "target"),
+        (tr("SL"), position.stop_loss, "down", "stop"),
+    )
+    for name, price, hue, kind in exits:
         if price is None or price <= 0 or not price.is_finite():
             continue
-        text = _exit_text(snapshot, price)
-        levels.append(Level(float(price), hue, "dashed", name, text, "t1", snapshot.opened_ms))
+        text = exit_text(snapshot, price)
+        handle = Handle(kind, position.symbol)
+        levels.append(
+            Level(float(price), hue, "dashed", name, text, "t1", snapshot.opened_ms, handle)
+        )
         zones.append(Zone(entry, float(price), hue, snapshot.opened_ms))
     return levels, zones
 
 
-def _exit_text(snapshot: PositionSnapshot, price: Decimal) -> str:
+def exit_text(snapshot: PositionSnapshot, price: Decimal) -> str:
     """What reaching `price` would bring: money, % and multiples of the risk."""
     position = snapshot.position
     gain = (price - position.entry_price) * position.side.sign
@@ -107,5 +125,14 @@ def order_levels(
         side = tr("Buy") if order.side is Side.BUY else tr("Sell")
         hue = "up" if order.side is Side.BUY else "down"
         text = formatting.quantity(left) if left > 0 else ""
-        levels.append(Level(float(price), "t2", "dashed", side, text, hue))
+        handle = Handle("order", order.client_order_id) if order.client_order_id else None
+        levels.append(Level(float(price), "t2", "dashed", side, text, hue, None, handle))
     return levels
+
+
+def order_text(order: Order, price: Decimal, last: float | None) -> str:
+    """What an order at `price` is worth, and how far it is from the last price."""
+    parts = [formatting.number(price * (order.quantity - order.filled_quantity), 2)]
+    if last:
+        parts.append(formatting.percent(float(price) / last - 1))
+    return " · ".join(parts)

@@ -20,6 +20,7 @@ INSET = 12
 _BEFORE_ENTRY = 0.3
 _ZONE_OPACITY = 0.06
 _PILL_GAP_PX = 2
+_GRAB_PX = 5.0
 
 
 def _x_of_time(pane: Pane, series: CandleSeries, time_ms: int | None) -> float | None:
@@ -93,6 +94,15 @@ class LevelsItem(PaneItem):
             )
             for centre, (_, level) in zip(self._centres(shown), shown, strict=True)
         ]
+
+    def handle_at(self, y: float) -> Level | None:
+        """The line that can be dragged within a few px of `y`; None when none is there."""
+        near = [
+            (abs(level_y - y), level)
+            for level_y, level in self._shown()
+            if level.handle is not None and abs(level_y - y) <= _GRAB_PX
+        ]
+        return min(near, key=lambda pair: pair[0])[1] if near else None
 
     def _shown(self) -> list[tuple[float, Level]]:
         """(y, level) of what is in view, from the top."""

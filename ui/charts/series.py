@@ -93,6 +93,10 @@ class CandleSeries:
         row = self._index.get(name)
         return np.full(self.size, np.nan) if row is None else self._data[row, : self.size]
 
+    def has(self, name: str) -> bool:
+        """Whether the engine has sent that column."""
+        return name in self._index
+
     def load(self, block: CandleBlock) -> None:
         """Replaces everything. Raises ValueError when a column is missing or cut short."""
         names = (*_BASE, *sorted(set(block.columns) - {*_BASE, "open_time_ms"}))
@@ -205,6 +209,23 @@ class CandleSeries:
         if row < 0:
             return None
         return int(self._times[row]) + (slot - int(self._slots[row])) * self.duration_ms
+
+    def place_of_time(self, time_ms: int) -> int:
+        """Slot of any time: of the bar that contains it, counted on before and after the bars."""
+        if self.size == 0:
+            return 0
+        if time_ms < self._times[0]:
+            return (time_ms - int(self._times[0])) // self.duration_ms
+        row = int(np.searchsorted(self.times, time_ms, "right")) - 1
+        past = (time_ms - int(self._times[row])) // self.duration_ms
+        return int(self._slots[row]) + (past if row == self.size - 1 else 0)
+
+    def time_of_place(self, slot: int) -> int:
+        """Open time (ms UTC) of any slot, as `place_of_time` counts them."""
+        known = self.time_of_slot(slot)
+        if known is not None:
+            return known
+        return (int(self._times[0]) if self.size else 0) + slot * self.duration_ms
 
     def block(self, symbol: str, timeframe: str, count: int) -> CandleBlock:
         """The newest `count` bars as the engine would send them."""

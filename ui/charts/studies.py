@@ -107,6 +107,18 @@ def standard_studies() -> list[Study]:
     return coloured([Study(spec) for spec in STANDARD])
 
 
+def sound_studies(studies: list[Study]) -> list[Study]:
+    """Without those that no longer exist; what comes from a file may be anything."""
+    kept = []
+    for study in studies[:MOST_STUDIES]:
+        try:
+            make(study.spec)
+        except ValueError:
+            continue
+        kept.append(study)
+    return kept
+
+
 def coloured(studies: list[Study]) -> list[Study]:
     """Gives each overlay its own colour, in order."""
     for index, study in enumerate(study for study in studies if study.is_overlay):

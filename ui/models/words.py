@@ -7,6 +7,7 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from core.models.orders import OrderStatus, OrderType, Side
+from core.scanning.snapshots import SymbolState
 from core.snapshots import BotState, EngineState
 from ui.i18n import title, tr
 
@@ -23,6 +24,16 @@ ENGINE_STATES = {
     EngineState.RECONCILING: "reconciling",
     EngineState.RUNNING: "running",
     EngineState.STOPPING: "stopping",
+}
+SYMBOL_STATES = {
+    SymbolState.POSITION: "In position",
+    SymbolState.ENTERING: "Entering",
+    SymbolState.TAKEN: "Not free",
+    SymbolState.LOADING: "Loading",
+    SymbolState.STALE: "Stale",
+    SymbolState.COOLING: "Cooling down",
+    SymbolState.SIGNAL: "Signal",
+    SymbolState.WATCHED: "Watching",
 }
 ORDER_STATES = {
     OrderStatus.INTENT: "Intent",
@@ -154,6 +165,33 @@ PARTS = {
     "backfill": "Missing candles",
     "repair": "Missing candles",
     "download": "Download",
+}
+PARAMETERS = {
+    "rsi_period": "RSI period",
+    "atr_period": "ATR period",
+    "recent_bars": "Recent bars",
+    "earlier_bars": "Earlier bars",
+    "oversold": "Oversold",
+    "overbought": "Overbought",
+    "signal_score": "Score of a signal",
+    "stop_atr": "Stop loss",
+    "take_profit_atr": "Take profit",
+    "macd_fast": "MACD fast",
+    "macd_slow": "MACD slow",
+    "macd_signal": "MACD signal",
+    "rsi_middle": "RSI middle",
+    "rsi_long_max": "RSI limit of longs",
+    "rsi_short_min": "RSI limit of shorts",
+    "ratio": "Share of equity",
+    "multiplier": "Part of Kelly",
+    "max_ratio": "Largest position",
+    "first_ratio": "At first",
+    "min_trades": "Trades needed",
+    "newest_trades": "Newest trades",
+    "total_ratio": "All positions",
+    "bars": "Candles",
+    "risk_ratio": "Risk of a position",
+    "atr_multiple": "Stop in ATR",
 }
 SIZING = {
     "fixed_percent": "fixed percent",

@@ -21,15 +21,15 @@ from ui.bridge import (
     Bridge,
     LinkState,
 )
-from ui.charts.chart_view import CandleChart
 from ui.dialogs import questions
 from ui.i18n import sentence, tr
 from ui.last_chart import LastChart
 from ui.shared_services import BotLink
-from ui.widgets.basic import GUTTER, Panel, column, rule
+from ui.widgets.basic import GUTTER, column
 from ui.widgets.blotter import Blotter
 from ui.widgets.bot_header import BotHeader
-from ui.widgets.chart_toolbar import ChartToolbar
+from ui.widgets.chart_history import BARS_AT_ONCE, ChartHistory
+from ui.widgets.chart_panel import ChartPanel
 from ui.widgets.order_book import OrderBookPanel
 from ui.widgets.position_panel import PositionPanel
 from ui.widgets.risk_panel import RiskPanel
@@ -37,7 +37,6 @@ from ui.widgets.ticket import OrderTicketPanel
 
 _RIGHT_WIDE, _RIGHT_NARROW = 324, 280
 _BLOTTER_WIDE, _BLOTTER_NARROW = 224, 124
-_HISTORY_BARS = 1000
 _KEPT_BARS = 300
 
 
@@ -46,10 +45,11 @@ class BotTab(QWidget):
 
     `last` are bars of an earlier run, shown as old until the engine's own are there.
     Signals: chart_painted(is_live): bars stand; is_live when they are the engine's.
-    trail_wanted(client order id).
+    trail_wanted(client order id). alert_wanted(symbol, price): a Decimal on the tick.
     """
 
     chart_painted = pyqtSignal(bool)
+    alert_wanted = pyqtSignal(str, object)
     trail_wanted = pyqtSignal(str)
 
     def __init__(self, bridge: Bridge, bot: BotLink, last: LastChart | None = None) -> None:
@@ -57,14 +57,15 @@ class BotTab(QWidget):
         self._bridge, self._bot = bridge, bot
         self._owner = f"tab {bot.bot_id}"
         self._timeframe = last.block.timeframe if last else bot.latest.timeframe
-        self._history_loading = False
         self._history_wanted = True
         self._bars_are_live = False
         self.header = BotHeader(bridge, bot)
         self.header.ask_start, self.header.ask_stop = self._ask_start, self._ask_stop
-        self.header.remove_wanted.connect(lambda: tasks.spawn(self._remove()))
-        self._toolbar = ChartToolbar(self._timeframe)
-        self.chart = CandleChart()
+        self._panel = ChartPanel(
+            bridge.chart_memory, bot.bot_id, self._timeframe, bridge.data_dir / "pictures"
+        )
+        self.chart = self._panel.chart
+        self._history = ChartHistory(bridge.data, self.chart)
         self.blotter = Blotter(bridge)
         self.position = PositionPanel(bridge, bot.latest.symbol)
         self.position.ask_close = self._ask_close_own
@@ -84,11 +85,7 @@ class BotTab(QWidget):
         self._load_if_wanted()
 
     def _lay_out(self) -> None:
-        chart_panel = Panel()
-        chart_panel.body.addWidget(self._toolbar)
-        chart_panel.body.addWidget(rule())
-        chart_panel.body.addWidget(self.chart, 1)
-        centre = column(self.header, chart_panel, self.blotter, spacing=GUTTER)
+        centre = column(self.header, self._panel, self.blotter, spacing=GUTTER)
         centre.setStretch(1, 1)
         side = column(self.position, self.ticket, self.book, self._risk, spacing=GUTTER)
         side.setStretch(3, 1)
@@ -107,11 +104,10 @@ class BotTab(QWidget):
 
     def _connect(self) -> None:
         bridge = self._bridge
-        self._toolbar.timeframe_chosen.connect(self._change_timeframe)
-        self._toolbar.marks_shown.connect(self.chart.set_marks_visible)
-        self._toolbar.latest_wanted.connect(self.chart.go_to_latest)
-        self._toolbar.reset_wanted.connect(self.chart.reset_view)
-        self.chart.history_wanted.connect(lambda end: tasks.spawn(self._load_older(end)))
+        self._panel.timeframe_chosen.connect(self._change_timeframe)
+        self._panel.expand_wanted.connect(self._expand)
+        self.chart.level_change_wanted.connect(self._change_level)
+        self.chart.alert_wanted.connect(self._want_alert)
         self.chart.set_market_clock(
             lambda: bridge.snapshot.market_time_ms if bridge.snapshot else 0
         )
@@ -129,7 +125,7 @@ class BotTab(QWidget):
     def set_narrow(self, narrow: bool) -> None:
         self._right.setFixedWidth(_RIGHT_NARROW if narrow else _RIGHT_WIDE)
         self.blotter.setFixedHeight(_BLOTTER_NARROW if narrow else _BLOTTER_WIDE)
-        for part in (self.header, self._toolbar, self.blotter):
+        for part in (self.header, self._panel, self.blotter):
             part.set_narrow(narrow)
 
     def set_right_shown(self, shown: bool) -> None:
@@ -176,9 +172,9 @@ class BotTab(QWidget):
         if self._bot.is_old:
             return  # positions and orders are not reconciled yet: silence, not "none"
         held = self._bridge.position(bot.account, bot.symbol)
-        self.chart.set_position(held)
+        self.chart.trades.set_position(held)
         working = self._bridge.working_orders(bot.symbol)
-        self.chart.set_working_orders([o for o in working if o.account == bot.account])
+        self.chart.trades.set_orders([o for o in working if o.account == bot.account])
         self.position.show_position(held, snapshot.market_time_ms, stale)
 
     def _take_link_state(self, state: LinkState) -> None:
@@ -189,7 +185,7 @@ class BotTab(QWidget):
     def _take_items(self, items: list[FeedItem]) -> None:
         symbol = self._bot.latest.symbol
         if any(isinstance(i.record, FillRecord) and i.record.fill.symbol == symbol for i in items):
-            self.chart.set_fills(self._bridge.fills(symbol))
+            self.chart.trades.set_fills(self._bridge.fills(symbol))
 
     def _take_closed(self, candle: LiveCandle) -> None:
         if self._bars_are_live:
@@ -246,13 +242,16 @@ class BotTab(QWidget):
             self._timeframe,
             instrument.base if instrument else "",
         )
-        self.chart.set_fills(self._bridge.fills(bot.symbol))
+        self._panel.show_symbol(bot.symbol)
+        self.chart.trades.set_fills(self._bridge.fills(bot.symbol))
 
     async def _load_history(self, timeframe: str) -> None:
         symbol = self._bot.latest.symbol
         self.chart.set_loading(tr("Loading candles"))
         await self._bridge.data.watch(self._owner, symbol, timeframe)
-        block, refusal = await self._bridge.data.candles(symbol, timeframe, _HISTORY_BARS)
+        block, refusal = await self._bridge.data.candles(
+            symbol, timeframe, BARS_AT_ONCE, indicators=self.chart.specs
+        )
         if sip.isdeleted(self) or timeframe != self._timeframe:
             return  # the bot was removed, or another timeframe chosen meanwhile
         if block is None:
@@ -270,19 +269,31 @@ class BotTab(QWidget):
             self.chart.repaint()
             self.chart_painted.emit(self._bars_are_live)
 
-    async def _load_older(self, end_ms: int) -> None:
-        if self._history_loading:
-            return
-        self._history_loading = True
-        try:
-            timeframe, symbol = self._timeframe, self._bot.latest.symbol
-            block, _ = await self._bridge.data.candles(symbol, timeframe, _HISTORY_BARS, end_ms)
-            if block is not None and not sip.isdeleted(self) and timeframe == self._timeframe:
-                self.chart.prepend_history(block)
-        finally:
-            self._history_loading = False
-
     # What the trader wants
+
+    def _want_alert(self, price: Decimal) -> None:
+        self.alert_wanted.emit(self._bot.latest.symbol, price)
+
+    def _expand(self) -> None:
+        """The chart alone, or everything again."""
+        is_alone = not self.header.isVisible()
+        for part in (self.header, self.blotter):
+            part.setVisible(is_alone)
+        self.set_right_shown(is_alone)
+
+    def _change_level(self, kind: str, key: str, price: Decimal) -> None:
+        """A line of the chart was dragged and confirmed."""
+        actions, bot = self.blotter.order_actions, self._bot.latest
+        if kind == "order":
+            working = self._bridge.working_orders(bot.symbol)
+            order = next((o for o in working if o.client_order_id == key), None)
+            if order is not None:
+                tasks.spawn(actions.change_order(order, title="Price", text=f"{price:f}"))
+            return
+        held = self._bridge.position(bot.account, bot.symbol)
+        if held is not None:
+            title = "SL" if kind == "stop" else "TP"
+            tasks.spawn(actions.change_position(held, title=title, text=f"{price:f}"))
 
     async def _ask_start(self) -> CommandResult | None:
         live = self.header.is_live
@@ -308,8 +319,3 @@ class BotTab(QWidget):
         bot = self._bot.latest
         held = self._bridge.position(bot.account, bot.symbol)
         return await self.blotter.order_actions.close(held) if held is not None else None
-
-    async def _remove(self) -> None:
-        answer = await questions.remove_bot(self.window() or self, self._bot.latest).ask()
-        if answer == questions.GO:
-            tasks.announce(await self._bot.remove_bot())

@@ -38,8 +38,9 @@ from ui.widgets.basic import (
 )
 from ui.widgets.buttons import TextButton
 from ui.widgets.capital_bar import CapitalBar
+from ui.widgets.request_limits import RequestLimits
 from ui.widgets.risk_panel import RiskPanel
-from ui.widgets.services import DataManager, RequestLimits
+from ui.widgets.services import DataManager
 from ui.widgets.table_view import DataTable
 
 _RANGES = (("1D", 1), ("1W", 7), ("1M", 30), ("3M", 90), ("All", None))

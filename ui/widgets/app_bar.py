@@ -202,6 +202,7 @@ class AppBar(QFrame):
     add_wanted = pyqtSignal()
     settings_wanted = pyqtSignal()
     drawer_wanted = pyqtSignal()
+    alerts_wanted = pyqtSignal()
     palette_wanted = pyqtSignal()
 
     def __init__(self, bridge: Bridge, pages: list[str]) -> None:
@@ -237,6 +238,8 @@ class AppBar(QFrame):
         self.search.clicked.connect(self.palette_wanted)
         self.settings = IconButton("settings", "Settings")
         self.settings.clicked.connect(self.settings_wanted)
+        self.bell = IconButton("bell", "Alerts")
+        self.bell.clicked.connect(self.alerts_wanted)
         self.badge = label("caption")
         self.badge.setObjectName("mode_badge")
         self.badge.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -266,6 +269,7 @@ class AppBar(QFrame):
         line.addStretch(1)
         line.addWidget(self.search)
         line.addSpacing(4)
+        line.addWidget(self.bell)
         line.addWidget(self.settings)
         line.addSpacing(4)
         line.addWidget(self.badge)

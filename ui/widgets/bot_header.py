@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import ClassVar
 
-from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QResizeEvent
-from PyQt6.QtWidgets import QHBoxLayout, QMenu, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QWidget
 
 from core.commands import CommandResult
 from core.snapshots import AccountMode, BotSnapshot, BotState, TickerRow
-from ui import formatting, theme
+from ui import formatting
+from ui.bot_actions import BotActions
 from ui.bridge import Bridge
 from ui.i18n import sentence, tr
 from ui.models import words
@@ -35,13 +37,14 @@ _STOPPABLE = (BotState.RUNNING, BotState.PAUSED, BotState.STARTING)
 
 
 class BotHeader(Panel):
-    """60 px. Asks through signals where a dialog is needed first.
-
-    Signal: remove_wanted(). `ask_start` and `ask_stop` are coroutines given by the tab: they
-    return the engine's answer, or None when the trader changed their mind.
+    """60 px. `ask_start` and `ask_stop` are coroutines given by the tab: they return the engine's
+    answer, or None when the trader changed their mind.
     """
 
-    remove_wanted = pyqtSignal()
+    stat_names: ClassVar[tuple[str, ...]] = (
+        "24h high", "24h low", "Volume", "Funding", "Spread", "RSI 14", "ATR 14"
+    )  # fmt: skip
+    narrow_stats: ClassVar[tuple[str, ...]] = ("24h high", "24h low", "Volume")
 
     def __init__(self, bridge: Bridge, bot: BotLink) -> None:
         super().__init__()
@@ -49,11 +52,7 @@ class BotHeader(Panel):
         self._bridge, self._bot = bridge, bot
         self._symbol, self._market = label("symbol"), label("caption")
         self._price, self._change = label("price"), ChangeLabel("value")
-        self._stats = {
-            name: Stat(name)
-            for name in ("24h high", "24h low", "Volume", "Funding", "Spread", "RSI 14", "ATR 14")
-        }
-        self._always = ("24h high", "24h low", "Volume")
+        self._stats = {name: Stat(name) for name in self.stat_names}
         self._is_narrow = False
         self._name, self._prices, self._states = QWidget(), QWidget(), QWidget()
         self._dot, self._state = StateDot(), value_label("title")
@@ -122,12 +121,12 @@ class BotHeader(Panel):
         )
         used = INSET + 4 + 8 + 16 + 8 + self._more.sizeHint().width() + state
         used += sum(max(w.minimumWidth(), w.sizeHint().width())
-                    for w in (self._name, self._prices))  # fmt: skip
+                    for w in (self._name, self._prices) if not w.isHidden())  # fmt: skip
         used += sum(max(b.minimumWidth(), b.sizeHint().width()) + 8 for b in buttons)
         room = self.width() - used
         for name, stat in self._stats.items():
             room -= max(stat.minimumWidth(), stat.sizeHint().width())
-            fits = room >= 0 and (not self._is_narrow or name in self._always)
+            fits = room >= 0 and (not self._is_narrow or name in self.narrow_stats)
             if stat.isHidden() == fits:
                 stat.setVisible(fits)
 
@@ -182,7 +181,7 @@ class BotHeader(Panel):
         account = self._bridge.account(bot.account)
         known = account or self._bridge.instruments.get(bot.symbol)
         exchange = words.exchange_name(known.exchange) if known else bot.account
-        show_value(self._market, f"{exchange} {tr('perpetual')} · {bot.timeframe}")
+        show_value(self._market, self._market_text(bot, exchange))
         if self._bot.is_old:
             self._show_waiting()
             return
@@ -196,6 +195,9 @@ class BotHeader(Panel):
         self.stop.setVisible(bot.state in _STOPPABLE)
         self._fit()
 
+    def _market_text(self, bot: BotSnapshot, exchange: str) -> str:
+        return f"{exchange} {tr('perpetual')} · {bot.timeframe}"
+
     def _show_waiting(self) -> None:
         """Nobody has said yet what the bot does."""
         self._dot.show_state("unknown")
@@ -205,8 +207,7 @@ class BotHeader(Panel):
             button.hide()
         self._fit()
 
-    @staticmethod
-    def _since_text(bot: BotSnapshot) -> str:
+    def _since_text(self, bot: BotSnapshot) -> str:
         if bot.state in (BotState.ERROR, BotState.STARTING, BotState.STOPPING):
             return sentence(bot.state_text)
         trades = (
@@ -253,14 +254,5 @@ class BotHeader(Panel):
         return await self._bot.stop_bot(close_position=False)
 
     def _open_menu(self) -> None:
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        remove = menu.addAction(tr("Remove this bot…"))
-        assert remove is not None
-        removable = self._bot.latest.state in (BotState.STOPPED, BotState.ERROR)
-        remove.setEnabled(removable)
-        if not removable:
-            remove.setText(tr("Remove this bot (stop it first)"))
-        remove.triggered.connect(self.remove_wanted)
-        menu.setFont(theme.font(12))
+        menu = BotActions(self._bridge, lambda: self.window() or self).menu(self._bot, self)
         menu.popup(self._more.mapToGlobal(self._more.rect().bottomLeft()))

@@ -131,6 +131,10 @@ class PositionPanel(Panel):
         page.setLayout(outer)
         return page
 
+    def set_symbol(self, symbol: str) -> None:
+        """Whose position `show_position` brings from now on."""
+        self._symbol = symbol
+
     def show_position(
         self, held: PositionSnapshot | None, now_ms: int, stale: bool = False
     ) -> None:

@@ -1,20 +1,17 @@
-"""Request limits, data manager and machine: the shared services' own figures."""
+"""Data manager and machine: the shared services' own figures."""
 
 from __future__ import annotations
 
-from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QWidget
 
-from core.snapshots import DataSnapshot, EngineSnapshot, LimiterSnapshot
+from core.snapshots import DataSnapshot, EngineSnapshot
 from ui import formatting, tasks
 from ui.bridge import Bridge
 from ui.i18n import sentence, tr
-from ui.models import words
 from ui.widgets.basic import (
     INSET,
     KeyValue,
     LimitRow,
-    Stat,
-    clear,
     column,
     label,
     rule,
@@ -23,55 +20,6 @@ from ui.widgets.basic import (
 from ui.widgets.buttons import TextButton
 
 _MEGABYTE = 1_000_000
-
-
-class RequestLimits(QWidget):
-    """A bar per family of requests: used of the 80 % we allow ourselves, in the last window."""
-
-    def __init__(self, bridge: Bridge, with_totals: bool = True) -> None:
-        super().__init__()
-        self._rows: dict[tuple[str, str, str], LimitRow] = {}
-        self._list = QVBoxLayout()
-        self._list.setSpacing(8)
-        self._requests, self._held = Stat("Requests"), Stat("Held back")
-        self._refused = Stat("Refused by exchange")
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(INSET, 2, INSET, INSET)
-        outer.setSpacing(0)
-        outer.addLayout(self._list)
-        if with_totals:
-            outer.addSpacing(10)
-            outer.addWidget(rule())
-            outer.addSpacing(10)
-            totals = QHBoxLayout()
-            for stat in (self._requests, self._held, self._refused):
-                totals.addWidget(stat, 1)
-            outer.addLayout(totals)
-        outer.addStretch(1)
-        bridge.limiter.changed.connect(self.show_limits)
-        self.show_limits(bridge.limiter.latest)
-
-    def show_limits(self, limits: list[LimiterSnapshot]) -> None:
-        keys = [(limit.exchange, limit.account, limit.family) for limit in limits]
-        if keys != list(self._rows):
-            clear(self._list)
-            self._rows = {key: LimitRow() for key in keys}
-            for made in self._rows.values():
-                self._list.addWidget(made)
-        for limit in limits:
-            family = tr(words.REQUEST_FAMILIES.get(limit.family, limit.family))
-            name = f"{words.exchange_name(limit.exchange)} · {family}"
-            wait = tr("wait {n} ms", n=formatting.number(limit.wait_ms, 0))
-            used = formatting.percent(limit.used_ratio, 0, sign=False)
-            self._rows[limit.exchange, limit.account, limit.family].show_limit(
-                name, used, "", limit.used_ratio, wait
-            )
-        if not limits:
-            return
-        show_value(self._requests.value, f"{sum(x.total_requests for x in limits):,}")
-        show_value(self._held.value, f"{sum(x.held_back for x in limits):,}")
-        refused = sum(x.refused_by_exchange for x in limits)
-        show_value(self._refused.value, f"{refused:,}", "danger" if refused else "t1")
 
 
 class DataManager(QWidget):

@@ -12,6 +12,7 @@ from ui.bridge import STALE_AFTER_MS, Bridge, LinkState
 from ui.i18n import sentence, tr
 from ui.models import words
 from ui.widgets.basic import StateDot, clear, label, row, show_value
+from ui.widgets.buttons import IconButton
 
 _CONNECTED = "connected"
 
@@ -115,6 +116,9 @@ class StatusBar(QFrame):
             self._account, self._equity, self._pnl, self._positions, self._orders, self._clock,
         ):  # fmt: skip
             line.addWidget(item)
+        self.mute = IconButton("volume-2", "Mute sounds")
+        self.mute.setFixedSize(22, 22)
+        line.addWidget(self.mute)
         self._figures = (
             self._orders_delay, self._updated, self._rate, self._bots, self._account,
             self._equity, self._pnl, self._positions, self._orders, self._clock,
@@ -130,6 +134,11 @@ class StatusBar(QFrame):
     def set_narrow(self, narrow: bool) -> None:
         for item in (self._bots, self._account, self._positions, self._orders):
             item.setVisible(not narrow)
+
+    def show_muted(self, muted: bool) -> None:
+        """The master switch of all sounds."""
+        self.mute.show_icon("volume-x" if muted else "volume-2")
+        i18n.set_tool_tip(self.mute, "Sounds are muted" if muted else "Mute sounds")
 
     def market_time_ms(self) -> int | None:
         """The exchange's clock now: the snapshot's, run on at the market's own speed."""

@@ -35,7 +35,7 @@ from PyQt6.QtWidgets import (
 )
 
 from ui import fonts, icons, theme
-from ui.models.table import Cell, TableModel
+from ui.models.table import Cell, Column, TableModel
 from ui.widgets.cell_editor import CellEditing
 
 _PAD = 12
@@ -342,19 +342,24 @@ class DataTable(QTableView):
         self._sorted = (section, order)
         self._columns.sort(section, order)
 
-    def _spread(self) -> None:
-        """Columns that may be dropped go, the last first, where all of them have no room."""
-        view = self.viewport()
-        if view is None:
-            return
+    def _with_room(self, room: int) -> list[tuple[int, Column[Any]]]:
+        """The columns (number, column) that are shown in `room` px: those that may be dropped go,
+        the last first, where all of them have no room."""
         shown = [
             (i, c) for i, c in enumerate(self._columns.columns) if not (self._narrow and c.drop)
         ]
-        while sum(c.width for _, c in shown) > view.width():
+        while sum(c.width for _, c in shown) > room:
             droppable = [pair for pair in shown if pair[1].drop]
             if not droppable:
                 break
             shown.remove(droppable[-1])
+        return shown
+
+    def _spread(self) -> None:
+        view = self.viewport()
+        if view is None:
+            return
+        shown = self._with_room(view.width())
         kept = {i for i, _ in shown}
         for i in range(len(self._columns.columns)):
             self.setColumnHidden(i, i not in kept)

@@ -175,7 +175,7 @@ class TrailEvidence(QWidget):
             instrument.base if instrument else "",
         )
         self.chart.set_history(block)
-        self.chart.set_fills(
+        self.chart.trades.set_fills(
             [f for f in self._bridge.fills(order.symbol)
              if f.fill.client_order_id == order.client_order_id]
         )  # fmt: skip

@@ -186,6 +186,29 @@ def test_what_is_left_was_withdrawn() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("amount", "words"),
+    [("0.5", "0.50 USDT was withdrawn from"), ("-0.5", "0.50 USDT was deposited at")],
+)
+def test_half_a_coin_has_its_direction_too(amount: str, words: str) -> None:
+    [part] = explain_difference(D(amount), [], "USDT").parts
+    assert part.text.startswith(words)
+
+
+def test_an_account_of_less_than_one_coin_has_a_drawdown_that_transfers_leave_alone() -> None:
+    book = CapitalBook(D("0.8"))
+    book.book_line(Line("deposit", "", D(0), D("0.5")))
+    day = TradingDay(0, D("0.5"), D("0.5"))
+    tracker = PerformanceTracker(Performance(D("0.5"), D(0), {}, day, D("0.5")), [], UTC)
+    book.book_line(Line("funding", "", D(0), D("-0.25")))
+    tracker.refresh(book, 1)
+    assert tracker.drawdown == D("0.5")
+    tracker.on_transfer(D("0.25"))
+    book.book_line(Line("deposit", "", D(0), D("0.25")))
+    tracker.refresh(book, 1)
+    assert tracker.drawdown == D("0.5")
+
+
 def test_a_booked_transfer_leaves_the_other_parts_as_they_were() -> None:
     fee = DifferencePart("fee", D(2), "-2.00 USDT of fee")
     found = LedgerDifference(D(102), [fee, DifferencePart("transfer", D(100), "withdrawn")])

@@ -23,6 +23,7 @@ from sample_engine import (
     sample_instruments,
     sample_records,
 )
+from scan_samples import sample_sizing, sample_strategies
 
 from core.commands import (
     Attach,
@@ -109,8 +110,8 @@ class LinkServer:
     def _greeting(self) -> Attached:
         last_seq = self.backlog[-1].seq if self.backlog else 0
         return Attached(
-            PROTOCOL_VERSION, ENGINE_PID, "data", sample_instruments(), ["macd_rsi_trend"],
-            self.backlog, last_seq, self.snapshot,
+            PROTOCOL_VERSION, ENGINE_PID, "data", sample_instruments(), sample_strategies(),
+            self.backlog, last_seq, self.snapshot, sample_sizing(),
         )  # fmt: skip
 
     def _send_all(self, message: ServerMessage) -> None:
@@ -177,8 +178,8 @@ def still_bridge(tmp_path: Path, qapp: QApplication) -> Iterator[Bridge]:
     made = Bridge(tmp_path)
     made.link.state = LinkState.ATTACHED
     made.take_attached(
-        Attached(PROTOCOL_VERSION, ENGINE_PID, "data", sample_instruments(), ["macd_rsi_trend"],
-                 sample_backlog(), sample_backlog()[-1].seq, rich_snapshot())
+        Attached(PROTOCOL_VERSION, ENGINE_PID, "data", sample_instruments(), sample_strategies(),
+                 sample_backlog(), sample_backlog()[-1].seq, rich_snapshot(), sample_sizing())
     )  # fmt: skip
     made.take_snapshot(rich_snapshot())
     yield made

@@ -34,6 +34,7 @@ _TEXT_ARGUMENTS: dict[str, tuple[int, ...]] = {
     "ActionButton": (0,), "IconButton": (1,), "Column": (0,), "SearchField": (0,), "Page": (0,),
     "_Item": (0,), "_Figure": (0,), "_form_label": (0,), "_Search": (0,), "BlotterPage": (0,),
     "MenuEntry": (0,), "_plain": (0,), "_judged": (0, 1),
+    "_item": (1, 2, 3), "ValueField": (1, 2, 3),
 }  # fmt: skip
 
 
@@ -54,7 +55,8 @@ def texts_of_the_screen() -> set[str]:
     for table in (
         words.BOT_STATES, words.ENGINE_STATES, words.ORDER_STATES, words.ORDER_TYPES, words.SIDES,
         words.DIRECTIONS, words.PURPOSES, words.LIMITS, words.REQUEST_FAMILIES, words.LEDGER_KINDS,
-        words.RULES, words.ADVICE, words.PARTS, words.SIZING,
+        words.RULES, words.ADVICE, words.PARTS, words.SIZING, words.SYMBOL_STATES,
+        words.PARAMETERS,
     ):  # fmt: skip
         found |= set(table.values())
     return {text for text in found if any(letter.isalpha() for letter in text)}

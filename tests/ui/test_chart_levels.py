@@ -1,0 +1,170 @@
+"""Order, stop and target lines under the mouse: nothing is sent that was not confirmed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from PyQt6.QtCore import QRectF, Qt
+
+from core.models.orders import Order, OrderPurpose, OrderStatus, OrderType, Side
+from core.models.positions import Position
+from core.snapshots import PositionSnapshot
+from ui.charts.trading_chart import TradingChart
+
+D = Decimal
+ENTRY = D("67000")
+
+
+@pytest.fixture
+def sent(trading_chart: TradingChart, market) -> list[tuple[str, str, Decimal]]:
+    """What the chart wants changed; a long position with stop and target is on it."""
+    position = Position(
+        "main", "BTCUSDT", Side.BUY, D("0.067"), ENTRY, 0,
+        unrealized_pnl=D("80.76"), stop_loss=D("66700"), take_profit=D("67600"),
+    )  # fmt: skip
+    opened_ms = market.first_ms + 450 * market.timeframe_ms
+    trading_chart.trades.set_position(
+        PositionSnapshot(position, "b", opened_ms, D("0.01"), D("1.5"), True)
+    )
+    found: list[tuple[str, str, Decimal]] = []
+    trading_chart.level_change_wanted.connect(lambda *change: found.append(change))
+    return found
+
+
+def y_of(chart: TradingChart, price: float) -> float:
+    return chart.canvas.panes[0].y_of(price)
+
+
+def drag_stop(chart: TradingChart, hand, by: float = -30, held: str = "") -> None:
+    y = y_of(chart, 66_700)
+    hand.drag((500, y), (500, y + by), held)
+
+
+def test_a_new_chart_moves_no_line(trading_chart, hand, sent) -> None:
+    """ux 43"""
+    assert not trading_chart.levels.is_unlocked
+    left = trading_chart.canvas.panes[0].slots[0]
+    y = y_of(trading_chart, 66_700)
+    hand.drag((500, y), (560, y - 30))
+    assert trading_chart.levels.proposal is None
+    assert trading_chart.canvas.panes[0].slots[0] < left  # it pans
+    assert sent == []
+
+
+def test_a_dragged_stop_waits_on_its_tick_for_confirm(trading_chart, hand, sent) -> None:
+    """ux 40"""
+    trading_chart.levels.set_unlocked(True)
+    drag_stop(trading_chart, hand)
+    proposal = trading_chart.levels.proposal
+    assert sent == []
+    assert proposal.price % D("0.1") == 0
+    assert proposal.price > D("66700")
+    confirm = trading_chart._proposals.buttons()["Confirm"].center()
+    hand.click(confirm.x(), confirm.y())
+    assert sent == [("stop", "BTCUSDT", proposal.price)]
+    assert trading_chart.levels.proposal is None
+    hand.click(confirm.x(), confirm.y())
+    assert len(sent) == 1
+
+
+@pytest.mark.parametrize("how", ["button", "escape", "lock"])
+def test_discard_puts_the_line_back(trading_chart, hand, sent, how: str) -> None:
+    """ux 40"""
+    trading_chart.levels.set_unlocked(True)
+    drag_stop(trading_chart, hand)
+    if how == "button":
+        at = trading_chart._proposals.buttons()["Discard"].center()
+        hand.click(at.x(), at.y())
+    elif how == "escape":
+        hand.key(Qt.Key.Key_Escape)
+    else:
+        trading_chart.levels.set_unlocked(False)
+    assert trading_chart.levels.proposal is None
+    assert trading_chart.levels.snapped(66_700) == D("66700.0")
+    assert sent == []
+
+
+def test_enter_confirms(trading_chart, hand, sent) -> None:
+    trading_chart.levels.set_unlocked(True)
+    drag_stop(trading_chart, hand)
+    hand.key(Qt.Key.Key_Return)
+    assert [change[0] for change in sent] == ["stop"]
+
+
+def test_while_dragging_it_says_money_percent_and_r(trading_chart, hand, sent) -> None:
+    """ux 41: at 66,850 the loss is half of the risk."""
+    trading_chart.levels.set_unlocked(True)
+    hand.press(500, y_of(trading_chart, 66_700))
+    hand.move(500, y_of(trading_chart, 66_850), pressed=True)
+    proposal = trading_chart.levels.proposal
+    assert proposal.is_held
+    price = proposal.price
+    assert abs(price - D("66850")) < 10
+    money = (price - ENTRY) * D("0.067")
+    assert proposal.text.startswith(f"−{abs(money):.2f} · −0.2")
+    assert proposal.text.endswith("−0.5 R")
+    assert trading_chart._proposals.buttons() == {}
+
+
+def test_with_the_option_lines_move_only_while_alt_is_held(trading_chart, hand, sent) -> None:
+    """ux 41"""
+    trading_chart.levels.set_unlocked(True)
+    trading_chart.levels.needs_alt = True
+    drag_stop(trading_chart, hand)
+    assert trading_chart.levels.proposal is None
+    trading_chart.reset_view()
+    drag_stop(trading_chart, hand, held="alt")
+    assert trading_chart.levels.proposal is not None
+
+
+def test_instant_mode_sends_what_is_let_go_of(trading_chart, hand, sent) -> None:
+    """ux 40"""
+    trading_chart.levels.set_unlocked(True)
+    trading_chart.levels.is_instant = True
+    y = y_of(trading_chart, 67_600)
+    hand.drag((500, y), (500, y + 20))
+    ((kind, key, price),) = sent
+    assert (kind, key) == ("target", "BTCUSDT")
+    assert price < D("67600")
+
+
+def test_a_working_order_is_moved_by_its_id(trading_chart, hand, sent) -> None:
+    trading_chart.levels.set_unlocked(True)
+    order = Order(
+        "c9", "x9", "main", "b", "BTCUSDT", Side.BUY, OrderType.LIMIT, D("0.1"),
+        OrderStatus.ACKNOWLEDGED, OrderPurpose.ENTRY, 0, 0, price=D("66400"),
+    )  # fmt: skip
+    trading_chart.trades.set_orders([order])
+    y = y_of(trading_chart, 66_400)
+    hand.drag((500, y), (500, y - 20))
+    assert "%" in trading_chart.levels.proposal.text
+    hand.key(Qt.Key.Key_Return)
+    assert [change[:2] for change in sent] == [("order", "c9")]
+
+
+def test_back_where_it_was_is_no_change(trading_chart, hand, sent) -> None:
+    trading_chart.levels.set_unlocked(True)
+    y = y_of(trading_chart, 66_700)
+    hand.press(500, y)
+    hand.move(500, y - 40, pressed=True)
+    hand.move(500, y_of(trading_chart, 66_700), pressed=True)
+    price = trading_chart.levels.proposal.price
+    hand.release(500, y)
+    assert (trading_chart.levels.proposal is None) is (price == D("66700.0"))
+
+
+def test_its_pill_stands_beside_those_of_the_lines_in_force(trading_chart, hand, sent) -> None:
+    trading_chart.levels.set_unlocked(True)
+    y = y_of(trading_chart, 66_700)
+    hand.drag((500, y), (500, y_of(trading_chart, 66_990)))
+    item = trading_chart._proposals
+    mine = QRectF(item._left(), item._y() - 10, 60, 20)
+    assert not any(pill.intersects(mine) for pill in trading_chart.trades.levels.pills())
+
+
+def test_another_symbol_locks_the_chart(trading_chart, hand, sent) -> None:
+    """ux 43"""
+    trading_chart.levels.set_unlocked(True)
+    trading_chart.set_instrument(2, D("0.01"), "ETHUSDT", "15m", "ETH")
+    assert not trading_chart.levels.is_unlocked

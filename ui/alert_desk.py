@@ -1,0 +1,42 @@
+"""What a trader may do about alerts and messages, each as one question to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+
+from core.commands import (
+    AddPriceAlert,
+    ChooseMessages,
+    CommandResult,
+    MovePriceAlert,
+    RemovePriceAlert,
+    SendTestMessage,
+)
+from core.models.alerts import AlertWish
+
+_TEST_TIMEOUT_S = 60.0
+
+
+class AlertActions:
+    """`send(command, timeout_s)` asks the engine."""
+
+    def __init__(self, send: Callable[..., Awaitable[CommandResult]]) -> None:
+        self._send = send
+
+    async def add(self, wish: AlertWish) -> CommandResult:
+        return await self._send(AddPriceAlert(wish))
+
+    async def move(self, alert_id: int, price: Decimal) -> CommandResult:
+        """To where its line was dragged."""
+        return await self._send(MovePriceAlert(alert_id, price))
+
+    async def remove(self, alert_id: int) -> CommandResult:
+        return await self._send(RemovePriceAlert(alert_id))
+
+    async def choose_messages(self, kinds: list[str]) -> CommandResult:
+        return await self._send(ChooseMessages(kinds))
+
+    async def send_test(self) -> CommandResult:
+        """A channel may take its time."""
+        return await self._send(SendTestMessage(), timeout_s=_TEST_TIMEOUT_S)

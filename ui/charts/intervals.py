@@ -1,0 +1,38 @@
+"""What a trader types at a chart, understood: an interval, a date."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from core.models.candles import Timeframe
+from ui.i18n import tr
+
+_UNITS = {"m": 1, "h": 60, "d": 1440, "w": 10_080}
+_DATE_FORMATS = ("%Y-%m-%d %H:%M", "%Y-%m-%d", "%Y/%m/%d %H:%M", "%Y/%m/%d")
+
+
+def interval(text: str) -> str:
+    """The timeframe meant by `15`, `60`, `4h`, `1D`, `1M`. Raises ValueError with a sentence."""
+    match = re.fullmatch(r"(\d{1,5})\s*([a-zA-Z]?)", text.strip())
+    if match is not None:
+        number, unit = int(match[1]), match[2]
+        if unit == "M" and number == 1:
+            return Timeframe.MONTH.value
+        minutes = number * _UNITS.get(unit.lower() or "m", 0)
+        for timeframe in Timeframe:
+            is_month = timeframe is Timeframe.MONTH
+            if not is_month and timeframe.duration_ms == minutes * 60_000 and minutes:
+                return timeframe.value
+    known = ", ".join(timeframe.value for timeframe in Timeframe)
+    raise ValueError(tr("There is no such interval. There are {known}.", known=known))
+
+
+def moment(text: str) -> int:
+    """ms UTC of `2026-11-20 14:30` or `2026-11-20`. Raises ValueError with a sentence."""
+    for form in _DATE_FORMATS:
+        try:
+            return int(datetime.strptime(text.strip(), form).replace(tzinfo=UTC).timestamp() * 1000)
+        except ValueError:
+            continue
+    raise ValueError(tr("Write a date like 2026-11-20, or 2026-11-20 14:30 (UTC)."))

@@ -1,0 +1,242 @@
+"""Order, stop and target lines that are dragged to another price, and ask before anything is sent.
+
+Off until the trader unlocks the chart, at every opening of it. A dragged line snaps to the tick and
+says what it would bring; Confirm (Enter) sends it, Discard (Esc) puts it back. While it waits,
+the old line stays where it is: it is still the one in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from PyQt6.QtCore import QObject, QPointF, QRectF, Qt, pyqtSignal
+from PyQt6.QtGui import QPainter
+
+from ui import fonts, formatting, theme
+from ui.charts import primitives
+from ui.charts.canvas import PRICE, ChartCanvas
+from ui.charts.levels import Handle, Level
+from ui.charts.overlays import INSET, LevelsItem
+from ui.charts.pane import Pane, PaneItem
+from ui.charts.primitives import PILL_HEIGHT
+from ui.charts.series import CandleSeries
+from ui.i18n import tr
+
+CONFIRM, DISCARD = "Confirm", "Discard"
+_GAP_PX = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A line at another price. `is_held`: the mouse still moves it."""
+
+    level: Level
+    price: Decimal
+    text: str
+    is_held: bool
+
+
+class ProposalItem(PaneItem):
+    """The dashed line of a proposal, its pill, and the two buttons beside it."""
+
+    z = 35.0
+
+    def __init__(
+        self, pane: Pane, series: CandleSeries, obstacles: Callable[[], list[QRectF]]
+    ) -> None:
+        """`obstacles`: the pills of the other lines, which this one's stands beside."""
+        super().__init__(pane, series)
+        self.proposal: Proposal | None = None
+        self.decimals = 2
+        self._obstacles = obstacles
+
+    def buttons(self) -> dict[str, QRectF]:
+        """Where Confirm and Discard are, px of the pane; none while the line is held."""
+        if self.proposal is None or self.proposal.is_held:
+            return {}
+        x, top, found = self._pill_right() + _GAP_PX, self._y() - PILL_HEIGHT // 2, {}
+        for name in (CONFIRM, DISCARD):
+            width = round(primitives.text_width(tr(name), weight=fonts.SEMIBOLD) + 20)
+            found[name] = QRectF(x, top, width, PILL_HEIGHT)
+            x += width + _GAP_PX
+        return found
+
+    def draw(self, painter: QPainter) -> None:
+        proposal = self.proposal
+        if proposal is None:
+            return
+        width, y, ink = self._rect.width(), self._y(), theme.color("accent")
+        primitives.hline(painter, ink, left=0, right=width, y=y, style="dashed")
+        name, text = self._words(proposal)
+        primitives.draw_pill(painter, INSET, y, name=name, text=text, hue="accent", text_hue="t1")
+        for button, rect in self.buttons().items():
+            is_confirm = button == CONFIRM
+            fill = theme.color("afill" if is_confirm else "e2")
+            border = None if is_confirm else theme.color("line2")
+            primitives.rounded(painter, rect, 4, fill, border)
+            label = theme.color("#FFFFFF" if is_confirm else "t1")
+            centre = rect.center().y()
+            primitives.draw_text(
+                painter, rect.left() + 10, centre, tr(button), label, weight=fonts.SEMIBOLD
+            )
+
+    def _words(self, proposal: Proposal) -> tuple[str, str]:
+        price = formatting.price(proposal.price, self.decimals)
+        return f"{proposal.level.name} {price}", proposal.text
+
+    def _pill_right(self) -> float:
+        if self.proposal is None:
+            return INSET
+        return self._left() + primitives.pill_width(*self._words(self.proposal))
+
+    def _left(self) -> float:
+        """Beside the pills that are in the way."""
+        row = QRectF(0, self._y() - PILL_HEIGHT / 2, self._rect.width(), PILL_HEIGHT)
+        taken = [pill.right() + _GAP_PX for pill in self._obstacles() if pill.intersects(row)]
+        return max([float(INSET), *taken])
+
+    def _y(self) -> int:
+        price = 0.0 if self.proposal is None else float(self.proposal.price)
+        half = PILL_HEIGHT / 2
+        return round(min(max(self.pane.y_of(price), half), self._rect.height() - half))
+
+
+class LevelDrag(QObject):
+    """Takes the mouse of the price pane while `is_unlocked`. `describe(handle, price)` says what a
+    price would bring.
+
+    Signals: wanted(Handle, Decimal) once for every confirmed change; changed().
+    """
+
+    wanted = pyqtSignal(object, object)
+    changed = pyqtSignal()
+
+    def __init__(
+        self,
+        canvas: ChartCanvas,
+        levels: LevelsItem,
+        item: ProposalItem,
+        describe: Callable[[Handle, Decimal], str],
+    ) -> None:
+        super().__init__()
+        self.is_unlocked = False
+        self.needs_alt = False
+        self.is_instant = False  # no Confirm: what is let go of is sent
+        self.tick = Decimal("0.01")
+        self._canvas, self._levels, self._item = canvas, levels, item
+        self._describe = describe
+
+    @property
+    def proposal(self) -> Proposal | None:
+        return self._item.proposal
+
+    def set_unlocked(self, is_unlocked: bool) -> None:
+        """Locking puts back what was not confirmed."""
+        self.is_unlocked = is_unlocked
+        if not is_unlocked:
+            self.discard()
+        self.changed.emit()
+
+    def confirm(self) -> None:
+        """Send the proposal, if there is one."""
+        proposal = self._item.proposal
+        if proposal is not None and proposal.level.handle is not None:
+            self._become(None)
+            self.wanted.emit(proposal.level.handle, proposal.price)
+
+    def discard(self) -> None:
+        self._become(None)
+
+    # Mouse and keys
+
+    def press(self, position: QPointF, held: Qt.KeyboardModifier) -> bool:
+        point = self._point(position)
+        if point is None or not self.is_unlocked:
+            return False
+        for name, rect in self._item.buttons().items():
+            if rect.contains(point):
+                (self.confirm if name == CONFIRM else self.discard)()
+                return True
+        level = self._grabbed(point, held)
+        if level is None:
+            return False
+        self._drag_to(level, point)
+        return True
+
+    def move(self, position: QPointF, held: Qt.KeyboardModifier) -> bool:  # noqa: ARG002
+        proposal = self._item.proposal
+        if proposal is None or not proposal.is_held:
+            return False
+        top = self._canvas.panes[PRICE].geometry().top()
+        self._drag_to(proposal.level, QPointF(position.x(), position.y() - top))
+        return True
+
+    def release(self, position: QPointF) -> None:  # noqa: ARG002
+        proposal = self._item.proposal
+        if proposal is None or not proposal.is_held:
+            return
+        if proposal.price == self.snapped(proposal.level.price):
+            self.discard()  # back where it was
+            return
+        self._become(Proposal(proposal.level, proposal.price, proposal.text, is_held=False))
+        if self.is_instant:
+            self.confirm()
+
+    def key(self, key: int, held: Qt.KeyboardModifier) -> bool:  # noqa: ARG002
+        if self._item.proposal is None:
+            return False
+        if key == Qt.Key.Key_Escape:
+            self.discard()
+            return True
+        if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and not self._item.proposal.is_held:
+            self.confirm()
+            return True
+        return False
+
+    def cursor_at(self, position: QPointF) -> Qt.CursorShape | None:
+        point = self._point(position)
+        if point is None or not self.is_unlocked:
+            return None
+        if any(rect.contains(point) for rect in self._item.buttons().values()):
+            return Qt.CursorShape.PointingHandCursor
+        is_grip = self._grabbed(point, Qt.KeyboardModifier.AltModifier) is not None
+        return Qt.CursorShape.SizeVerCursor if is_grip else None
+
+    # Inside
+
+    def _grabbed(self, point: QPointF, held: Qt.KeyboardModifier) -> Level | None:
+        if self.needs_alt and not held & Qt.KeyboardModifier.AltModifier:
+            return None
+        proposal = self._item.proposal
+        if (
+            proposal is not None
+            and abs(self._item.pane.y_of(float(proposal.price)) - point.y()) < 6
+        ):
+            return proposal.level  # taken up again
+        return self._levels.handle_at(point.y()) if self._levels.isVisible() else None
+
+    def _drag_to(self, level: Level, point: QPointF) -> None:
+        height = self._item.pane.height_px
+        price = self.snapped(self._item.pane.value_at(min(max(0.0, point.y()), height)))
+        if level.handle is not None and price > 0:
+            text = self._describe(level.handle, price)
+            self._become(Proposal(level, price, text, is_held=True))
+
+    def snapped(self, price: float) -> Decimal:
+        """The nearest price that the exchange takes."""
+        ticks = (Decimal(repr(price)) / self.tick).to_integral_value()
+        return (ticks * self.tick).quantize(self.tick)
+
+    def _become(self, proposal: Proposal | None) -> None:
+        if proposal != self._item.proposal:
+            self._item.proposal = proposal
+            self._item.update()
+            self.changed.emit()
+
+    def _point(self, position: QPointF) -> QPointF | None:
+        pane = self._canvas.panes[PRICE]
+        area = pane.geometry()
+        is_in = area.contains(position) and pane.isVisible()
+        return position - area.topLeft() if is_in else None

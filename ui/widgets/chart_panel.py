@@ -1,0 +1,91 @@
+"""The chart with its toolbar: what one does on the other, and what it keeps between starts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtGui import QKeySequence, QPixmap, QShortcut
+
+from core.commands import CommandResult
+from ui import tasks
+from ui.chart_memory import ChartMemory
+from ui.charts.trading_chart import TradingChart
+from ui.i18n import tr
+from ui.widgets.basic import Panel, rule
+from ui.widgets.chart_toolbar import ChartToolbar
+
+
+class ChartPanel(Panel):
+    """`layout_key` names whose indicators and scale these are (a bot). Attributes: chart, toolbar.
+
+    Signals: timeframe_chosen(str), expand_wanted(): the chart alone, or everything again.
+    """
+
+    timeframe_chosen = pyqtSignal(str)
+    expand_wanted = pyqtSignal()
+
+    def __init__(
+        self, memory: ChartMemory, layout_key: str, timeframe: str, pictures: Path
+    ) -> None:
+        super().__init__()
+        self._memory, self._key, self._pictures = memory, layout_key, pictures
+        self.toolbar, self.chart = ChartToolbar(timeframe), TradingChart()
+        self.body.addWidget(self.toolbar)
+        self.body.addWidget(rule())
+        self.body.addWidget(self.chart, 1)
+        self.chart.use_layout(memory.layout(layout_key))
+        self.toolbar.show_kind(self.chart.kind)
+        self._connect()
+
+    def show_symbol(self, symbol: str) -> None:
+        """The drawings of that symbol."""
+        self.chart.use_drawings(self._memory.drawings(symbol))
+
+    def set_narrow(self, narrow: bool) -> None:
+        self.toolbar.set_narrow(narrow)
+
+    def _connect(self) -> None:
+        toolbar, chart = self.toolbar, self.chart
+        toolbar.timeframe_chosen.connect(self.timeframe_chosen)
+        toolbar.kind_chosen.connect(chart.choose_kind)
+        toolbar.indicators_wanted.connect(chart.open_indicators)
+        toolbar.tool_chosen.connect(self._take_tool)
+        toolbar.alert_wanted.connect(chart.ask_alert)
+        toolbar.marks_shown.connect(lambda on: chart.trades.show(fills=on, orders=on))
+        toolbar.unlock_wanted.connect(chart.levels.set_unlocked)
+        toolbar.snapshot_wanted.connect(chart.take_snapshot)
+        toolbar.expand_wanted.connect(self.expand_wanted)
+        chart.timeframe_wanted.connect(self._take_timeframe)
+        chart.layout_changed.connect(self._keep_layout)
+        chart.levels.changed.connect(lambda: toolbar.show_unlocked(chart.levels.is_unlocked))
+        chart.snapshot_taken.connect(self._save_picture)
+        chart.refused.connect(lambda text: tasks.announce(CommandResult(0, False, text)))
+        keys = QShortcut(QKeySequence("Alt+Return"), self)
+        keys.activated.connect(self.expand_wanted)
+
+    def _take_tool(self, kind: str) -> None:
+        self.chart.drawing.arm(kind)
+        self.chart.setFocus()
+
+    def _take_timeframe(self, timeframe: str) -> None:
+        self.toolbar.show_timeframe(timeframe)
+        self.timeframe_chosen.emit(timeframe)
+
+    def _keep_layout(self) -> None:
+        self.toolbar.show_kind(self.chart.kind)
+        self._memory.keep_layout(self._key, self.chart.layout_now())
+
+    def _save_picture(self, picture: QPixmap) -> None:
+        """Into the data directory, named after what it shows and now."""
+        now = datetime.now(UTC)
+        name = quote("_".join(self.chart.series), safe="")
+        path = self._pictures / f"{name}_{now:%Y-%m-%d_%H-%M-%S}.png"
+        self._pictures.mkdir(parents=True, exist_ok=True)
+        if picture.save(str(path)):
+            tasks.tell(CommandResult(0, True, tr("Picture saved: {path}", path=path)))
+        else:
+            text = tr("The picture could not be saved: {path}", path=path)
+            tasks.tell(CommandResult(0, False, text))
