@@ -21,6 +21,8 @@ import psutil
 from app.config import Config, default_config
 from app.demo_launcher import DemoLaunch
 from app.link_server import LinkServer
+from app.notify.channels import read_addresses
+from app.notify.notifier import Notifier, Service
 from app.options import (
     EXIT_FAULT,
     EXIT_OK,
@@ -58,6 +60,7 @@ async def run(
     if stopping.is_set() or stop_was_asked.is_set():
         return EXIT_OK
     engine = build_engine(config, options, demo)
+    _send_messages(engine, options)
     built_after_s = time.time() - psutil.Process().create_time()
     loop.set_exception_handler(lambda _loop, context: _on_stray_exception(engine, context))
     link = LinkServer(engine, on_stop=stopping.set)
@@ -83,6 +86,24 @@ async def run(
         await asyncio.gather(started, return_exceptions=True)  # its fault was told above
         await _end(engine, link, options, built_after_s)
     return EXIT_FAULT if engine.supervisor.unhandled_exceptions else EXIT_OK
+
+
+def _send_messages(engine: Engine, options: Options) -> None:
+    """From the outbox to the trader's channels, as long as the engine runs."""
+    vault = options.data_dir / "storage" / "vault.json"
+    notifier = Notifier(
+        engine.alerts.outbox,
+        read_addresses=lambda: read_addresses(vault),
+        make_service=_load_apprise,
+    )
+    engine.alerts.sender = notifier
+    engine.supervisor.keep_running("messages", notifier.run)
+
+
+def _load_apprise() -> Service:
+    from app.notify.apprise_sender import AppriseSender  # only where there is a channel
+
+    return AppriseSender()
 
 
 def _say_unverified(engine: Engine, exchange: str) -> None:

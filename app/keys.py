@@ -80,9 +80,36 @@ def store_key(
         raise StartError("a key can be stored as keyring:NAME or vault:NAME")
 
 
+def read_text(name: str, vault_file: Path) -> str:
+    """Another secret that was kept by `store_text`, "" where none was. Raises StartError."""
+    if _has_safe_key_ring():
+        entry = _from_keyring(name)
+    elif vault_file.exists() and os.environ.get(PASSPHRASE_VARIABLE):
+        entry = Vault(vault_file).entries().get(name)
+    else:
+        entry = None
+    return "" if entry is None else entry.api_secret
+
+
+def store_text(name: str, text: str, vault_file: Path) -> None:
+    """Keep a secret that is no key, in the key ring if there is a safe one, else in the vault.
+    Raises StartError."""
+    if not _has_safe_key_ring() and not os.environ.get(PASSPHRASE_VARIABLE):
+        raise StartError(
+            f"this system has no safe key ring; set {PASSPHRASE_VARIABLE} and start again"
+        )
+    place = "keyring" if _has_safe_key_ring() else "vault"
+    store_key(f"{place}:{name}", name, text, vault_file)
+
+
+def _has_safe_key_ring() -> bool:
+    """Back ends that fail, forget or keep plain text rank themselves below 1."""
+    return bool(keyring.get_keyring().priority >= 1)
+
+
 def _refuse_unsafe_key_ring(name: str) -> None:
-    """Back ends that fail, forget or keep plain text rank themselves below 1. Raises StartError."""
-    if keyring.get_keyring().priority < 1:
+    """Raises StartError."""
+    if not _has_safe_key_ring():
         raise StartError(f"this system has no safe key ring; use vault:{name}")
 
 

@@ -27,6 +27,7 @@ from app.account_keeper import AccountKeeper
 from app.crash_guard import CrashGuard
 from app.engine_process import EngineProcess
 from app.loop_gap import LoopGapProbe
+from app.notify.channel_keeper import ChannelKeeper
 from app.options import EXIT_DATA_DIR, EXIT_FAULT, EXIT_OK, Options
 from app.process_age import process_age_s
 from core.commands import CommandResult
@@ -130,6 +131,7 @@ class _Screen:
         self._bridge = Bridge(options.data_dir)
         self._window = MainWindow(self._bridge, settings, self._restart_engine, last)
         self._window.accounts = AccountKeeper(options.config, options.data_dir)
+        self._window.alert_centre.keeper = ChannelKeeper(options.data_dir)
         self._has_painted = asyncio.Event()
         if last is None:
             self._has_painted.set()
