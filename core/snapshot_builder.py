@@ -20,6 +20,7 @@ from core.market_feed import MarketFeed
 from core.metrics import percentile
 from core.models.candles import Timeframe
 from core.models.positions import Position
+from core.reports.live_statistics import LiveStatistics
 from core.snapshots import (
     AccountSnapshot,
     BotSnapshot,
@@ -48,6 +49,7 @@ class SnapshotBuilder:
         self._machine = self._measure_machine()
         self._percentiles: dict[str, tuple[float | None, float | None]] = {}
         self._feeds: list[FeedSnapshot] = []
+        self._statistics: LiveStatistics | None = None
 
     def build(self, charts: Iterable[tuple[str, Timeframe]]) -> EngineSnapshot:
         """`charts`: what the screens are watching."""
@@ -58,9 +60,10 @@ class SnapshotBuilder:
                 recent = list(itertools.islice(reversed(feed.latencies_ms), LATENCY_WINDOW))
                 self._percentiles[name] = (percentile(recent, 0.5), percentile(recent, 0.99))
             self._feeds = [row for feed in engine.feeds.values() for row in _feed(feed)]
-        self._seq += 1
         accounts = [_account(desk) for desk in engine.desks.values()]
         desks = [desk for desk in engine.desks.values() if desk.is_built]
+        capital = self._capital(desks[0]) if desks else None
+        self._seq += 1
         return EngineSnapshot(
             seq=self._seq,
             state=engine.state,
@@ -80,7 +83,7 @@ class SnapshotBuilder:
             tickers=[row for feed in engine.feeds.values() for row in self._tickers(feed)],
             live_candles=self._live_candles(charts),
             books=[book for feed in engine.feeds.values() for book in feed.books.snapshot()],
-            capital=desks[0].capital.snapshot() if desks else None,
+            capital=capital,
             risk=_furthest_stopped(accounts) or _no_risk_yet(engine),
             limiters=[row for limiter in engine.limiters for row in limiter.snapshot()],
             data=self._data(),
@@ -93,6 +96,13 @@ class SnapshotBuilder:
             alerts=engine.alerts.prices.snapshot(),
             sending=engine.alerts.sending(),
         )
+
+    def _capital(self, desk: AccountDesk) -> CapitalSnapshot:
+        if self._statistics is None or self._statistics.desk is not desk:
+            self._statistics = LiveStatistics(desk)
+        elif self._seq % SLOW_EVERY == 0:
+            self._statistics.refresh()
+        return msgspec.structs.replace(desk.capital.snapshot(), statistics=self._statistics.latest)
 
     def _connection(self, desk: AccountDesk) -> ConnectionState:
         feed = self._engine.feeds[desk.port.exchange]

@@ -21,6 +21,7 @@ from core.models.orders import Order
 from core.models.positions import Position
 from core.models.streams import StreamStatistics, TopicLatency
 from core.parameter_form import PartForm
+from core.reports.statistics import Statistics
 from core.scanning.snapshots import ScanSnapshot
 
 PROTOCOL_VERSION = 1
@@ -165,6 +166,7 @@ class CapitalSnapshot(msgspec.Struct, frozen=True):
     best_day: Decimal | None = None
     worst_day: Decimal | None = None
     trades: int = 0
+    statistics: Statistics | None = None
 
 
 class RiskLimit(msgspec.Struct, frozen=True):

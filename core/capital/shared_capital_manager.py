@@ -339,12 +339,16 @@ class SharedCapitalManager:
 
     def get_daily_pnl(self, days: int = 7) -> dict[str, Decimal]:
         """Result of each of the newest `days` trading days by its date, today last."""
+        return {name: day.result for name, day in self.trading_days(days).items()}
+
+    def trading_days(self, count: int) -> dict[str, TradingDay]:
+        """The newest `count` by their dates in the account's time zone, today last."""
         with self._live.lock:
             self._live.look()
-            stored = {day.start_ms: day for day in self._live.store.days(days)}
-            newest = stored | {day.start_ms: day for day in self._live.tracker.days(days)}
-            results = {day_name(ms, self._timezone): newest[ms].result for ms in sorted(newest)}
-            return dict(list(results.items())[-days:])
+            stored = {day.start_ms: day for day in self._live.store.days(count)}
+            newest = stored | {day.start_ms: day for day in self._live.tracker.days(count)}
+            days = {day_name(ms, self._timezone): newest[ms] for ms in sorted(newest)}
+            return dict(list(days.items())[-count:])
 
     def get_cash_by_kind(self) -> dict[str, Decimal]:
         """The total taken apart as the exchange's own statement is: deposit, withdrawal,

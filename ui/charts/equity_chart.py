@@ -22,6 +22,7 @@ _AXIS_PX = 76
 _TIME_PX = 26
 _INSET = 12
 _DRAWDOWN_SHARE = 0.18
+_LABEL_PITCH = 14  # of 0 % and the deepest, however low the pane
 _DAY_MS = 86_400_000
 _LABEL_PX = 150
 
@@ -149,7 +150,7 @@ class EquityChart(QWidget):
 
     def _paint_drawdown(self, painter: QPainter, area: QRectF) -> None:
         deepest = min(float(self._drawdown.min()), -0.001)
-        zero, height = area.top() + 12, area.height() - 30
+        zero, height = area.top() + 12, max(_LABEL_PITCH, area.height() - 30)
         y = zero + self._drawdown / deepest * height
         x = self._x(area)
         if x.size > 1:

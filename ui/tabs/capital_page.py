@@ -1,4 +1,5 @@
-"""The capital dashboard: figures, where the capital is, equity, daily results, limits, services."""
+"""The capital dashboard: figures, where the capital is, equity, daily results, statistics, limits,
+services."""
 
 from __future__ import annotations
 
@@ -38,14 +39,18 @@ from ui.widgets.basic import (
 )
 from ui.widgets.buttons import TextButton
 from ui.widgets.capital_bar import CapitalBar
+from ui.widgets.heat_map import HeatMapPanel
 from ui.widgets.request_limits import RequestLimits
 from ui.widgets.risk_panel import RiskPanel
 from ui.widgets.services import DataManager
+from ui.widgets.statistics import StatisticsPanel
 from ui.widgets.table_view import DataTable
 
 _RANGES = (("1D", 1), ("1W", 7), ("1M", 30), ("3M", 90), ("All", None))
 _DEFAULT_POSITION_LIMIT = 0.20
 _BOTTOM_HEIGHT = 326
+_STATISTICS_HEIGHT = 176
+_EQUITY_LEAST = 258  # so that 1080 px show the whole page
 
 
 class _Figure(QWidget):
@@ -248,6 +253,7 @@ class CapitalPage(QScrollArea):
         self._figures = _Figures()
         self._bar = CapitalBar(bridge)
         self._equity, self._daily = _EquityPanel(bridge), _DailyPanel(bridge)
+        self._statistics, self._calendar = StatisticsPanel(bridge), HeatMapPanel(bridge)
         self._by_symbol = _BySymbol(bridge)
         self._risk = RiskPanel(bridge, with_consequences=True)
         self._requests = Panel("Request limits")
@@ -269,7 +275,8 @@ class CapitalPage(QScrollArea):
         bridge.capital.changed.connect(self._show_capital)
         bridge.snapshot_changed.connect(self._take)
         if bridge.capital.latest is not None:
-            for part in (self._bar, self._equity, self._daily, self._by_symbol):
+            for part in (self._bar, self._equity, self._daily, self._by_symbol,
+                         self._statistics, self._calendar):  # fmt: skip
                 part.show_capital(bridge.capital.latest)
             self._show_capital(bridge.capital.latest)
         if bridge.snapshot is not None:
@@ -289,6 +296,11 @@ class CapitalPage(QScrollArea):
         bottom.setSpacing(GUTTER)
         middle.addWidget(self._equity, 66)
         middle.addWidget(self._daily, 34)
+        record = QHBoxLayout()
+        record.setSpacing(GUTTER)
+        for half in (self._statistics, self._calendar):
+            record.addWidget(half, 1)
+            half.setFixedHeight(_STATISTICS_HEIGHT)
         panels = (self._by_symbol, self._risk, self._requests, self._data)
         for i, panel in enumerate(panels):
             bottom.addWidget(panel, *(divmod(i, 2) if narrow else (0, i)))
@@ -298,8 +310,9 @@ class CapitalPage(QScrollArea):
         self._outer.addWidget(self._figures)
         self._outer.addWidget(self._bar)
         self._outer.addLayout(middle, 1)
+        self._outer.addLayout(record)
         self._outer.addLayout(bottom)
-        self._equity.setMinimumHeight(300)
+        self._equity.setMinimumHeight(300 if narrow else _EQUITY_LEAST)
 
     def _show_capital(self, capital: CapitalSnapshot) -> None:
         limits = self._bridge.snapshot.risk.limits if self._bridge.snapshot else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import msgspec
@@ -13,6 +14,7 @@ from core.models.fills import Fill
 from core.models.instruments import Instrument
 from core.models.orders import Order, OrderPurpose, OrderStatus, OrderType, Side
 from core.models.positions import Position
+from core.reports.statistics import DayStatistics, Statistics, TradeStatistics
 from core.snapshots import (
     AccountMode,
     AccountSnapshot,
@@ -168,7 +170,26 @@ def _capital() -> CapitalSnapshot:
                        D("1804.10")),
         ],
         equity_curve=curve, daily_results=days, best_day=D("318.44"), worst_day=D("-168.96"),
-        trades=74,
+        trades=74, statistics=_statistics(),
+    )  # fmt: skip
+
+
+def _statistics() -> Statistics:
+    """Half a year: three days of four gain, two days of a holiday on which nothing ran."""
+    today = datetime.fromtimestamp(NOW_MS / 1000, UTC).date()
+    names = [(today - timedelta(days=170 - i)).isoformat() for i in range(171)]
+    calendar = [(name, 170 * math.sin(i * 1.7) + 55) for i, name in enumerate(names)]
+    return Statistics(
+        trades=TradeStatistics(
+            trades=74, won=45, lost=28, net_result=D("5067.20"), gross_profit=D("9120.40"),
+            gross_loss=D("4053.20"), fees=D("812.10"), funding=D("-31.07"), win_rate=45 / 74,
+            profit_factor=2.25, expectancy=D("68.476"), exposure=0.382,
+        ),
+        days=DayStatistics(19, 0.2581, None, None, 0.0312, {
+            "sharpe": "Needs 20 finished days, there are 19.",
+            "sortino": "Needs 20 finished days, there are 19.",
+        }),
+        calendar=calendar[:100] + calendar[102:],
     )  # fmt: skip
 
 

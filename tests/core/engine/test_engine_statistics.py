@@ -1,0 +1,23 @@
+"""The statistics that screens are shown are those of what was traded."""
+
+from __future__ import annotations
+
+from core.snapshot_builder import SLOW_EVERY, SnapshotBuilder
+
+
+async def test_statistics_tie_out_with_the_record_and_the_ledger(world):
+    await world.start()
+    await world.running()
+    builder = SnapshotBuilder(world.engine)
+    first = builder.build([]).capital.statistics
+    assert first.trades.trades == len(world.desk.trades.round_trips)
+    await world.hours(6)
+    for _ in range(SLOW_EVERY):
+        capital = builder.build([]).capital
+    trades, desk = capital.statistics.trades, world.desk
+    assert trades.trades == len(desk.trades.round_trips) > first.trades.trades
+    still_open = [trade.net_result for trade in desk.trades.open_trades.values()]
+    assert trades.net_result + sum(still_open) == capital.realized_pnl
+    assert trades.gross_profit - trades.gross_loss == trades.net_result
+    name, result = capital.statistics.calendar[-1]
+    assert {name: result} == {n: float(r) for n, r in desk.capital.get_daily_pnl(1).items()}
