@@ -191,6 +191,8 @@ class _Screen:
         if is_live and self._live_chart_s is None:
             self._live_chart_s = process_age_s()
             self._probe.start_is_over()
+            if self._options.for_seconds is None:  # else nobody is there to be shown around
+                self._window.offer_tour()
 
     # The chart for the next start
 

@@ -45,6 +45,7 @@ from ui.widgets.watchlist import Watchlist
 
 if TYPE_CHECKING:
     from ui.dialogs.key_wizard import Keeper
+    from ui.dialogs.tour import Tour
     from ui.tabs.bot_tab import BotTab
     from ui.tabs.multi_tab import MultiTab
     from ui.tabs.trail_page import TrailPage
@@ -77,6 +78,7 @@ class MainWindow(QMainWindow):
         self.bridge, self.settings = bridge, settings
         self._start_engine = start_engine
         self.accounts: Keeper | None = None
+        self._tour: Tour | None = None
         self._last = last
         self._last_bot = ""
         if last is not None:
@@ -468,9 +470,32 @@ class MainWindow(QMainWindow):
         entries: list[tuple[str, Callable[[], object]]] = []
         if self.accounts is not None:
             entries.append(("Add an account…", self.add_account))
+        entries.append(("Show the tour", self.start_tour))
         menu = SettingsMenu(self, self.settings, self._default_geometry, entries)
         button = self.app_bar.settings
         menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
+
+    def offer_tour(self) -> None:
+        """At the first start of the demo; never again by itself."""
+        if self.bridge.mode() is AccountMode.DEMO and not self.settings.is_on(
+            "tour/seen", default=False
+        ):
+            self.start_tour()
+
+    def start_tour(self) -> None:
+        """Six cards that point at the parts of this window."""
+        from ui.dialogs.tour import Tour, window_stops  # once in a life, not for the first paint
+
+        self.settings.set_on("tour/seen", True)
+        if self._last_bot:
+            self.show_bot(self._last_bot)
+        tab = self._tabs.get(self._last_bot)
+        if self._tour is None:
+            self._tour = Tour(self, window_stops(self.app_bar, tab))
+            self._tour.ended.connect(self._forget_tour)
+
+    def _forget_tour(self) -> None:
+        self._tour = None
 
     def add_account(self) -> None:
         """The wizard for paper accounts and for keys."""

@@ -55,7 +55,14 @@ def _actions(window: MainWindow) -> list[Entry]:
         Entry(tr(shortcuts.SHORTCUTS[name].text), tr("Window"), do, shortcuts.keys_of(name))
         for name, do in named.items()
     ]
-    return [Entry(tr("Add a bot"), tr("Bot"), window.add_bot), *offered]
+    if window.accounts is not None:
+        offered.append(Entry(tr("Add an account…"), tr("Account"), window.add_account))
+    return [
+        Entry(tr("Add a bot"), tr("Bot"), window.add_bot),
+        Entry(tr("Alerts"), tr("Window"), window.alert_centre.open_list),
+        *offered,
+        Entry(tr("Show the tour"), tr("Window"), window.start_tour),
+    ]
 
 
 def _looks(window: MainWindow) -> list[Entry]:
