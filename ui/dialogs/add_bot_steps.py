@@ -46,7 +46,7 @@ class Step(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.box = QVBoxLayout(self)
-        self.box.setContentsMargins(0, 0, 0, 0)
+        self.box.setContentsMargins(0, 8, 0, 0)
         self.box.setSpacing(8)
 
     def problem(self) -> str:
@@ -251,19 +251,20 @@ class SummaryStep(Step):
     def __init__(self) -> None:
         super().__init__()
         self.lines: dict[str, str] = {}
+        self._room = self._add_form()
 
     def show_lines(self, lines: Mapping[str, str]) -> None:
         """(name, value), in the trader's language."""
         self.lines = dict(lines)
-        clear(self.box)
+        clear(self._room)
         for name, value in lines.items():
             line = KeyValue("")
             show_value(line.name, name)
             show_value(line.value, value)
-            self.box.addWidget(line)
+            self._room.addWidget(line)
         note = label("label")
         note.setText(tr("The bot stands still until you start it."))
         note.setWordWrap(True)
         note.setContentsMargins(0, 8, 0, 0)
-        self.box.addWidget(note)
-        self.box.addStretch(1)
+        self._room.addWidget(note)
+        self._room.addStretch(1)

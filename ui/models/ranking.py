@@ -24,6 +24,8 @@ from ui.models.words import tone_of
 
 SPARK, READING, SCORE, STATE = "100 candles", "Reading", "Score", "State"  # painted by hand
 DROPPED = (SPARK, "Volume", "Since last", READING)  # where there is no room, in this order
+_LAST, _VOLUME = 2, 4  # the columns whose cells change with a price
+_AGE_STEP_MS = 100  # as fine as an age is shown
 _MEDIUM = 500
 REFUSED = "it was refused"  # a waiting signal's own words
 _QUIET = (SymbolState.WATCHED, SymbolState.LOADING, SymbolState.TAKEN)
@@ -75,7 +77,7 @@ def rank_rows(scan: ScanSnapshot, snapshot: EngineSnapshot, memory: ScoreMemory)
         RankRow(
             row,
             memory.change(row.symbol),
-            ages.get(row.symbol),
+            _shown_age_ms(ages.get(row.symbol)),
             scan.settings.signal_threshold,
             waits.get(row.symbol, ""),
             _left_ms(row.cooldown_until_ms, snapshot.market_time_ms),
@@ -83,6 +85,10 @@ def rank_rows(scan: ScanSnapshot, snapshot: EngineSnapshot, memory: ScoreMemory)
         for row in scan.rows
     ]
     return sorted(rows, key=lambda r: (r.symbol.rank is None, r.symbol.rank or 0, r.symbol.symbol))
+
+
+def _shown_age_ms(age_ms: int | None) -> int | None:
+    return None if age_ms is None else age_ms // _AGE_STEP_MS * _AGE_STEP_MS
 
 
 def _left_ms(until_ms: int | None, now_ms: int) -> int | None:
@@ -130,12 +136,38 @@ class RankingModel(TableModel[RankRow]):
     def hold(self, held: bool) -> None:
         self._is_held = held
 
+    def _replace_values(self, fresh: list[RankRow]) -> None:
+        """Prices and ages change ten times a second: then only their cells are painted again."""
+        old, self._rows = self._rows, fresh
+        last = len(self.columns) - 1
+        for i, (before, after) in enumerate(zip(old, fresh, strict=True)):
+            if before == after:
+                continue
+            self._note_flashes(before, after)
+            if _face(before) != _face(after):
+                self.dataChanged.emit(self.index(i, 0), self.index(i, last))
+                continue
+            if before.symbol.price != after.symbol.price:
+                self.dataChanged.emit(self.index(i, _LAST), self.index(i, _VOLUME))
+            if before.price_age_ms != after.price_age_ms:
+                self.dataChanged.emit(self.index(i, last), self.index(i, last))
+
     def _sorted(self, rows: Sequence[RankRow]) -> list[RankRow]:
         fresh = super()._sorted(rows)
         if not self._is_held:
             return fresh
         places: dict[Hashable, int] = {self.key_at(i): i for i in range(self.rowCount())}
         return sorted(fresh, key=lambda r: places.get(r.symbol.symbol, len(places)))
+
+
+def _face(row: RankRow) -> tuple[object, ...]:
+    """What a row shows besides its price and its age."""
+    symbol = row.symbol
+    cooldown = formatting.age(row.cooldown_left_ms)
+    return (
+        symbol.rank, symbol.score, symbol.reading, symbol.closes, symbol.state, symbol.direction,
+        row.change, row.threshold, row.waits_for, row.is_stale, cooldown,
+    )  # fmt: skip
 
 
 def state_cell(row: RankRow) -> Cell:

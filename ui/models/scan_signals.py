@@ -17,6 +17,7 @@ from ui import formatting
 from ui.bridge import Bridge
 from ui.i18n import sentence, tr
 from ui.models.cells import change_cell, time_cell
+from ui.models.ranking import REFUSED
 from ui.models.table import Cell, Column, TableModel
 
 _DAY_MS = 86_400_000
@@ -73,7 +74,8 @@ class SignalLog:
 def _waiting(signal: PendingSignal, now_ms: int) -> SignalRow:
     return SignalRow(
         f"{signal.symbol} {signal.candle_open_time_ms}", now_ms, signal.symbol, signal.direction,
-        signal.score, "waiting", signal.waits_for, None, "",
+        signal.score, "refused" if signal.waits_for == REFUSED else "waiting", signal.waits_for,
+        None, "",
     )  # fmt: skip
 
 
@@ -110,7 +112,7 @@ def signals(bridge: Bridge) -> TableModel[SignalRow]:
     """Time, symbol, score, decision, reason, result, and why."""
 
     def time(row: SignalRow) -> Cell:
-        return Cell(tr("now"), "t3") if row.decision == "waiting" else time_cell(row.time_ms)
+        return time_cell(row.time_ms) if row.order_id else Cell(tr("now"), "t3")
 
     def symbol(row: SignalRow) -> Cell:
         instrument = bridge.instruments.get(row.symbol)

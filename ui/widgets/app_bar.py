@@ -15,6 +15,7 @@ from core.snapshots import AccountMode, BotSnapshot
 from ui import fonts, i18n, shortcuts, theme
 from ui.bridge import Bridge
 from ui.i18n import tr
+from ui.plain import tip
 from ui.shared_services import BotLink
 from ui.widgets.basic import ThemedIcon, label, row, show_plate
 from ui.widgets.buttons import ActionButton, IconButton
@@ -42,6 +43,9 @@ class TabPlate(QPushButton):
             self._show_bot(bot.latest)
 
     def _show_bot(self, bot: BotSnapshot) -> None:
+        if bot.title != self.text():  # it was renamed
+            self.setText(bot.title)
+            self.updateGeometry()
         state = "unknown" if self._bot.is_old else bot.state.value
         if state != self._state:
             self._state = state
@@ -303,7 +307,8 @@ class AppBar(QFrame):
         self._bots = {}
         for bot_id, link in self._bridge.bots.items():
             plate = TabPlate(link.latest.title, link)
-            plate.setToolTip(f"{link.latest.kind} · {link.latest.title} · {link.latest.timeframe}")
+            named = f"{link.latest.kind} · {link.latest.title} · {link.latest.timeframe}"
+            plate.setToolTip(tip(named))
             plate.clicked.connect(lambda _checked, chosen=bot_id: self.bot_chosen.emit(chosen))
             self._bot_row.addWidget(plate)
             self._bots[bot_id] = plate

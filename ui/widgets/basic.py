@@ -19,12 +19,13 @@ from ui import fonts, formatting, i18n, icons, theme
 
 GUTTER = 4
 INSET = 12
-_BUSY, _NEAR = 0.60, 0.85  # of a limit
+_NEAR = 0.80  # of a limit
 
 
 def label(role: str, text: str = "", tone: str = "") -> QLabel:
     """A label styled by `role`; `text` is English and stays bound to the language."""
     made = QLabel()
+    made.setTextFormat(Qt.TextFormat.PlainText)
     made.setProperty("role", role)
     if tone:
         made.setProperty("tone", tone)
@@ -211,8 +212,8 @@ class ShareBar(QWidget):
 
 
 class LimitRow(QWidget):
-    """Name left, used / limit right, bar below: t3, from 60 % warnf, from 85 % with icon and a
-    yellow figure, at 100 % danger."""
+    """Name left, used / limit right, bar below: t3, from 80 % yellow with an icon, at 100 %
+    danger."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -233,7 +234,7 @@ class LimitRow(QWidget):
         self.setFixedHeight(24)
 
     def show_limit(self, name: str, used: str, limit: str, ratio: float, note: str = "") -> None:
-        busy, near, full = ratio >= _BUSY, ratio >= _NEAR, ratio >= 1.0
+        near, full = ratio >= _NEAR, ratio >= 1.0
         show_value(self._name, name)
         show_value(self._used, used, "danger" if full else "warn" if near else "t1")
         show_value(self._limit, limit)
@@ -243,7 +244,7 @@ class LimitRow(QWidget):
         self._icon.setVisible(near)
         if near:
             self._icon.show_icon("triangle-alert", "danger" if full else "warn")
-        self._bar.show_ratio(ratio, "danger" if full else "warnf" if busy else "t3")
+        self._bar.show_ratio(ratio, "danger" if full else "warnf" if near else "t3")
 
 
 class Veil(QWidget):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtGui import QKeyEvent, QMouseEvent
+from PyQt6.QtCore import QPoint, Qt, pyqtSignal
+from PyQt6.QtGui import QContextMenuEvent, QKeyEvent, QMouseEvent
 from PyQt6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from core.snapshots import BotSnapshot, BotState
 from ui import formatting, theme
+from ui.bot_actions import BotActions
 from ui.bridge import Bridge
 from ui.i18n import sentence, tr
 from ui.models import words
+from ui.plain import tip
 from ui.shared_services import BotLink
 from ui.widgets.basic import (
     GUTTER,
@@ -31,9 +33,11 @@ from ui.widgets.buttons import IconButton
 
 
 class BotRow(QFrame):
-    """Dot, symbol over kind, result over state; a click opens the bot's tab."""
+    """Dot, symbol over kind, result over state; a click opens the bot's tab, the right button or
+    the menu key what can be done with it. Signals: clicked(bot_id); menu_wanted(bot_id, where)."""
 
     clicked = pyqtSignal(str)
+    menu_wanted = pyqtSignal(str, QPoint)
 
     def __init__(self, bot: BotLink) -> None:
         super().__init__()
@@ -61,7 +65,7 @@ class BotRow(QFrame):
 
     def show_bot(self, bot: BotSnapshot) -> None:
         show_value(self._name, bot.title)
-        self._kind.show_text(f"{bot.kind} · {bot.timeframe}")
+        self._kind.show_text(_kind_text(bot))
         if self._bot.is_old:
             self._dot.show_state("unknown")
             show_value(self._pnl, formatting.UNKNOWN, "t3")
@@ -72,7 +76,7 @@ class BotRow(QFrame):
         show_value(self._pnl, known, words.tone_of(bot.realized_pnl))
         failed = bot.state is BotState.ERROR
         show_value(self._state, tr(words.BOT_STATES[bot.state]), "danger" if failed else "t3")
-        self.setToolTip(sentence(bot.state_text))
+        self.setToolTip(tip(sentence(bot.state_text)))
         self.setAccessibleName(f"{bot.title} {bot.kind} {tr(words.BOT_STATES[bot.state])}")
 
     def set_selected(self, selected: bool) -> None:
@@ -82,11 +86,25 @@ class BotRow(QFrame):
         if event is not None and event.button() is Qt.MouseButton.LeftButton:
             self.clicked.emit(self._bot_id)
 
+    def contextMenuEvent(self, event: QContextMenuEvent | None) -> None:
+        if event is not None:
+            self.menu_wanted.emit(self._bot_id, event.globalPos())
+
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         if event is not None and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Space):
             self.clicked.emit(self._bot_id)
         else:
             super().keyPressEvent(event)
+
+
+def _kind_text(bot: BotSnapshot) -> str:
+    """`MultiTrader · SOLUSDT`: what it is, and what is not its title: the trader's own name of a
+    bot of one symbol, what a scanning one holds."""
+    if bot.scan is not None:
+        held = ", ".join(bot.scan.position_symbols)
+        return f"{bot.kind} · {held or bot.timeframe}"
+    own = bot.name if bot.name not in ("", bot.bot_id) else ""
+    return " · ".join(part for part in (own, bot.kind, bot.timeframe) if part)
 
 
 class BotsList(Panel):
@@ -100,6 +118,7 @@ class BotsList(Panel):
         self._bridge = bridge
         self._rows: dict[str, BotRow] = {}
         self._selected = ""
+        self._actions = BotActions(bridge, lambda: self.window() or self)
         add = IconButton("plus", "Add a bot")
         add.clicked.connect(self.add_wanted)
         self._add = add
@@ -134,6 +153,7 @@ class BotsList(Panel):
         for bot_id, link in self._bridge.bots.items():
             shown = BotRow(link)
             shown.clicked.connect(self.chosen)
+            shown.menu_wanted.connect(self._open_menu)
             self._list.addWidget(shown)
             self._rows[bot_id] = shown
         for one, following in pairwise((self._add, *self._rows.values())):
@@ -141,6 +161,11 @@ class BotsList(Panel):
         self._scroll.setVisible(bool(self._rows))
         self._show_emptiness()
         self.select(self._selected)
+
+    def _open_menu(self, bot_id: str, where: QPoint) -> None:
+        link = self._bridge.bots.get(bot_id)
+        if link is not None and self._bridge.is_attached:
+            self._actions.menu(link, self).popup(where)
 
     def _show_emptiness(self) -> None:
         """Only an engine that has reconciled can say that there are none."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from PyQt6.QtWidgets import QApplication, QPushButton
+from PyQt6.QtWidgets import QApplication, QMenu, QPushButton
 from scan_samples import SCANNER, scanning_bot, scanning_engine
 
 from core.commands import (
@@ -29,7 +29,7 @@ from ui.dialogs.bot_questions import DuplicateSheet, NameSheet
 from ui.dialogs.scan_settings import ScanSettingsSheet
 from ui.main_window import MainWindow
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
+pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", r"raise\(\)", "grabbing the keyboard")
 Until = Callable[[Callable[[], Any]], Awaitable[None]]
 replace = msgspec.structs.replace
 
@@ -245,6 +245,29 @@ async def test_the_list_of_bots_has_the_menu_of_each(window: MainWindow) -> None
     assert "Scan settings…" not in [action.text() for action in one.actions()]
     for made in (menu, one):
         made.deleteLater()
+
+
+async def test_a_right_click_on_a_bot_of_the_list_opens_its_menu(
+    window: MainWindow, until: Until
+) -> None:
+    row = window.bots._rows[SCANNER]
+    assert row._kind.whole_text == "MultiTrader · SOLUSDT"
+    row.menu_wanted.emit(SCANNER, row.mapToGlobal(row.rect().center()))
+    menus = [m for m in window.bots.findChildren(QMenu) if m.isVisible()]
+    assert len(menus) == 1
+    menus[0].close()
+
+
+async def test_a_new_name_is_on_the_tab_and_in_the_list(
+    window: MainWindow, link_server: Any, until: Until
+) -> None:
+    snapshot = scanning_engine()
+    first = replace(snapshot.bots[0], name="Swing")
+    link_server.publish(
+        replace(snapshot, bots=[first, *snapshot.bots[1:-1], scanning_bot(name="Alts")])
+    )
+    await until(lambda: window.app_bar._bots[SCANNER].text() == "Alts")
+    assert window.bots._rows["b1"]._kind.whole_text == "Swing · UnifiedBot · 15m"
 
 
 async def test_the_wizard_speaks_korean(window: MainWindow, trader: Any) -> None:

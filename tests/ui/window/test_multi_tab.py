@@ -155,6 +155,22 @@ async def test_a_score_tells_how_it_changed_since_the_scan_before(
     assert cell(tab, "SUIUSDT", "Since last") == "+4"  # the same scan told again
 
 
+async def test_a_price_alone_repaints_its_own_cells(
+    tab: MultiTab, link_server: Any, until: Until
+) -> None:
+    painted: list[tuple[int, int, int]] = []
+    tab.ranking.model.dataChanged.connect(
+        lambda first, last, _roles: painted.append((first.row(), first.column(), last.column()))
+    )
+    rows = scan_rows()
+    rows[2] = replace(rows[2], price=rows[2].price + 1)
+    rows[5] = replace(rows[5], state=SymbolState.STALE)
+    link_server.publish(scanning_engine(rows=rows))
+    await until(lambda: cell(tab, "AVAXUSDT", "Last") == "35.212")
+    last = tab.ranking.model.columnCount() - 1
+    assert painted == [(2, 2, 4), (5, 0, last)]
+
+
 async def test_a_narrow_window_drops_columns_in_the_order_of_the_design(tab: MultiTab) -> None:
     table, columns = tab.ranking.table, tab.ranking.model.columns
     whole = sum(column.width for column in columns)
@@ -220,10 +236,10 @@ async def test_signals_say_what_they_wait_for(tab: MultiTab) -> None:
     model = tab.signals.model
     rows = [model.row_at(i) for i in range(model.rowCount())]
     assert [(r.symbol, r.decision) for r in rows[:2]] == [
-        ("SUIUSDT", "waiting"), ("NEARUSDT", "waiting")
+        ("SUIUSDT", "waiting"), ("NEARUSDT", "refused")
     ]  # fmt: skip
     assert model.columns[5].cell(rows[0]).text == "The position limit is reached"
-    assert tab.signals._count.text() == "0 entered · 0 denied · 2 waiting"
+    assert tab.signals._count.text() == "0 entered · 1 denied · 1 waiting"
 
 
 async def test_a_blocked_symbol_is_added_to_the_settings(
