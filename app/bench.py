@@ -17,6 +17,7 @@ def main(words: list[str]) -> int:
     from app.benchmarks.feed import feed
     from app.benchmarks.orders import orders
     from app.benchmarks.scan import scan
+    from app.benchmarks.screen import screen
     from app.benchmarks.startup import startup
     from app.benchmarks.store import store
 
@@ -24,6 +25,7 @@ def main(words: list[str]) -> int:
         "feed": feed,
         "orders": orders,
         "scan": scan,
+        "screen": screen,
         "startup": startup,
         "store": store,
     }

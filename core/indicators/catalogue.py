@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from core.indicators.atr import Atr
 from core.indicators.bollinger import Bollinger
 from core.indicators.ema import Ema
@@ -23,6 +25,7 @@ def default_spec(name: str) -> IndicatorSpec:
     return IndicatorSpec(name, tuple(p.default for p in INDICATORS[name].parameters))
 
 
+@functools.lru_cache(maxsize=256)
 def columns_of(spec: IndicatorSpec) -> tuple[str, ...]:
     """The columns that `spec` gives to a block of candles."""
     return tuple(spec.column(output) for output in INDICATORS[spec.name].outputs)

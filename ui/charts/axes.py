@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from PyQt6.QtCore import QRectF, Qt
-from PyQt6.QtGui import QPainter, QPen
+from PyQt6.QtGui import QPainter, QPen, QRegion
 from PyQt6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from ui import fonts, theme
@@ -29,11 +29,21 @@ class SceneItem(QGraphicsItem):
     def __init__(self) -> None:
         super().__init__()
         self._rect = QRectF(0, 0, 1, 1)
+        self._exposed: QRegion | None = None
 
     def place(self, rect: QRectF) -> None:
         self.prepareGeometryChange()
         self.setPos(rect.topLeft())
         self._rect = QRectF(0, 0, rect.width(), rect.height())
+
+    def expose(self, region: QRegion) -> None:
+        """What of the scene the next paint is about: Qt tells an item no more than the rectangle
+        around all of it."""
+        self._exposed = region.translated(-self.pos().toPoint())
+
+    def is_exposed(self, rect: QRectF) -> bool:
+        """Whether anything of `rect` (own px) is painted now."""
+        return self._exposed is None or self._exposed.intersects(rect.toAlignedRect())
 
     def boundingRect(self) -> QRectF:
         return self._rect
@@ -115,11 +125,28 @@ class PriceAxis(SceneItem):
         self.tags: list[Tag] = []
         self.cursor_tag: Tag | None = None
 
-    def draw(self, painter: QPainter) -> None:
+    def set_tags(self, tags: list[Tag]) -> None:
+        """Paints again only where a tag has come, gone or changed: that is every tick."""
+        if tags == self.tags:
+            return
+        former, self.tags = self._placed_tags(), tags
+        changed = set(former) ^ set(self._placed_tags())
+        reach = _LABEL_CLEARANCE_PX + TAG_HEIGHT
+        for tag in changed:
+            room = QRectF(0, tag.y - reach, self._rect.width(), tag.height + 2 * reach)
+            self.update(room & self._rect)
+
+    def _placed_tags(self) -> list[Tag]:
         height = self._rect.height()
-        tags = _spread([t for t in self.tags if 0 <= t.y <= height], height)
+        return _spread([t for t in self.tags if 0 <= t.y <= height], height)
+
+    def draw(self, painter: QPainter) -> None:
+        height, width = self._rect.height(), self._rect.width()
+        tags = self._placed_tags()
         shown = tags if self.cursor_tag is None else [*tags, self.cursor_tag]
         for label in self.labels:
+            if not self.is_exposed(QRectF(0, label.y - 8, width, 16)):
+                continue
             if not 8 <= label.y <= height - 6 or any(_hides(tag, label.y) for tag in shown):
                 continue
             ink = theme.color("t2")
@@ -162,6 +189,8 @@ class TimeAxis(SceneItem):
         self.cursor_label: tuple[float, str] | None = None
 
     def draw(self, painter: QPainter) -> None:
+        if not self.is_exposed(self._rect):
+            return
         middle = self._rect.height() / 2
         blocked: tuple[float, float] | None = None
         cursor_width = 0.0
@@ -224,6 +253,8 @@ class ScaleCorner(SceneItem):
         return self.KEYS[index] if 0 <= index < len(self.KEYS) and x >= 4 else None
 
     def draw(self, painter: QPainter) -> None:
+        if not self.is_exposed(self._rect):
+            return
         middle = self._rect.height() / 2
         for index, key in enumerate(self.KEYS):
             cell = QRectF(4 + index * self._CELL, round(middle - 9), self._CELL - 2, 18)

@@ -18,6 +18,7 @@ from PyQt6.QtGui import (
     QFocusEvent,
     QKeyEvent,
     QMouseEvent,
+    QPaintEvent,
     QResizeEvent,
     QTransform,
     QWheelEvent,
@@ -109,6 +110,8 @@ class ChartCanvas(pg.GraphicsView):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__(background=None)
         self.setCacheMode(QGraphicsView.CacheModeFlag(0))
+        # Everything keeps inside its rectangle: no two px more that would touch the neighbours.
+        self.setOptimizationFlag(QGraphicsView.OptimizationFlag.DontAdjustForAntialiasing, True)
         self.setMouseTracking(True)
         self.setMinimumSize(160, 120)
         scene = self.sceneObj
@@ -173,6 +176,12 @@ class ChartCanvas(pg.GraphicsView):  # type: ignore[misc]
     @property
     def plot_width(self) -> float:
         return max(1.0, float(self.width() - AXIS_WIDTH))
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        if event is not None:
+            for item in (*self.price_axes, self.time_axis, self.corner):
+                item.expose(event.region())
+        super().paintEvent(event)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         if event is None:  # pyqtgraph's constructor, before our panes exist

@@ -480,9 +480,7 @@ class CandleChart(QWidget):
             hue = self._last_hue
             fill = "tag" if hue == "t3" else f"{hue}_fill"
             tags.append(Tag(pane.y_of(close), self._price(close), fill, True, self._countdown()))
-        if tags != axis.tags:
-            axis.tags = tags
-            axis.update()
+        axis.set_tags(tags)
 
     def _countdown(self) -> str:
         if self._market_time_ms is None or self._is_stale:

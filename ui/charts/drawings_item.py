@@ -91,6 +91,8 @@ class DrawingsItem(PaneItem):
         return " · ".join(parts)
 
     def draw(self, painter: QPainter) -> None:
+        if not (self.drawings.drawings or self.pending or self.measured):
+            return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
         pending = [] if self.pending is None else [self.pending]
         for drawing in (*self.shown(), *pending):

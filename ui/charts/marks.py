@@ -72,6 +72,8 @@ class MarksItem(PaneItem):
         return self._layout()[1]
 
     def draw(self, painter: QPainter) -> None:
+        if not self.marks:
+            return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
         painter.setPen(primitives.line_pen(theme.color("t2", 0.7), "fine"))
         for trade in self.connectors:

@@ -39,16 +39,9 @@ class Pane(pg.ViewBox):  # type: ignore[misc]
         self.is_inverted = False
         self.is_auto = True
         self.items: list[PaneItem] = []
+        self.width_px = self.height_px = 1.0
         self._left, self._right = 0.0, 1.0
         self._low, self._high = 0.0, 1.0
-
-    @property
-    def width_px(self) -> float:
-        return float(self.rect().width())
-
-    @property
-    def height_px(self) -> float:
-        return float(self.rect().height())
 
     @property
     def slot_px(self) -> float:
@@ -83,12 +76,14 @@ class Pane(pg.ViewBox):  # type: ignore[misc]
 
     def place(self, rect: QRectF) -> None:
         self.setGeometry(rect)
+        self.width_px, self.height_px = float(rect.width()), float(rect.height())
         for item in self.items:
             item.resize(self.rect())
 
     def set_slots(self, left: float, right: float) -> None:
-        self._left, self._right = left, right
-        self.setXRange(left, right, padding=0)
+        if (left, right) != (self._left, self._right):
+            self._left, self._right = left, right
+            self.setXRange(left, right, padding=0)
 
     def set_values(self, low: float, high: float) -> None:
         """Shows `low`..`high` (the pane's unit); what cannot be shown is widened or ignored."""
@@ -105,8 +100,9 @@ class Pane(pg.ViewBox):  # type: ignore[misc]
         least = max(abs(low), abs(high)) * 1e-12 or 1e-12
         if high - low < least:
             low, high = low - least, high + least
-        self._low, self._high = low, high
-        self.setYRange(low, high, padding=0)
+        if (low, high) != (self._low, self._high):  # pyqtgraph paints all of it at every call
+            self._low, self._high = low, high
+            self.setYRange(low, high, padding=0)
 
     def set_log(self, is_log: bool) -> None:
         """Switches between linear and log10; what was in view stays about there."""

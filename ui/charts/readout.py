@@ -159,9 +159,10 @@ def move_crosshair(
     show_time(canvas, series, slot)
     horizontal.setVisible(True)
     horizontal.place(QRectF(0, round(y), canvas.plot_width, 1))
-    value = pane.value_at(round(y) - pane.geometry().top())
+    top = pane.geometry().top()
+    value = pane.value_at((y if is_magnetic else round(y)) - top)
     axis = canvas.price_axes[index]
-    axis.cursor_tag = Tag(round(y) - pane.geometry().top(), text_of(index, value), "tag", True)
+    axis.cursor_tag = Tag(round(y) - top, text_of(index, value), "tag", True)
     axis.update()
 
 
