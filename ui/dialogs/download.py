@@ -225,6 +225,7 @@ class _Progress(QWidget):
         self.table.setFixedHeight(_TABLE_HEIGHT)
         self.note = label("caption", "It goes on in the engine when this window is closed.")
         self.outcome = QLabel()
+        self.outcome.setTextFormat(Qt.TextFormat.PlainText)
         self.outcome.setProperty("role", "label")
         self.outcome.setWordWrap(True)
         head = QHBoxLayout()

@@ -14,6 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from PyQt6.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt, QTimer
 
 from ui.i18n import tr
+from ui.plain import tip
 
 Row = TypeVar("Row")
 FLASH_MS = 250
@@ -140,7 +141,7 @@ class TableModel(QAbstractTableModel, Generic[Row]):
         if role == Qt.ItemDataRole.DisplayRole:
             return cell.text
         if role == Qt.ItemDataRole.ToolTipRole:
-            return cell.tool_tip or None
+            return tip(cell.tool_tip) or None
         return None
 
     def flags(self, index: QModelIndex) -> Qt.ItemFlag:

@@ -16,6 +16,7 @@ from PyQt6.QtWidgets import (
 )
 
 from ui import fonts, formatting, i18n, icons, theme
+from ui.plain import tip
 
 GUTTER = 4
 INSET = 12
@@ -133,6 +134,7 @@ class ThemedIcon(QLabel):
 
     def __init__(self, name: str, color: str = "t2", size: int = 14) -> None:
         super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
         self._look = (name, color, size)
         self._paint_again()
         theme.changed.connect(self._paint_again)
@@ -294,6 +296,7 @@ class ChangeLabel(QLabel):
 
     def __init__(self, role: str, right: bool = False) -> None:
         super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
         self.setProperty("role", role)
         side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
         self.setAlignment(side | Qt.AlignmentFlag.AlignVCenter)
@@ -334,6 +337,7 @@ class ElidedLabel(QLabel):
 
     def __init__(self, role: str, tone: str = "") -> None:
         super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
         self.setProperty("role", role)
         if tone:
             self.setProperty("tone", tone)
@@ -347,7 +351,7 @@ class ElidedLabel(QLabel):
     def show_text(self, text: str) -> None:
         if text != self._whole:
             self._whole = text
-            self.setToolTip(text)
+            self.setToolTip(tip(text))
             self._elide()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:

@@ -16,6 +16,7 @@ from ui.bot_actions import BotActions
 from ui.bridge import Bridge
 from ui.i18n import sentence, tr
 from ui.models import words
+from ui.plain import tip
 from ui.shared_services import BotLink
 from ui.widgets.basic import (
     INSET,
@@ -189,7 +190,7 @@ class BotHeader(Panel):
         failed = bot.state is BotState.ERROR
         show_value(self._state, tr(words.BOT_STATES[bot.state]), "danger" if failed else "t1")
         self._since.show_text(self._since_text(bot))
-        self._since.setToolTip(sentence(bot.state_text))
+        self._since.setToolTip(tip(sentence(bot.state_text)))
         self.start.setVisible(bot.state in _STARTABLE)
         self.pause.setVisible(bot.state is BotState.RUNNING)
         self.stop.setVisible(bot.state in _STOPPABLE)

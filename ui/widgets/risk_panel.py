@@ -9,6 +9,7 @@ from ui import formatting
 from ui.bridge import Bridge
 from ui.i18n import sentence, tr
 from ui.models import words
+from ui.plain import tip
 from ui.widgets.basic import (
     INSET,
     KeyValue,
@@ -83,7 +84,7 @@ class RiskPanel(Panel):
         show_value(self._state, tr(text), tone)
         show_value(self._reason, sentence(risk.reason), "warn" if tone == "warn" else "danger")
         self._reason.setVisible(risk.state is not TradingState.ACTIVE and bool(risk.reason))
-        self._state.setToolTip(f"{risk.state.value.upper()} {sentence(risk.reason)}".strip())
+        self._state.setToolTip(tip(f"{risk.state.value.upper()} {sentence(risk.reason)}".strip()))
         for limit in risk.limits:
             shown = self._rows.get(limit.name)
             if shown is None:

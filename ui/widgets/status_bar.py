@@ -11,6 +11,7 @@ from ui import formatting, i18n
 from ui.bridge import STALE_AFTER_MS, Bridge, LinkState
 from ui.i18n import sentence, tr
 from ui.models import words
+from ui.plain import tip
 from ui.widgets.basic import StateDot, clear, label, row, show_value
 from ui.widgets.buttons import IconButton
 
@@ -55,15 +56,17 @@ class _Connection(_Item):
         text = formatting.UNKNOWN if delay is None else f"{delay:.0f} ms"
         self.show_text(text if delay is None or delay >= 1 else "<1 ms")
         self.setToolTip(
-            "\n".join(
-                part
-                for part in (
-                    f"{tr('Public stream')}: {tr(link.public)}",
-                    f"{tr('Private stream')}: {tr(link.private)}",
-                    f"{tr('Reconnects')}: {link.reconnects}",
-                    sentence(link.detail),
+            tip(
+                "\n".join(
+                    part
+                    for part in (
+                        f"{tr('Public stream')}: {tr(link.public)}",
+                        f"{tr('Private stream')}: {tr(link.private)}",
+                        f"{tr('Reconnects')}: {link.reconnects}",
+                        sentence(link.detail),
+                    )
+                    if part
                 )
-                if part
             )
         )
 
@@ -208,7 +211,7 @@ class StatusBar(QFrame):
         self._storage.setVisible(bool(fault))
         if fault:
             self._storage.show_text(tr("not stored"), "danger")
-            self._storage.setToolTip(sentence(fault))
+            self._storage.setToolTip(tip(sentence(fault)))
 
     def _show_counts(self, snapshot: EngineSnapshot) -> None:
         known = self._bridge.is_settled

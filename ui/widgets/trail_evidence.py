@@ -148,6 +148,7 @@ class TrailEvidence(QWidget):
             shown.show_text(value)
             shown.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             named = QLabel(name)
+            named.setTextFormat(Qt.TextFormat.PlainText)
             named.setProperty("role", "label")
             line = QWidget()
             pair = row(named, spacing=16)

@@ -10,6 +10,7 @@ from PyQt6.QtWidgets import QToolTip, QWidget
 from ui import fonts, formatting, icons, theme
 from ui.i18n import tr
 from ui.models.trail import Trail, TrailStep, lasting
+from ui.plain import tip
 from ui.widgets.ink import Ink, draw_left, draw_right
 
 _ROW, _HEAD = 72, 28
@@ -58,7 +59,7 @@ class TrailSteps(QWidget):
             row = (event.pos().y() - _HEAD) // _ROW
             if 0 <= row < len(self._trail.steps):
                 step = self._trail.steps[row]
-                QToolTip.showText(event.globalPos(), step.whole or step.title, self)
+                QToolTip.showText(event.globalPos(), tip(step.whole or step.title), self)
                 return True
         return super().event(event)
 
