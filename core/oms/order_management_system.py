@@ -303,12 +303,10 @@ class OrderManagementSystem:
         return differing | self.unbooked_symbols(account)
 
     def unbooked_symbols(self, account: str) -> set[str]:
-        """Where an order of ours has ended, and not all of its fills are booked."""
-        return {
-            order.symbol
-            for order in self.journal.unsettled(account)
-            if not self.is_fully_booked(order)
-        }
+        """Where an order of ours has ended, and not all of its fills are booked, or written."""
+        waiting = [order for order in self._registry.unsaved(account) if order.filled_quantity > 0]
+        ended = [*self.journal.unsettled(account), *waiting]
+        return {order.symbol for order in ended if not self.is_fully_booked(order)}
 
     def is_protected(self, account: str, symbol: str) -> bool:
         """True when a stop rests at the exchange for the whole position, or there is none."""

@@ -161,6 +161,11 @@ class OrderRegistry:
 
     # --- what the exchange says -------------------------------------------------------------
 
+    def unsaved(self, account: str) -> list[Order]:
+        """What a full disk keeps in memory, as it is known now."""
+        waiting = [kept.order for kept in self._unsaved.values()]
+        return [order for order in waiting if order.account == account]
+
     def hear(self, word: Order) -> None:
         """The exchange's word on an order, whoever made it."""
         known = self._find(word.account, word.client_order_id, word.exchange_order_id)

@@ -144,6 +144,12 @@ FOUND = {
         fault(FaultKind.PARTIAL_READ, 9.5, 30.0),
         fault(FaultKind.PRIVATE_OUTAGE, 12.0, 13.0),
     ),
+    "a fill that a full disk keeps in memory costs its position the stop": only(
+        1,
+        fault(FaultKind.DISK_JOURNAL, 4.5, 16.0),
+        fault(FaultKind.POSITION_DROP, 4.5, 16.0),
+        actions=(act(4.0, ActionKind.LIMIT_ORDER, "SOLUSDT", 1.0),),
+    ),
 }
 
 
