@@ -68,8 +68,8 @@ class RsiPattern(ScoringStrategy):
     parameters: RsiPatternParameters
     score_parts: ClassVar[tuple[ScorePart, ...]] = (
         ScorePart("RSI has turned", _TURNED),
-        ScorePart("Depth of the extreme", _DEPTH),
-        ScorePart("Firmness of the turn", _FIRMNESS),
+        ScorePart("Depth", _DEPTH),
+        ScorePart("Firmness", _FIRMNESS),
         ScorePart("Divergence", _DIVERGENCE),
     )
 

@@ -225,6 +225,7 @@ class MainWindow(QMainWindow):
 
         scanning = MultiTab(self.bridge, bot)
         scanning.symbol_wanted.connect(self.open_symbol)
+        scanning.signal_came.connect(lambda: self.alert_centre.sounds.hear("signal"))
         return scanning
 
     def last_chart(self) -> LastChart | None:

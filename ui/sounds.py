@@ -25,12 +25,14 @@ _RATE_HZ = 22_050
 _TONES: dict[str, tuple[tuple[float, float], ...]] = {  # Hz, s
     "price_alert": ((880, 0.12), (1175, 0.18)),
     "fill": ((660, 0.10), (880, 0.10)),
+    "signal": ((988, 0.08),),
     "warning": ((440, 0.18),),
     "danger": ((330, 0.18), (247, 0.18), (330, 0.18), (247, 0.24)),
 }
 EVENTS = {
     "price_alert": "Price alert",
     "fill": "Order filled",
+    "signal": "Signal of a scan",
     "warning": "Warning",
     "danger": "Alarm",
 }
@@ -85,6 +87,11 @@ class Sounds(QObject):
             if event in found and self.is_wanted(event):
                 self._play(event)
                 return
+
+    def hear(self, event: str) -> None:
+        """Something that is not an entry of the ordered list: heard where it is wanted."""
+        if self.is_wanted(event):
+            self._play(event)
 
     def preview(self, event: str) -> None:
         """By its play button: also where it is switched off, or everything is."""

@@ -31,11 +31,12 @@ _RUNS = (BotState.RUNNING, BotState.PAUSED)
 
 class MultiTab(QWidget):
     """Signals: chart_painted(is_live) once the first scan stands; trail_wanted(client order id);
-    symbol_wanted(symbol): its chart."""
+    symbol_wanted(symbol): its chart; signal_came() when a scan has found a new one."""
 
     chart_painted = pyqtSignal(bool)
     trail_wanted = pyqtSignal(str)
     symbol_wanted = pyqtSignal(str)
+    signal_came = pyqtSignal()
 
     def __init__(self, bridge: Bridge, bot: BotLink) -> None:
         super().__init__()
@@ -43,6 +44,7 @@ class MultiTab(QWidget):
         self._chosen = ""
         self._position_symbol = ""
         self._has_told_painted = False
+        self._known_signals: frozenset[tuple[str, int]] | None = None
         self._actions = BotActions(bridge, lambda: self.window() or self)
         self._orders = OrderActions(bridge, lambda: self.window() or self)
         self.header = ScanHeader(bridge, bot)
@@ -126,6 +128,7 @@ class MultiTab(QWidget):
     # What the engine says
 
     def _take(self, snapshot: EngineSnapshot) -> None:
+        self._tell_signals()
         if self.isVisible():
             self._show(snapshot)
 
@@ -142,6 +145,16 @@ class MultiTab(QWidget):
         if self.isVisible() and not self._has_told_painted:
             self._has_told_painted = True
             self.chart_painted.emit(True)
+
+    def _tell_signals(self) -> None:
+        """A signal is new once for each candle; those of before this window are not."""
+        scan = self._bot.latest.scan
+        if scan is None or self._bot.is_old:
+            return
+        found = frozenset((s.symbol, s.candle_open_time_ms) for s in scan.pending)
+        if self._known_signals is not None and found - self._known_signals:
+            self.signal_came.emit()
+        self._known_signals = found
 
     def _show_position(self, snapshot: EngineSnapshot) -> None:
         held = self._actions.positions(self._bot.latest)

@@ -16,8 +16,8 @@ from core.snapshots import BotSnapshot, BotState, EngineSnapshot
 from strategies import STRATEGIES
 
 SCANNER = "multi-15m"
-PARTS = [("RSI has turned", 40.0), ("Depth of the extreme", 25.0),
-         ("Firmness of the turn", 25.0), ("Divergence", 10.0)]  # fmt: skip
+PARTS = [("RSI has turned", 40.0), ("Depth", 25.0),
+         ("Firmness", 25.0), ("Divergence", 10.0)]  # fmt: skip
 D = Decimal
 
 

@@ -10,11 +10,12 @@ import pytest
 from PyQt6.QtCore import QEvent, QPoint, Qt
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication
+from sample_engine import NOW_MS
 from scan_samples import SCANNER, scan_rows, scan_snapshot, scanning_bot, scanning_engine
 
 from core.commands import ChangeScanSettings, GetCandles, PauseBot, StopBot
 from core.scanning.settings import ScanSettings
-from core.scanning.snapshots import SymbolState
+from core.scanning.snapshots import PendingSignal, SymbolState
 from core.snapshots import BotState
 from ui import i18n
 from ui.main_window import MainWindow
@@ -240,6 +241,33 @@ async def test_signals_say_what_they_wait_for(tab: MultiTab) -> None:
     ]  # fmt: skip
     assert model.columns[5].cell(rows[0]).text == "The position limit is reached"
     assert tab.signals._count.text() == "0 entered · 1 denied · 1 waiting"
+
+
+async def test_a_new_signal_is_heard_once_and_only_where_that_is_wanted(
+    tab: MultiTab, window: MainWindow, link_server: Any, until: Until
+) -> None:
+    """ux 17"""
+    heard: list[str] = []
+    sounds = window.alert_centre.sounds
+    sounds._play_file = lambda path: heard.append(path.stem)
+    before = scan_snapshot().pending
+    await show(link_server, until, tab, pending=before, scan_number=1750)
+    assert heard == []  # they were there when the window came
+    fresh = [*before, PendingSignal("AVAXUSDT", 1, 78.0, before[0].candle_open_time_ms, "")]
+    for number in (1751, 1752):
+        await show(link_server, until, tab, pending=fresh, scan_number=number)
+    assert heard == ["signal"]
+    sounds.set_wanted("signal", wanted=False)
+    later = [replace(signal, candle_open_time_ms=NOW_MS) for signal in fresh]
+    await show(link_server, until, tab, pending=later, scan_number=1753)
+    assert heard == ["signal"]
+
+
+async def test_reasons_of_entries_are_in_the_traders_language(qapp: QApplication) -> None:
+    i18n.use("ko")
+    told = i18n.sentence("RSI turned back from overbought to 59.8, score 79")
+    i18n.use("en")
+    assert told == "RSI가 과매수에서 59.8로 반전, 점수 79"
 
 
 async def test_a_blocked_symbol_is_added_to_the_settings(
