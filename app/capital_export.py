@@ -7,8 +7,10 @@ the ledger is made for.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
-from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from app.config import default_config, load_config, time_zone
 from app.options import Options, StartError
@@ -22,41 +24,57 @@ _PREFIX, _SUFFIX = "account_", ".sqlite"
 
 def capital_json(account: str, options: Options) -> str:
     """Raises StartError where there is no such ledger or it cannot be read."""
-    storage = options.data_dir / "storage"
-    path = storage / f"{_PREFIX}{account}{_SUFFIX}"
+    with open_books(account, options) as (capital, _):
+        return capital.export_json()
+
+
+def known_accounts(options: Options) -> list[str]:
+    """Those that have books in the data folder."""
+    found = (options.data_dir / "storage").glob(f"{_PREFIX}*{_SUFFIX}")
+    return sorted(path.stem.removeprefix(_PREFIX) for path in found)
+
+
+@contextmanager
+def open_books(
+    account: str, options: Options
+) -> Iterator[tuple[SharedCapitalManager, sqlite3.Connection]]:
+    """The account's capital and the file that it is in, to be read only. Raises StartError where
+    there is no such ledger or it cannot be read, also by what is done with it inside."""
+    path = options.data_dir / "storage" / f"{_PREFIX}{account}{_SUFFIX}"
     if not path.is_file():
-        known = sorted(p.stem.removeprefix(_PREFIX) for p in storage.glob(f"{_PREFIX}*{_SUFFIX}"))
+        known = known_accounts(options)
         there = f"known: {', '.join(known)}" if known else "no engine has run there yet"
         raise StartError(f"{options.data_dir} holds no account {account!r}; {there}")
     try:
-        return _exported(path, account, options)
+        database = open_database(path)
+        try:
+            yield _capital(database, account, options), database
+        finally:
+            database.close()
     except (OSError, ValueError, sqlite3.Error) as fault:
         raise StartError(f"{path}: the ledger cannot be read ({fault})") from None
 
 
-def _exported(path: Path, account: str, options: Options) -> str:
-    database = open_database(path)
-    try:
-        ledger = CapitalLedger(database)
-        identity = ledger.identity()
-        if identity is None:
-            raise StartError(f"{account} has no ledger yet: it begins when the engine connects")
-        exchange, currency = identity
-        # the account's own market time stands still: reading must not begin another trading day
-        newest_ms = max(ledger.performance().day.start_ms, ledger.newest_lines()[0].time_ms)
-        capital = SharedCapitalManager(
-            exchange,
-            Decimal(0),  # counts for a new ledger only
-            database=database,
-            clock=ManualClock(newest_ms),
-            currency=currency,
-            timezone=time_zone(_zone_of(account, options)),
-        )
-        return capital.export_json()
-    finally:
-        database.close()
+def _capital(database: sqlite3.Connection, account: str, options: Options) -> SharedCapitalManager:
+    ledger = CapitalLedger(database)
+    identity = ledger.identity()
+    if identity is None:
+        raise StartError(f"{account} has no ledger yet: it begins when the engine connects")
+    exchange, currency = identity
+    # the account's own market time stands still: reading must not begin another trading day
+    newest_ms = max(ledger.performance().day.start_ms, ledger.newest_lines()[0].time_ms)
+    return SharedCapitalManager(
+        exchange,
+        Decimal(0),  # counts for a new ledger only
+        database=database,
+        clock=ManualClock(newest_ms),
+        currency=currency,
+        timezone=account_zone(account, options),
+    )
 
 
-def _zone_of(account: str, options: Options) -> str:
+def account_zone(account: str, options: Options) -> ZoneInfo:
+    """Whose midnights are those of its trading days."""
     config = default_config() if options.config is None else load_config(options.config)
-    return next((known.timezone for known in config.accounts if known.name == account), "UTC")
+    named = (known.timezone for known in config.accounts if known.name == account)
+    return time_zone(next(named, "UTC"))

@@ -21,6 +21,7 @@ COMMANDS = {
     "doctor": "check this machine and say what to do",
     "keys": "store an API key: keys set keyring:NAME (or vault:NAME)",
     "capital": "an account's capital as JSON: capital ACCOUNT",
+    "report": "a trading day as Markdown, its round trips as CSV: report --day 2026-11-20",
     "data": "candles: import, export, verify, download, compact, info",
     "bench": "measure: bench startup, store, feed, scan or orders",
     "chaos": "the engine under random faults, in virtual time",
@@ -57,6 +58,8 @@ def _run(arguments: list[str]) -> int:
         return _keys(parsed, options)
     if command == "capital":
         return _capital(parsed, options)
+    if command == "report":
+        return _report(parsed, options)
     programs = {
         "screen": _screen,
         "engine": _engine,
@@ -133,6 +136,9 @@ def _parser(command: str) -> argparse.ArgumentParser:
         add("reference", type=_storable, help="keyring:NAME or vault:NAME")
     if command == "capital":
         add("account", help="its name in the configuration; the demo's is demo")
+    if command == "report":
+        add("--day", metavar="YYYY-MM-DD", help="default: the account's newest trading day")
+        add("--account", help="its name in the configuration; needed where there are several")
     return parser
 
 
@@ -232,6 +238,14 @@ def _capital(parsed: argparse.Namespace, options: Options) -> int:
     from app.capital_export import capital_json
 
     print(capital_json(parsed.account, options))
+    return EXIT_OK
+
+
+def _report(parsed: argparse.Namespace, options: Options) -> int:
+    from app.daily_report import write_report
+
+    for path in write_report(parsed.account, parsed.day, options):
+        print(path)
     return EXIT_OK
 
 

@@ -49,7 +49,7 @@ def test_a_wrong_word_is_one_sentence(
 
 
 @pytest.mark.parametrize(
-    "command", ["screen", "engine", "demo-exchange", "doctor", "keys", "capital"]
+    "command", ["screen", "engine", "demo-exchange", "doctor", "keys", "capital", "report"]
 )
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:

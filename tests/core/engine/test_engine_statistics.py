@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
+from core.reports.daily import report_day
 from core.snapshot_builder import SLOW_EVERY, SnapshotBuilder
 
 
@@ -21,3 +24,19 @@ async def test_statistics_tie_out_with_the_record_and_the_ledger(world):
     assert trades.gross_profit - trades.gross_loss == trades.net_result
     name, result = capital.statistics.calendar[-1]
     assert {name: result} == {n: float(r) for n, r in desk.capital.get_daily_pnl(1).items()}
+
+
+async def test_the_daily_report_of_what_was_traded_ties_out(world):
+    await world.start()
+    await world.running()
+    await world.hours(6)
+    desk = world.desk
+    days = desk.capital.trading_days(10)
+    reports = [
+        report_day(name, account=desk.name, exchange="simulated", currency="USDT", timezone=UTC,
+                   days=days, history=desk.oms.history())
+        for name in days
+    ]  # fmt: skip
+    assert sum(len(found.trips) for found in reports) == len(desk.trades.round_trips) > 0
+    assert [found.difference for found in reports] == [0] * len(days)
+    assert sum(found.cash for found in reports) == desk.capital.snapshot().realized_pnl
