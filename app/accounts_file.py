@@ -16,7 +16,7 @@ from app.options import StartError
 from core.storage.durable import write_atomic
 
 
-def text_with_account(config: Path, entry: dict[str, str | bool]) -> str:
+def text_with_account(config: Path, entry: dict[str, str | bool | int]) -> str:
     """The configuration with one more account. Raises StartError where it would not start."""
     try:
         text = config.read_text(encoding="utf-8") if config.exists() else ""

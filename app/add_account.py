@@ -40,7 +40,7 @@ def main() -> int:
         answer = asyncio.run(
             add_account(request.account, Path(request.config), Path(request.vault))
         )
-    except Exception as fault:  # a fault's own text might quote the key: only its kind is told)
+    except Exception as fault:  # noqa: BLE001 (its own text might quote the key: the kind only)
         text = f"The account could not be added ({type(fault).__name__}). Nothing was saved."
         answer = AccountAnswer(False, text)
     sys.stdout.buffer.write(msgspec.json.encode(answer))
@@ -49,7 +49,7 @@ def main() -> int:
 
 async def add_account(new: NewAccount, config: Path, vault: Path) -> AccountAnswer:
     """Check everything, store the key, then write the account; a refusal has changed nothing."""
-    entry: dict[str, str | bool] = {
+    entry: dict[str, str | bool | int] = {
         "name": new.name,
         "exchange": new.exchange,
         "mode": new.mode,
@@ -59,6 +59,8 @@ async def add_account(new: NewAccount, config: Path, vault: Path) -> AccountAnsw
         entry["key"] = reference
     if new.mode == "live" and new.is_key_looked_at:
         entry["i_accept_unverified"] = True
+    if new.mode == "paper" and new.paper_balance is not None:
+        entry["paper_balance"] = int(new.paper_balance)
     if new.rest_url:
         entry["rest_url"] = new.rest_url
     advice: list[str] = []

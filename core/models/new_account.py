@@ -6,13 +6,16 @@ and so a log line or a crash report, shows none of it.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 
 
 class NewAccount(msgspec.Struct, frozen=True, kw_only=True):
     """An account to add. Only `mode` "live" has a key, kept at `place` ("keyring" or "vault").
     `is_key_looked_at`: the trader has read at the exchange what the key may do, where nobody can
-    ask. `rest_url` is for test servers; "" is the exchange's own."""
+    ask. `paper_balance`, in quote currency, is what a paper account's books begin with; None is the
+    usual. `rest_url` is for test servers; "" is the exchange's own."""
 
     name: str
     exchange: str
@@ -23,6 +26,7 @@ class NewAccount(msgspec.Struct, frozen=True, kw_only=True):
     passphrase: str = ""
     vault_passphrase: str = ""
     is_key_looked_at: bool = False
+    paper_balance: Decimal | None = None
     rest_url: str = ""
 
     def __repr__(self) -> str:

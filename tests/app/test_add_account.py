@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import keyring
@@ -92,13 +93,18 @@ def traces(folder: Path) -> list[str]:
     ]
 
 
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 async def test_a_paper_account_needs_no_key_and_keeps_the_file_as_it_was(tmp_path: Path) -> None:
     config = tmp_path / "trading.toml"
     config.write_text('# mine\n[[accounts]]\nname = "a"\nexchange = "bybit"\nmode = "paper"\n')
-    new = NewAccount(name="b", exchange="bybit", mode="paper")
+    new = NewAccount(name="b", exchange="bybit", mode="paper", paper_balance=Decimal(5_000))
     answer = await add_account(new, config, tmp_path / "vault.json")
     assert answer.ok, answer.text
     assert [account.name for account in load_config(config).accounts] == ["a", "b"]
+    assert load_config(config).accounts[1].paper_balance == 5_000
     assert config.read_text().startswith("# mine\n")
 
 
@@ -137,7 +143,7 @@ async def test_an_exchange_that_does_not_answer_stores_nothing(
     assert answer.text.endswith("It was not saved.")
     assert not answer.is_key_refused
     assert not ring.kept
-    assert list(tmp_path.iterdir()) == []
+    assert names(tmp_path) == []
 
 
 async def test_a_second_account_of_the_name_is_refused_before_the_key_is_asked_about(

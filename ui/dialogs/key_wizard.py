@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+from decimal import Decimal
 from typing import Protocol
 
 from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtGui import QKeyEvent, QMouseEvent
+from PyQt6.QtGui import QIntValidator, QKeyEvent, QMouseEvent
 from PyQt6.QtWidgets import (
     QApplication,
     QCheckBox,
@@ -154,7 +155,10 @@ class KeyWizard(Sheet):
         choice = self.choice
         if choice.mode != "live":
             return NewAccount(
-                name=choice.account_name.text(), exchange=self._exchange.name, mode=choice.mode
+                name=choice.account_name.text(),
+                exchange=self._exchange.name,
+                mode=choice.mode,
+                paper_balance=Decimal(choice.balance.text()),
             )
         key = self.key
         return NewAccount(
@@ -216,10 +220,15 @@ class _ChoiceStep(_Step):
         form = _form()
         form.addRow(_form_label("Exchange"), self.exchange)
         form.addRow(_form_label("Account name"), self.account_name)
+        self.balance = QLineEdit("25000")
+        self.balance.setValidator(QIntValidator(1, 1_000_000_000, self.balance))
+        form.addRow(_form_label("Paper money"), self.balance)
+        self._form = form
         self.inside.addLayout(form)
         self.note = self.add(label("label", _UNMET, "warn"))
         self.exchange.currentIndexChanged.connect(self.changed)
         self.account_name.textEdited.connect(self.changed)
+        self.balance.textEdited.connect(self.changed)
         self.choose("paper")
 
     def choose(self, mode: str) -> None:
@@ -229,6 +238,7 @@ class _ChoiceStep(_Step):
         self.changed.emit()
 
     def show_exchange(self, exchange: ExchangeChoice) -> None:
+        self._form.setRowVisible(self.balance, self.mode == "paper")
         live = self.modes["live"]
         may = exchange.may_trade_live
         live.set_refusal("" if may else "This exchange keeps no stop orders: paper trading only.")
@@ -241,6 +251,8 @@ class _ChoiceStep(_Step):
     def missing(self) -> str:
         if not _NAME.fullmatch(self.account_name.text()):
             return "A name of up to 32 letters, digits, _ or -"
+        if self.mode == "paper" and not self.balance.hasAcceptableInput():
+            return "A number above zero"
         return ""
 
 

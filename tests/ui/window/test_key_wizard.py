@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -82,9 +83,17 @@ async def test_paper_is_the_default_and_asks_for_no_key(
 ) -> None:
     """ux 76"""
     assert not wizard.choice.modes["demo"].isEnabled()
+    wizard.choice.balance.clear()
+    QTest.keyClicks(wizard.choice.balance, "0")
+    assert not wizard.next.isEnabled()
+    wizard.choice.balance.clear()
+    QTest.keyClicks(wizard.choice.balance, "5000")
     press(wizard.next)
     await until(wizard.outcome.isVisible)
-    assert keeper.given == [NewAccount(name="main", exchange="bybit", mode="paper")]
+    money = Decimal(5_000)
+    assert keeper.given == [
+        NewAccount(name="main", exchange="bybit", mode="paper", paper_balance=money)
+    ]
     assert wizard.outcome.command.text() == keeper.start_command
 
 

@@ -58,7 +58,7 @@ async def test_what_an_exchange_says_is_shown_as_it_stands(
 
 def shown(tool_tip: str) -> str:
     """What the trader reads of a tooltip."""
-    if not Qt.mightBeRichText(tool_tip):
+    if not Qt.mightBeRichText(tool_tip):  # type: ignore[attr-defined]  # missing in its stubs
         return tool_tip
     document = QTextDocument()
     document.setHtml(tool_tip)
