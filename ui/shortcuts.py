@@ -47,6 +47,7 @@ SHORTCUTS = {
     "export_table": Shortcut("Ctrl+E", "Export the table", TABLES),
     "copy_trail": Shortcut("Ctrl+Shift+C", "Copy the trail", TABLES),
     "reset_chart": Shortcut("Alt+R", "Reset the chart", CHART),
+    "expand_chart": Shortcut("Alt+Return", "Chart alone, and back", CHART),
 }
 # Keys that a part handles itself, because they mean something only where the focus is.
 FIXED = (
@@ -57,6 +58,18 @@ FIXED = (
     Shortcut("Ctrl+C", "Copy the row", TABLES),
     Shortcut("Left / Right", "One bar; with Ctrl further", CHART),
     Shortcut("Up / Down", "Zoom", CHART),
+    Shortcut("0-9", "Interval", CHART),
+    Shortcut("A-Z", "Search a symbol", CHART),
+    Shortcut("/", "Indicators", CHART),
+    Shortcut("Alt+L / P / I", "Log, percent and inverted scale", CHART),
+    Shortcut("Alt+G", "Go to date", CHART),
+    Shortcut("Alt+S", "Save a picture of the chart", CHART),
+    Shortcut("Alt+T / H / V / C / F", "Trend, level, upright, cross and fibonacci lines", CHART),
+    Shortcut("Shift+drag", "Measure", CHART),
+    Shortcut("Ctrl+drag", "Copy a drawing", CHART),
+    Shortcut("Ctrl+Z / Ctrl+Y", "Undo and redo a drawing", CHART),
+    Shortcut("Ctrl+Alt+H", "Hide all drawings", CHART),
+    Shortcut("Enter / Esc", "Confirm or discard a moved line", CHART),
 )
 
 _own: dict[str, str] = {}

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from app.benchmarks.measure import Row, interleaved
+from app.benchmarks.startup import first_window
 from core.snapshots import CandleBlock, LiveCandle
 
 CANDLES = 20_000
@@ -69,7 +70,7 @@ def screen() -> list[Row]:
     example.close()
     if finplot is not None:
         finplot.close()
-    return [*rows, *_flatness(settle), _eight_charts(settle), *_first_window()]
+    return [*rows, *_flatness(settle), _eight_charts(settle), first_window()]
 
 
 def _row(name: str, found: dict[str, float], rival: str) -> Row:
@@ -127,12 +128,6 @@ def _eight_charts(settle: _Do) -> Row:
     for chart in charts:
         chart.close()
     return Row("eight_charts_30_fps", "core", statistics.median(shares), {})
-
-
-def _first_window() -> list[Row]:
-    from app.benchmarks.startup import startup
-
-    return [row for row in startup() if row.name == "first_window"]
 
 
 def _walk(count: int) -> dict[str, np.ndarray]:

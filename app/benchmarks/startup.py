@@ -21,6 +21,7 @@ from app.options import ROOT
 
 ROUNDS = 4
 _RUN_S = 8  # long enough for a live chart on a busy machine
+_FIGURES = ("window_s", "chart_s", "live_chart_s")
 _DESIGN_STACK = """
 import sys
 import ccxt, pandas, pyqtgraph
@@ -81,6 +82,20 @@ def startup() -> list[Row]:
         ]
 
 
+def first_window() -> Row:
+    """The window alone, for a benchmark of the screen: no engine has to answer for it."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        candles = home / "candles.parquet"
+        _python(_CANDLES, str(candles))
+        mine, design = [], []
+        for _ in range(ROUNDS):
+            mine.append(_screen(home / "usual", ("window_s",)))
+            design.append(_design(candles))
+        rivals = {"design_stack": _median(design, "window_s")}
+        return Row("first_window", "s", _median(mine, "window_s"), rivals)
+
+
 def _median(runs: list[dict[str, float]], name: str) -> float:
     """Without the first round: it warms the disk's cache up and gives `usual` its last chart."""
     return statistics.median(run[name] for run in runs[1:])
@@ -100,7 +115,7 @@ def _design(candles: Path) -> dict[str, float]:
     return {"window_s": float(window_s), "chart_s": float(chart_s)}
 
 
-def _screen(data_dir: Path) -> dict[str, float]:
+def _screen(data_dir: Path, names: tuple[str, ...] = _FIGURES) -> dict[str, float]:
     """One run of the real program, its engine and its demo exchange; its own figures."""
     report = data_dir.with_name(f"{data_dir.name}.json")
     command = (
@@ -109,7 +124,7 @@ def _screen(data_dir: Path) -> dict[str, float]:
     )  # fmt: skip
     _python(*command)
     figures = json.loads(report.read_text(encoding="utf-8"))
-    shown = {name: figures[name] for name in ("window_s", "chart_s", "live_chart_s")}
+    shown = {name: figures[name] for name in names}
     if None in shown.values():
         raise RuntimeError(f"no live chart within {_RUN_S} s: {shown}; is this machine busy?")
     return shown

@@ -110,6 +110,16 @@ def test_an_indicator_is_hidden_renumbered_and_removed_in_the_legend(trading_cha
     assert len(trading_chart.canvas.panes) == 2
 
 
+def test_an_indicator_that_comes_back_is_asked_for_again(trading_chart) -> None:
+    """Older bars may have come without it meanwhile."""
+    wanted = signals(trading_chart.indicators_wanted)
+    macd = trading_chart.studies[3]
+    trading_chart.remove_study(macd)
+    assert wanted == []
+    trading_chart.add_study("macd")
+    assert wanted == [None]
+
+
 def test_a_chart_takes_no_more_indicators_than_it_can_show(trading_chart) -> None:
     refused = signals(trading_chart.refused)
     for _ in range(12):

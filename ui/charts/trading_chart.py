@@ -12,6 +12,7 @@ from PyQt6.QtCore import QPoint, QPointF, Qt, pyqtSignal
 from PyQt6.QtWidgets import QMenu, QWidget
 
 from core.indicators.catalogue import default_spec
+from core.snapshots import CandleBlock
 from ui import formatting
 from ui.chart_memory import ChartLayout, SavedStudy
 from ui.charts import intervals, readout
@@ -35,7 +36,7 @@ class TradingChart(CandleChart):
       target (key: symbol) or order (key: client order id), `price` a Decimal on the tick.
     * `alert_wanted(price)`: a Decimal on the tick. `timeframe_wanted(str)`.
     * `symbol_search_wanted(str)`: the letter that was typed.
-    * `indicators_wanted()`: `specs` has an indicator whose columns are not here.
+    * `indicators_wanted()`: `specs` has an indicator that no history was asked with.
     * `date_wanted(ms UTC)`: older than the oldest bar; load, then call `go_to`.
     * `snapshot_taken(QPixmap)`, `crosshair_moved(ms UTC or None)`.
     * `layout_changed()`: `layout_now()` is another. `refused(sentence)`.
@@ -65,6 +66,7 @@ class TradingChart(CandleChart):
         self.canvas.tools = [self.levels, self.drawing]
         self.ask_box, self.indicator_list = AskBox(self), IndicatorList(self)
         self.study_bar = StudyBar(self)
+        self._asked = set(self.specs)  # what the columns that are here were asked with
         self._connect()
 
     def _connect(self) -> None:
@@ -88,6 +90,10 @@ class TradingChart(CandleChart):
         if is_other:
             self.levels.set_unlocked(False)
 
+    def set_history(self, block: CandleBlock) -> None:
+        super().set_history(block)
+        self._asked = set(self.specs)
+
     def use_drawings(self, drawings: DrawingSet) -> None:
         """The set of the symbol that is shown."""
         if drawings is not self.drawings_item.drawings:
@@ -102,6 +108,7 @@ class TradingChart(CandleChart):
         if layout.studies is not None:
             saved = [Study(one.spec, one.is_hidden) for one in layout.studies]
             self.set_studies(sound_studies(saved))
+            self._asked = set(self.specs)
         self._candles.kind = CHART_KINDS.get(layout.kind, "candles")
         pane = self.canvas.panes[PRICE]
         pane.set_log(layout.is_log)
@@ -163,7 +170,8 @@ class TradingChart(CandleChart):
         self.set_studies(studies)
         self._refresh()
         self.layout_changed.emit()
-        if not all(self._series.has(name) for study in studies for name in study.columns):
+        asked, self._asked = self._asked, set(self.specs)
+        if self._asked - asked:
             self.indicators_wanted.emit()
 
     def _place_of(self, study: Study) -> QPoint | None:

@@ -7,10 +7,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from PyQt6.QtCore import pyqtSignal
-from PyQt6.QtGui import QKeySequence, QPixmap, QShortcut
+from PyQt6.QtGui import QPixmap
 
 from core.commands import CommandResult
-from ui import tasks
+from ui import shortcuts, tasks
 from ui.chart_memory import ChartMemory
 from ui.charts.trading_chart import TradingChart
 from ui.i18n import tr
@@ -63,8 +63,7 @@ class ChartPanel(Panel):
         chart.levels.changed.connect(lambda: toolbar.show_unlocked(chart.levels.is_unlocked))
         chart.snapshot_taken.connect(self._save_picture)
         chart.refused.connect(lambda text: tasks.announce(CommandResult(0, False, text)))
-        keys = QShortcut(QKeySequence("Alt+Return"), self)
-        keys.activated.connect(self.expand_wanted)
+        shortcuts.bind("expand_chart", self, self.expand_wanted.emit)
 
     def _take_tool(self, kind: str) -> None:
         self.chart.drawing.arm(kind)

@@ -1,0 +1,132 @@
+"""The chart in the real window: what it asks the engine, and what the engine's answers do to it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from PyQt6.QtCore import Qt
+from PyQt6.QtTest import QTest
+
+from core.commands import AmendOrder, GetCandles, MoveStop, WatchChart
+from core.models.indicators import STANDARD, IndicatorSpec
+from ui import tasks
+from ui.tabs.bot_tab import BotTab
+
+
+@pytest.fixture
+async def tab(make_window, until) -> BotTab:
+    """The first bot's, with its history."""
+    window = make_window()
+    found: list[BotTab] = []
+
+    def stands() -> bool:
+        found[:] = [t for t in window.findChildren(BotTab) if t.isVisible() and t.chart.has_bars]
+        return bool(found)
+
+    await until(stands)
+    return found[0]
+
+
+def asked(server) -> list[GetCandles]:
+    return [command for command in server.commands if isinstance(command, GetCandles)]
+
+
+async def test_a_new_indicator_is_asked_of_the_engine_and_kept(tab, link_server, until) -> None:
+    """ux 34"""
+    assert asked(link_server)[0].indicators == STANDARD
+    tab.chart.add_study("atr")
+    await until(lambda: len(asked(link_server)) > 1)
+    assert asked(link_server)[-1].indicators == (*STANDARD, IndicatorSpec("atr", (14,)))
+    assert asked(link_server)[-1].end_ms is None
+    await until(lambda: tab.chart._series.has("atr_14"))
+
+
+async def test_a_confirmed_stop_goes_to_the_engine_once(tab, trader, until) -> None:
+    """ux 40"""
+    await until(lambda: tab.chart.trades.position is not None)
+    levels = [x for x in tab.chart.trades.levels.levels if x.handle is not None]
+    stop = next(level for level in levels if level.handle.kind == "stop")
+    price = Decimal("65500.0")
+    tab.chart.level_change_wanted.emit("stop", stop.handle.key, price)
+    await until(lambda: trader.sent(MoveStop))
+    (sent,) = trader.sent(MoveStop)
+    assert (sent.symbol, sent.stop_loss, sent.take_profit) == ("BTCUSDT", price, None)
+    assert await trader.sent_nothing(AmendOrder)
+
+
+async def test_a_typed_interval_loads_that_chart_and_presses_its_chip(
+    tab, link_server, until
+) -> None:
+    """ux 29"""
+    tab.chart.setFocus()
+    QTest.keyClicks(tab.chart.canvas, "3")
+    QTest.keyClicks(tab.chart.ask_box.field, "0")
+    QTest.keyClick(tab.chart.ask_box.field, Qt.Key.Key_Return)
+    await until(lambda: asked(link_server)[-1].timeframe == "30m")
+    watched = [c.charts for c in link_server.commands if isinstance(c, WatchChart)]
+    assert ("BTCUSDT", "30m") in watched[-1]
+    assert tab._panel.toolbar._chips["30m"].isChecked()
+
+
+async def test_a_date_before_the_history_is_loaded_and_shown(tab, link_server, until) -> None:
+    """ux 30"""
+    chart = tab.chart
+    oldest = chart.oldest_ms
+    wanted = oldest - 3000 * 900_000
+    chart.date_wanted.emit(wanted)
+    await until(lambda: chart.oldest_ms <= wanted)
+    older = asked(link_server)[-1]
+    assert older.end_ms == oldest
+    assert 3000 <= older.count <= 20_000
+    await until(
+        lambda: (
+            abs(
+                chart._series.place_of_time(wanted)
+                - (chart.canvas.viewport_model.left + chart.canvas.viewport_model.right) / 2
+            )
+            < 2
+        )
+    )
+
+
+async def test_a_date_too_far_back_is_refused_with_a_sentence(tab, link_server, until) -> None:
+    said: list[str] = []
+    tasks.refused.connect(said.append)
+    before = len(asked(link_server))
+    tab.chart.date_wanted.emit(tab.chart.oldest_ms - 200_000 * 900_000)
+    await until(lambda: said)
+    tasks.refused.disconnect(said.append)
+    assert said[0].startswith("That is too far back")
+    assert len(asked(link_server)) == before
+
+
+async def test_a_picture_is_saved_and_its_place_told(tab, tmp_path, until) -> None:
+    """ux 30"""
+    said: list[str] = []
+    tasks.done.connect(said.append)
+    tab.chart.take_snapshot()
+    await until(lambda: said)
+    tasks.done.disconnect(said.append)
+    (picture,) = (tmp_path / "pictures").iterdir()
+    assert picture.name.startswith("BTCUSDT_15m_")
+    assert said == [f"Picture saved: {picture}"]
+
+
+async def test_the_chart_alone_and_everything_again(tab) -> None:
+    """ux 11"""
+    tab._panel.expand_wanted.emit()
+    assert not tab.header.isVisible()
+    assert not tab.blotter.isVisible()
+    tab._panel.expand_wanted.emit()
+    assert tab.header.isVisible()
+    assert tab.blotter.isVisible()
+
+
+async def test_the_lock_says_whether_lines_can_be_moved(tab) -> None:
+    """ux 43"""
+    lock = tab._panel.toolbar.lock
+    assert lock.text() == "Chart trading off"
+    QTest.mouseClick(lock, Qt.MouseButton.LeftButton)
+    assert tab.chart.levels.is_unlocked
+    assert lock.text() == "Chart trading on"
