@@ -418,7 +418,7 @@ class Bridge(QObject):
         shown = {a.name: f"{tr('Account')} · {a.name}" for a in accounts}
         for bot_id, link in self.bots.items():
             bot = link.latest
-            shown[bot_id] = f"{tr('Bot')} · {bot.symbol} {bot.timeframe}".strip()
+            shown[bot_id] = f"{tr('Bot')} · {bot.title} {bot.timeframe}"
         return shown
 
     def entry_of(self, account: str, symbol: str) -> Order | None:

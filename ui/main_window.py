@@ -24,7 +24,6 @@ from ui.alert_centre import AlertCentre
 from ui.announcer import Announcer
 from ui.bridge import Bridge, LinkState
 from ui.dialogs import questions
-from ui.dialogs.add_bot import AddBotDialog
 from ui.last_chart import LastChart
 from ui.order_actions import OrderActions
 from ui.settings import ScreenSettings
@@ -44,6 +43,7 @@ from ui.widgets.toasts import Toaster
 from ui.widgets.watchlist import Watchlist
 
 if TYPE_CHECKING:
+    from ui.dialogs.add_bot import AddBotDialog
     from ui.dialogs.key_wizard import Keeper
     from ui.dialogs.tour import Tour
     from ui.tabs.bot_tab import BotTab
@@ -420,6 +420,8 @@ class MainWindow(QMainWindow):
         if not self.bridge.is_attached:
             self.announcer.tell_refusal("The engine is not connected. Nothing was sent.")
             return
+        from ui.dialogs.add_bot import AddBotDialog  # not for the first paint
+
         dialog = AddBotDialog(self, self.bridge, symbol)
         tasks.spawn(self._add_bot(dialog))
 

@@ -50,7 +50,7 @@ def stop_bot(parent: QWidget, bot: BotSnapshot, held: PositionSnapshot | None) -
 
 def start_live(parent: QWidget, bridge: Bridge, bot: BotSnapshot) -> Sheet:
     """Answers GO or cancel (the default): what real money means here, in figures."""
-    asked = Sheet(parent, tr("Start {symbol} with real money?", symbol=bot.symbol))
+    asked = Sheet(parent, tr("Start {symbol} with real money?", symbol=bot.title))
     account = bridge.account(bot.account)
     exchange = words.exchange_name(account.exchange) if account else bot.account
     asked.add_point(
@@ -251,7 +251,7 @@ def resume_trading(parent: QWidget) -> Sheet:
 
 def remove_bot(parent: QWidget, bot: BotSnapshot) -> Sheet:
     """Answers GO or cancel."""
-    asked = Sheet(parent, tr("Remove the bot {symbol} {tf}?", symbol=bot.symbol, tf=bot.timeframe))
+    asked = Sheet(parent, tr("Remove the bot {symbol} {tf}?", symbol=bot.title, tf=bot.timeframe))
     asked.add_text(tr("Its candles and its trades stay on disk. Only the bot goes."))
     asked.add_button(GO, tr("Remove"), "danger")
     asked.add_cancel()
@@ -260,7 +260,7 @@ def remove_bot(parent: QWidget, bot: BotSnapshot) -> Sheet:
 
 def close_window(parent: QWidget, bridge: Bridge, running: list[BotSnapshot]) -> Sheet:
     """Answers KEEP (bots go on without a screen), CLOSE (stop them), or cancel (the default)."""
-    names = ", ".join(bot.symbol for bot in running)
+    names = ", ".join(bot.title for bot in running)
     title = (
         tr("1 bot is running") if len(running) == 1 else tr("{n} bots are running", n=len(running))
     )

@@ -29,6 +29,7 @@ from core.events import Signal
 from core.exchange_port import StreamKind
 from core.models.candles import Candle, Ticker, Timeframe
 from core.models.orders import OrderType, Side
+from core.portfolio.fixed_percent import FixedPercent
 from core.scanning.settings import ScanSettings
 from core.scanning.snapshots import SPARK_BARS, ScanSnapshot, SymbolState
 from core.snapshot_builder import SnapshotBuilder
@@ -427,6 +428,25 @@ async def test_bots_are_renamed_and_duplicated_and_keep_that_over_a_restart(scan
         "solusdt-15m": "solusdt-15m",
     }
     assert world.engine.bots["multi-15m-demo"].spec.scan == SETTINGS
+
+
+async def test_a_bot_is_added_with_parameters_and_a_size_of_its_own(scanning):
+    world = scanning()
+    await world.start([world.bot("BTCUSDT")], autostart=False)
+    sizing = {"method": "fixed_percent", "ratio": "0.05"}
+    wanted = AddBot("MultiTrader", "demo", "", "15m", "rsi_pattern", "Alts", {"stop_atr": 2.0},
+                    SETTINGS, sizing=sizing)  # fmt: skip
+    assert (await ask(world, wanted)).ok
+    spec = world.engine.bots[MULTI].spec
+    assert (spec.name, spec.sizing, spec.parameters) == ("Alts", sizing, {"stop_atr": 2.0})
+    assert world.engine.roster.sizing_of(MULTI) == FixedPercent(ratio=Decimal("0.05"))
+    for table, told in (
+        ({"method": "fixed_percent", "ratio": "5"}, "ratio is more than 0 and at most 1"),
+        ({"method": "kely"}, "did you mean 'kelly'"),
+    ):
+        refused = await ask(world, msgspec.structs.replace(wanted, name="", sizing=table))
+        assert not refused.ok
+        assert told in refused.text
 
 
 REFUSALS = [
