@@ -20,6 +20,7 @@ COMMANDS = {
     "demo-exchange": "only the demo exchange, for your own scripts",
     "doctor": "check this machine and say what to do",
     "keys": "store an API key: keys set keyring:NAME (or vault:NAME)",
+    "paper": "begin a paper account anew: paper reset ACCOUNT",
     "capital": "an account's capital as JSON: capital ACCOUNT",
     "report": "a trading day as Markdown, its round trips as CSV: report --day 2026-11-20",
     "data": "candles: import, export, verify, download, compact, info",
@@ -58,6 +59,8 @@ def _run(arguments: list[str]) -> int:
         return _keys(parsed, options)
     if command == "capital":
         return _capital(parsed, options)
+    if command == "paper":
+        return _paper(parsed, options)
     if command == "report":
         return _report(parsed, options)
     programs = {
@@ -134,6 +137,9 @@ def _parser(command: str) -> argparse.ArgumentParser:
     if command == "keys":
         add("action", choices=["set"])
         add("reference", type=_storable, help="keyring:NAME or vault:NAME")
+    if command == "paper":
+        add("action", choices=["reset"])
+        add("account", help="its name in the configuration")
     if command == "capital":
         add("account", help="its name in the configuration; the demo's is demo")
     if command == "report":
@@ -231,6 +237,13 @@ def _keys(parsed: argparse.Namespace, options: Options) -> int:
     vault_file = options.data_dir / "storage" / "vault.json"
     store_key(parsed.reference, api_key, api_secret, vault_file, passphrase)
     print(f"Stored as {parsed.reference}. It will not be shown again.")
+    return EXIT_OK
+
+
+def _paper(parsed: argparse.Namespace, options: Options) -> int:
+    from app.paper_reset import reset_paper
+
+    print(reset_paper(options.config, options.data_dir, parsed.account))
     return EXIT_OK
 
 
