@@ -129,7 +129,7 @@ class RequestLimitsPanel(Panel):
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setWidget(self.limits)
         self.body.addWidget(scroll, 1)
-        self.setMinimumHeight(150)
+        self.setMinimumHeight(120)
 
     async def _show_details(self, bridge: Bridge) -> None:
         from ui.dialogs.request_limits import RequestLimitsSheet
