@@ -98,8 +98,8 @@ class SnapshotBuilder:
         )
 
     def _capital(self, desk: AccountDesk) -> CapitalSnapshot:
-        if self._statistics is None or self._statistics.desk is not desk:
-            self._statistics = LiveStatistics(desk)
+        if self._statistics is None or self._statistics.capital is not desk.capital:
+            self._statistics = LiveStatistics(desk.trades, desk.capital)
         elif self._seq % SLOW_EVERY == 0:
             self._statistics.refresh()
         return msgspec.structs.replace(desk.capital.snapshot(), statistics=self._statistics.latest)

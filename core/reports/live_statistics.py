@@ -6,28 +6,34 @@ every price.
 
 from __future__ import annotations
 
-from core.account_desk import AccountDesk
+import sqlite3
+
+from core.capital.shared_capital_manager import SharedCapitalManager
 from core.display import display_number
 from core.reports.statistics import Statistics, TradeStatistics, day_statistics, trade_statistics
+from core.trade_log import TradeLog
 
 DAYS_COUNTED = 366
 
 
 class LiveStatistics:
-    """Attributes: desk (built), latest (as of the last `refresh`)."""
+    """Attributes: capital, latest (as of the last `refresh` that could read the ledger)."""
 
-    latest: Statistics
-
-    def __init__(self, desk: AccountDesk) -> None:
-        self.desk = desk
-        self._trades: TradeStatistics = trade_statistics([])
+    def __init__(self, log: TradeLog, capital: SharedCapitalManager) -> None:
+        self.capital = capital
+        self.latest = Statistics(trade_statistics([]), day_statistics([], None), [])
+        self._log = log
+        self._trades: TradeStatistics = self.latest.trades
         self.refresh()
 
     def refresh(self) -> None:
-        trips = self.desk.trades.round_trips
+        trips = self._log.round_trips
         if len(trips) != self._trades.trades:
             self._trades = trade_statistics(trips)
-        days = self.desk.capital.trading_days(DAYS_COUNTED)
+        try:
+            days = self.capital.trading_days(DAYS_COUNTED)
+        except sqlite3.Error:  # the ledger says so itself; a screen goes on showing what was
+            return
         *finished, today = days.values()
         self.latest = Statistics(
             trades=self._trades,
