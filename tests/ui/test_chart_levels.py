@@ -10,6 +10,7 @@ from PyQt6.QtCore import QRectF, Qt
 from core.models.orders import Order, OrderPurpose, OrderStatus, OrderType, Side
 from core.models.positions import Position
 from core.snapshots import PositionSnapshot
+from ui import theme
 from ui.charts.trading_chart import TradingChart
 
 D = Decimal
@@ -159,6 +160,8 @@ def test_its_pill_stands_beside_those_of_the_lines_in_force(trading_chart, hand,
     y = y_of(trading_chart, 66_700)
     hand.drag((500, y), (500, y_of(trading_chart, 66_990)))
     item = trading_chart._proposals
+    pale = trading_chart.grab().toImage().pixelColor(round(item._left()) + 20, item._y() - 7)
+    assert pale.name() == theme.current().accent.lower()  # drawn where its buttons think it is
     mine = QRectF(item._left(), item._y() - 10, 60, 20)
     assert not any(pill.intersects(mine) for pill in trading_chart.trades.levels.pills())
 

@@ -70,7 +70,9 @@ class ProposalItem(PaneItem):
         width, y, ink = self._rect.width(), self._y(), theme.color("accent")
         primitives.hline(painter, ink, left=0, right=width, y=y, style="dashed")
         name, text = self._words(proposal)
-        primitives.draw_pill(painter, INSET, y, name=name, text=text, hue="accent", text_hue="t1")
+        primitives.draw_pill(
+            painter, self._left(), y, name=name, text=text, hue="accent", text_hue="t1"
+        )
         for button, rect in self.buttons().items():
             is_confirm = button == CONFIRM
             fill = theme.color("afill" if is_confirm else "e2")
