@@ -11,6 +11,7 @@ from core.models.orders import Order, OrderPurpose, OrderStatus, OrderType, Side
 from core.models.positions import Position
 from core.snapshots import PositionSnapshot
 from ui import theme
+from ui.charts.levels import Pending
 from ui.charts.trading_chart import TradingChart
 
 D = Decimal
@@ -171,3 +172,26 @@ def test_another_symbol_locks_the_chart(trading_chart, hand, sent) -> None:
     trading_chart.levels.set_unlocked(True)
     trading_chart.set_instrument(2, D("0.01"), "ETHUSDT", "15m", "ETH")
     assert not trading_chart.levels.is_unlocked
+
+
+@pytest.mark.parametrize(
+    ("field", "price"), [("price", 66_500), ("stop", 66_200), ("target", 67_300)]
+)
+def test_the_ticket_s_prices_are_lines_that_fill_its_fields(
+    trading_chart, hand, field: str, price: int
+) -> None:
+    """ux 42: on a locked chart too, for nothing is sent."""
+    moved: list[tuple[str, Decimal]] = []
+    sent: list[str] = []
+    trading_chart.pending_moved.connect(lambda *change: moved.append(change))
+    trading_chart.level_change_wanted.connect(lambda kind, *_: sent.append(kind))
+    trading_chart.trades.set_pending(Pending(Side.BUY, D("66500"), D("66200"), D("67300")))
+    y = y_of(trading_chart, price)
+    hand.drag((500, y), (500, y - 25))
+    ((told, at),) = moved
+    assert told == field
+    assert at % D("0.1") == 0
+    assert at > price
+    assert sent == []
+    trading_chart.trades.set_pending(None)
+    assert trading_chart.trades.levels.levels == []

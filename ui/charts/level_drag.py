@@ -106,7 +106,8 @@ class ProposalItem(PaneItem):
 
 
 class LevelDrag(QObject):
-    """Takes the mouse of the price pane while `is_unlocked`. `describe(handle, price)` says what a
+    """Takes the mouse of the price pane while `is_unlocked`; lines of the order ticket always, for
+    they only fill its fields, and at once. `describe(handle, price)` says what a
     price would bring.
 
     Signals: wanted(Handle, Decimal) once for every confirmed change; changed().
@@ -155,7 +156,7 @@ class LevelDrag(QObject):
 
     def press(self, position: QPointF, held: Qt.KeyboardModifier) -> bool:
         point = self._point(position)
-        if point is None or not self.is_unlocked:
+        if point is None:
             return False
         for name, rect in self._item.buttons().items():
             if rect.contains(point):
@@ -183,7 +184,8 @@ class LevelDrag(QObject):
             self.discard()  # back where it was
             return
         self._become(Proposal(proposal.level, proposal.price, proposal.text, is_held=False))
-        if self.is_instant:
+        handle = proposal.level.handle
+        if self.is_instant or (handle is not None and handle.is_of_ticket):
             self.confirm()
 
     def key(self, key: int, held: Qt.KeyboardModifier) -> bool:  # noqa: ARG002
@@ -199,7 +201,7 @@ class LevelDrag(QObject):
 
     def cursor_at(self, position: QPointF) -> Qt.CursorShape | None:
         point = self._point(position)
-        if point is None or not self.is_unlocked:
+        if point is None:
             return None
         if any(rect.contains(point) for rect in self._item.buttons().values()):
             return Qt.CursorShape.PointingHandCursor
@@ -217,7 +219,10 @@ class LevelDrag(QObject):
             and abs(self._item.pane.y_of(float(proposal.price)) - point.y()) < 6
         ):
             return proposal.level  # taken up again
-        return self._levels.handle_at(point.y()) if self._levels.isVisible() else None
+        level = self._levels.handle_at(point.y()) if self._levels.isVisible() else None
+        handle = None if level is None else level.handle
+        is_free = self.is_unlocked or (handle is not None and handle.is_of_ticket)
+        return level if is_free else None
 
     def _drag_to(self, level: Level, point: QPointF) -> None:
         height = self._item.pane.height_px

@@ -13,16 +13,31 @@ from ui import formatting
 from ui.charts.primitives import LineStyle
 from ui.i18n import tr
 
-HandleKind = Literal["stop", "target", "order"]
+HandleKind = Literal["stop", "target", "order", "ticket_price", "ticket_stop", "ticket_target"]
 
 
 @dataclass(frozen=True, slots=True)
 class Handle:
     """What moves when a line is dragged: a position's stop or target by its symbol, an order by
-    its client id."""
+    its client id, a field of the order ticket."""
 
     kind: HandleKind
     key: str
+
+    @property
+    def is_of_ticket(self) -> bool:
+        """Only a field changes: nothing is sent."""
+        return self.kind.startswith("ticket_")
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What stands in the order ticket; None: that field is empty."""
+
+    side: Side
+    price: Decimal | None
+    stop_loss: Decimal | None = None
+    take_profit: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +143,21 @@ def order_levels(
         handle = Handle("order", order.client_order_id) if order.client_order_id else None
         levels.append(Level(float(price), "t2", "dashed", side, text, hue, None, handle))
     return levels
+
+
+def pending_levels(pending: Pending) -> list[Level]:
+    """The ticket's prices, which no exchange knows of."""
+    side = tr("Buy") if pending.side is Side.BUY else tr("Sell")
+    fields: tuple[tuple[str, Decimal | None, HandleKind], ...] = (
+        (side, pending.price, "ticket_price"),
+        (tr("SL"), pending.stop_loss, "ticket_stop"),
+        (tr("TP"), pending.take_profit, "ticket_target"),
+    )
+    return [
+        Level(float(price), "accent", "dashed", name, tr("Not sent"), "t2", None, Handle(kind, ""))
+        for name, price, kind in fields
+        if price is not None and price > 0 and price.is_finite()
+    ]
 
 
 def order_text(order: Order, price: Decimal, last: float | None) -> str:

@@ -11,11 +11,12 @@ from core.models.orders import Order
 from core.snapshots import FillRecord, PositionSnapshot
 from ui import formatting
 from ui.charts import levels, trades
-from ui.charts.levels import Handle
+from ui.charts.levels import Handle, Pending
 from ui.charts.marks import MarksItem
 from ui.charts.overlays import LevelsItem, ZonesPart
 from ui.charts.pane import Pane
 from ui.charts.series import CandleSeries
+from ui.i18n import tr
 
 
 class TradeLayer:
@@ -37,6 +38,7 @@ class TradeLayer:
         self.zones = ZonesPart(pane, series)
         self.position: PositionSnapshot | None = None
         self.orders: list[Order] = []
+        self.pending: Pending | None = None
         self._symbol = ""
         self._fills: list[FillRecord] = []
         self._series = series
@@ -45,7 +47,7 @@ class TradeLayer:
     def clear(self, symbol: str) -> None:
         """Another symbol: nothing of the former one is shown."""
         self._symbol = symbol
-        self._fills, self.orders, self.position = [], [], None
+        self._fills, self.orders, self.position, self.pending = [], [], None, None
         self.read_fills()
         self.read_levels()
 
@@ -71,6 +73,12 @@ class TradeLayer:
             self.orders = list(orders)
             self.read_levels()
 
+    def set_pending(self, pending: Pending | None) -> None:
+        """What the order ticket says, as lines that can be dragged; None: no ticket is open."""
+        if pending != self.pending:
+            self.pending = pending
+            self.read_levels()
+
     def show(self, *, fills: bool, orders: bool) -> None:
         """Which of them are drawn; `orders` are position, stops and working orders."""
         self.marks.setVisible(fills)
@@ -81,6 +89,8 @@ class TradeLayer:
     def describe(self, handle: Handle, price: Decimal) -> str:
         """What would come of a line at `price`: money, % and R of an exit; what an order is worth
         and how far it is from the last price."""
+        if handle.is_of_ticket:
+            return tr("Not sent")
         if handle.kind != "order":
             return levels.exit_text(self.position, price) if self.position is not None else ""
         order = next((o for o in self.orders if o.client_order_id == handle.key), None)
@@ -100,6 +110,7 @@ class TradeLayer:
             quantity = formatting.quantity(self.position.position.quantity)
             shown, zones = levels.position_levels(self.position, quantity)
         shown += levels.order_levels(self.orders, self._symbol, self.position)
+        shown += levels.pending_levels(self.pending) if self.pending is not None else []
         has_moved = [x.price for x in shown] != [x.price for x in self.levels.levels]
         self.levels.levels = shown
         if has_moved or zones != self.zones.zones:

@@ -34,6 +34,7 @@ class TradingChart(CandleChart):
 
     * `level_change_wanted(kind, key, price)`: a line was moved and confirmed; `kind` is stop,
       target (key: symbol) or order (key: client order id), `price` a Decimal on the tick.
+    * `pending_moved(field, price)`: a line of `trades.set_pending`; field is price, stop or target.
     * `alert_wanted(price)`: a Decimal on the tick. `timeframe_wanted(str)`.
     * `symbol_search_wanted(str)`: the letter that was typed.
     * `indicators_wanted()`: `specs` has an indicator that no history was asked with.
@@ -43,6 +44,7 @@ class TradingChart(CandleChart):
     """
 
     level_change_wanted = pyqtSignal(str, str, object)
+    pending_moved = pyqtSignal(str, object)
     alert_wanted = pyqtSignal(object)
     timeframe_wanted = pyqtSignal(str)
     symbol_search_wanted = pyqtSignal(str)
@@ -339,7 +341,10 @@ class TradingChart(CandleChart):
         return Anchor(anchor.time_ms, max(float(self._on_tick(anchor.price)), float(self._tick)))
 
     def _tell_level(self, handle: Handle, price: Decimal) -> None:
-        self.level_change_wanted.emit(handle.kind, handle.key, price)
+        if handle.is_of_ticket:
+            self.pending_moved.emit(handle.kind.removeprefix("ticket_"), price)
+        else:
+            self.level_change_wanted.emit(handle.kind, handle.key, price)
 
 
 def _add(menu: QMenu, text: str, do: Callable[[], None]) -> None:
