@@ -257,7 +257,7 @@ def _statistics(report: DailyReport) -> list[str]:
         "total_return": ("Return", _percent(days.total_return, sign=True)),
         "sharpe": ("Sharpe ratio", _number(days.sharpe)),
         "sortino": ("Sortino ratio", _number(days.sortino)),
-        "max_drawdown": ("Largest drawdown", _percent(days.max_drawdown)),
+        "max_drawdown": ("Drawdown, daily closes", _percent(days.max_drawdown)),
         "win_rate": ("Win rate", _percent(trades.win_rate)),
         "profit_factor": ("Profit factor", _number(trades.profit_factor)),
         "expectancy": ("Expectancy", _signed(trades.expectancy)),

@@ -26,7 +26,7 @@ class StatisticsPanel(Panel):
             "total_return": Stat("Return"),
             "sharpe": Stat("Sharpe ratio"),
             "sortino": Stat("Sortino ratio"),
-            "max_drawdown": Stat("Largest drawdown"),
+            "max_drawdown": Stat("Drawdown, daily closes"),
             "win_rate": Stat("Win rate"),
             "profit_factor": Stat("Profit factor"),
             "expectancy": Stat("Expectancy"),
@@ -117,5 +117,5 @@ class StatisticsPanel(Panel):
 
 def _sample(found: Statistics) -> str:
     return tr(
-        "{trades} trades · {days} days", trades=f"{found.trades.trades:,}", days=len(found.calendar)
+        "trades {trades} · days {days}", trades=f"{found.trades.trades:,}", days=len(found.calendar)
     )

@@ -121,7 +121,7 @@ def test_a_calendar_without_days_says_so_and_a_narrow_one_keeps_the_newest() -> 
 def test_the_page_shows_both_from_the_start(still_bridge: Bridge) -> None:
     page = CapitalPage(still_bridge)
     assert page._statistics.stats["win_rate"].value.text() == "60.8 %"
-    assert page._statistics._sample.text() == "74 trades · 169 days"
+    assert page._statistics._sample.text() == "trades 74 · days 169"
     page._calendar.map.resize(700, 140)
     page._calendar.map.grab()
     newest = date.fromisoformat(statistics(still_bridge).calendar[-1][0])
