@@ -71,7 +71,7 @@ async def test_a_click_leaves_no_ring_and_tab_draws_one(window: MainWindow) -> N
     canvas = window._tabs["b1"].chart.canvas
     QTest.mouseClick(canvas.viewport(), Qt.MouseButton.LeftButton)
     assert not canvas.frame.has_ring
-    marks = window._tabs["b1"]._toolbar._marks
+    marks = window._tabs["b1"]._panel.toolbar._marks
     QTest.mouseClick(marks, Qt.MouseButton.LeftButton)
     assert QApplication.focusWidget() is not marks
     canvas.setFocus(Qt.FocusReason.TabFocusReason)
