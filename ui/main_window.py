@@ -220,6 +220,7 @@ class MainWindow(QMainWindow):
 
             made = BotTab(self.bridge, bot, recalled)
             made.alert_wanted.connect(self.alert_centre.ask_alert)
+            made.chart.symbol_search_wanted.connect(self.search)
             return made
         from ui.tabs.multi_tab import MultiTab
 
@@ -459,10 +460,16 @@ class MainWindow(QMainWindow):
 
     def open_palette(self) -> None:
         """Everything that can be shown or done, by a few letters of its name."""
+        self.search("")
+
+    def search(self, begun: str) -> None:
+        """The palette, with the letters that were typed where nothing takes them."""
         from ui.dialogs.palette import Palette  # not for the first paint
         from ui.palette_entries import entries_of
 
-        Palette(self, entries_of(self)).open()
+        palette = Palette(self, entries_of(self))
+        palette.field.setText(begun)
+        palette.open()
 
     def open_shortcuts(self) -> None:
         from ui.dialogs.shortcuts import ShortcutsDialog  # not for the first paint

@@ -11,6 +11,7 @@ from PyQt6.QtTest import QTest
 from core.commands import AmendOrder, GetCandles, MoveStop, WatchChart
 from core.models.indicators import STANDARD, IndicatorSpec
 from ui import tasks
+from ui.dialogs.palette import Palette
 from ui.tabs.bot_tab import BotTab
 
 
@@ -130,3 +131,11 @@ async def test_the_lock_says_whether_lines_can_be_moved(tab) -> None:
     QTest.mouseClick(lock, Qt.MouseButton.LeftButton)
     assert tab.chart.levels.is_unlocked
     assert lock.text() == "Chart trading on"
+
+
+async def test_letters_typed_at_the_chart_search_a_symbol(tab, qapp) -> None:
+    """ux 29"""
+    QTest.keyClicks(tab.chart.canvas, "s")
+    (palette,) = tab.window().findChildren(Palette)
+    assert palette.field.text() == "s"
+    palette.reject()
