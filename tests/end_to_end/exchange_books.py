@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 RECV_WINDOW_MS = 20_000
+RATE_LIMITED, RATE_LIMIT_WAIT_S = 10006, 1.0
 
 
 class Books(NamedTuple):
@@ -64,7 +65,15 @@ class ExchangeBooks:
             end_ms = int(rows[-1][0]) - 1
 
     def get(self, path: str, **parameters: Any) -> dict[str, Any]:
-        """The `result` of a signed GET. Raises AssertionError with Bybit's own words."""
+        """The `result` of a signed GET; waits where the exchange's request limit says so. Raises
+        AssertionError with Bybit's own words."""
+        while (answer := self._answer(path, parameters))["retCode"] == RATE_LIMITED:
+            time.sleep(RATE_LIMIT_WAIT_S)
+        assert answer["retCode"] == 0, f"{path}: {answer['retCode']} {answer['retMsg']}"
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def _answer(self, path: str, parameters: dict[str, Any]) -> dict[str, Any]:
         given = {name: value for name, value in parameters.items() if value is not None}
         query = urllib.parse.urlencode(given)
         timestamp = str(time.time_ns() // 1_000_000)
@@ -79,10 +88,8 @@ class ExchangeBooks:
         }
         request = urllib.request.Request(f"{self._url}{path}?{query}", headers=headers)
         with urllib.request.urlopen(request, timeout=20) as response:
-            answer = json.loads(response.read())
-        assert answer["retCode"] == 0, f"{path}: {answer['retCode']} {answer['retMsg']}"
-        result: dict[str, Any] = answer["result"]
-        return result
+            answer: dict[str, Any] = json.loads(response.read())
+        return answer
 
     def _read(self) -> Books:
         (account,) = self.get("/v5/account/wallet-balance", accountType="UNIFIED")["list"]
