@@ -64,10 +64,22 @@ async def connect_websocket(url: str, receiver: Receiver) -> Connection:
         )
     except WSError as fault:
         raise ConnectionError(str(fault)) from fault
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as cancelled:
         connection.close()
+        _close_half_open(cancelled)
         raise
     return connection
+
+
+def _close_half_open(cancelled: BaseException) -> None:
+    """picows leaves its socket open when it is cancelled in the handshake, and hands it to nobody:
+    only the frame that was waiting still knows it."""
+    trace = cancelled.__traceback__
+    while trace is not None:
+        protocol = trace.tb_frame.f_locals.get("ws_protocol")
+        if protocol is not None:
+            protocol.transport.disconnect(graceful=False)
+        trace = trace.tb_next
 
 
 class _PicowsConnection(WSListener):
