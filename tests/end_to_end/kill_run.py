@@ -263,6 +263,10 @@ class KillRun:
     def _settle(self, screen: LinkClient) -> None:
         """All that is open comes to its end, and every last word is compared."""
         wait_until(lambda: not self._unresolved(screen), "all is resolved", RESOLVED_WITHIN_S)
+        # a hole is asked for again up to a minute after its last refusal
+        wait_until(
+            lambda: not screen.next_snapshot().data.gaps_open, "no hole is open", HEALED_WITHIN_S
+        )
         self._check(screen)
 
     def _stop(self, engine: Engine, *, at_least: int) -> None:
