@@ -83,6 +83,7 @@ class OrderTicketPanel(Panel):
         self.side.choose(self.form.side.value)
         self.kind.choose(self.form.order_type.value)
         self.bracket.setChecked(True)
+        self._is_begun = False  # that was us
         self._show()
 
     def _lay_out(self) -> None:
@@ -214,6 +215,7 @@ class OrderTicketPanel(Panel):
             self._changed()
 
     def _changed(self) -> None:
+        self._is_begun = True
         self._new_ticket()
         self._show()
         self._soon.start()
@@ -292,9 +294,8 @@ class OrderTicketPanel(Panel):
             self.submit.set_allowed(_INCOMPLETE)
             return
         if self._market_price is not None and not self._is_begun:
-            # once: a price that moved under the trader's hand would be a trap
-            self._is_begun = True
-            form.price = form.price or f"{instrument.round_price(self._market_price):f}"
+            # until the first touch: a price that moved under the trader's hand would be a trap
+            form.price = f"{instrument.round_price(self._market_price):f}"
         form.propose_exits(instrument, self._market_price)
         self._show_fields(instrument)
         errors = form.errors()

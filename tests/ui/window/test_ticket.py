@@ -202,3 +202,25 @@ async def test_ux_77_real_money_asks_and_its_default_is_no(
     await trader.answer(questions.GO)
     await until(lambda: trader.sent(PlaceOrder))
     assert trader.sent(PlaceOrder)[0].confirm_live
+
+
+async def test_the_proposed_price_follows_the_market_until_the_first_touch(
+    make_window, link_server, until, make_snapshot
+) -> None:
+    panel = await first_ticket(make_window(), until)
+    await until(panel.price.line.text)
+    before = panel.price.line.text()
+    snapshot = make_snapshot(0)
+    rows = [
+        msgspec.structs.replace(
+            row, ticker=msgspec.structs.replace(row.ticker, last_price=Decimal("70000.0"))
+        )
+        for row in snapshot.tickers
+    ]
+    link_server.publish(msgspec.structs.replace(snapshot, tickers=rows))
+    await until(lambda: panel.price.line.text() == "70000.0")
+    write(panel.amount, "0.01")
+    link_server.publish(snapshot)
+    await until(lambda: panel._market_price != Decimal("70000.0"))
+    panel._show()
+    assert panel.price.line.text() == "70000.0" != before
