@@ -290,8 +290,11 @@ class _PybitSocket(_V5WebSocketManager):  # type: ignore[misc]
         super()._on_pong()
 
     def _on_open(self) -> None:
-        self._auth()
+        self._attempt(self._auth)
         self._send_initial_ping()
+
+    def _send_custom_ping(self) -> None:
+        self._attempt(super()._send_custom_ping)  # from a timer's thread, where nobody catches
 
     def _on_error(self, error: Exception) -> None:
         text = str(error).split(" -+-+- ")[0]  # websocket-client appends whole headers
@@ -300,7 +303,13 @@ class _PybitSocket(_V5WebSocketManager):  # type: ignore[misc]
     def subscribe_all(self) -> None:
         """One message, sent directly: pybit's own `subscribe` waits without end, on the caller's
         thread, for a connection that has just been lost."""
+        self._attempt(
+            lambda: self.ws.send(json.dumps({"op": "subscribe", "req_id": "1", "args": TOPICS}))
+        )
+
+    def _attempt(self, send: Callable[[], None]) -> None:
+        """A connection may break under any message: that is its end, with its reason, no error."""
         try:
-            self.ws.send(json.dumps({"op": "subscribe", "req_id": "1", "args": TOPICS}))
+            send()
         except (websocket.WebSocketException, OSError) as fault:
             self._on_error(fault)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import socket
 import threading
 import time
 from decimal import Decimal
 
+import pytest
+
 from core.exchange_port import StreamKind, StreamState
 from core.models.fills import Fill
 from core.models.orders import Order, OrderStatus
+from exchanges.bybit_private_stream import PrivateTiming, _PybitSocket
+from exchanges.credentials import Credentials
 
 ORDER = {
     "topic": "order",
@@ -135,3 +142,42 @@ async def test_many_reconnects_leave_no_thread_behind(exchange, bybit, recorder)
         times = recorder.count(StreamState.CONNECTED) + 1
         await recorder.until(lambda times=times: recorder.count(StreamState.CONNECTED) >= times)
     assert threading.active_count() <= before + 2  # at most the last socket still ending
+
+
+class _CutWhileSending(_PybitSocket):
+    """Its connection breaks at the moment at which the message named by `cut` is sent."""
+
+    cut = ""
+
+    def _break(self, message):
+        if message == self.cut:
+            with contextlib.suppress(OSError):
+                self.ws.sock.sock.shutdown(socket.SHUT_RDWR)
+
+    def _auth(self):
+        self._break("sign-in")
+        super()._auth()
+
+    def is_connected(self):  # pybit asks right before it sends a ping
+        if not super().is_connected():
+            return False
+        self._break("ping")
+        return True
+
+
+@pytest.mark.parametrize("cut", ["sign-in", "ping"])
+async def test_a_connection_that_breaks_under_a_message_ends_with_its_reason(bybit, cut):
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+    connection = type("Cut", (_CutWhileSending,), {"cut": cut})(
+        f"ws://{bybit.url}/v5/private",
+        Credentials("key", "secret"),
+        PrivateTiming(0.05, 1.0, answer_timeout_s=1.0),
+        on_text=lambda _text: None,
+        on_pong=lambda: None,
+        on_end=lambda reason: loop.call_soon_threadsafe(ended.set_result, reason),
+    )
+    async with asyncio.timeout(3.0):
+        reason = await ended
+    assert "lost" in reason
+    await asyncio.to_thread(connection.exit)
