@@ -11,8 +11,8 @@ from core.models.orders import Order, OrderPurpose, OrderStatus, OrderType, Side
 from core.models.positions import Position
 from core.snapshots import PositionSnapshot
 from ui import theme
-from ui.charts.levels import Pending
 from ui.charts.trading_chart import TradingChart
+from ui.models.ticket_form import Pending
 
 D = Decimal
 ENTRY = D("67000")
@@ -188,10 +188,65 @@ def test_the_ticket_s_prices_are_lines_that_fill_its_fields(
     trading_chart.trades.set_pending(Pending(Side.BUY, D("66500"), D("66200"), D("67300")))
     y = y_of(trading_chart, price)
     hand.drag((500, y), (500, y - 25))
-    ((told, at),) = moved
-    assert told == field
-    assert at % D("0.1") == 0
-    assert at > price
+    assert {told for told, _ in moved} == {field}
+    ats = [at for _, at in moved]  # at every step, for the ticket follows
+    assert ats == sorted(set(ats))
+    assert len(ats) > 1
+    assert all(at % D("0.1") == 0 and at > price for at in ats)
     assert sent == []
     trading_chart.trades.set_pending(None)
     assert trading_chart.trades.levels.levels == []
+
+
+def test_a_line_of_the_ticket_goes_back_by_escape(trading_chart, hand) -> None:
+    """ux 42"""
+    moved: list[Decimal] = []
+    trading_chart.pending_moved.connect(lambda _field, at: moved.append(at))
+    trading_chart.trades.set_pending(Pending(Side.BUY, D("66500")))
+    y = y_of(trading_chart, 66_500)
+    hand.press(500, y)
+    hand.move(500, y - 25, pressed=True)
+    hand.key(Qt.Key.Key_Escape)
+    hand.move(500, y - 60, pressed=True)
+    assert moved[-1] == D("66500.0")
+    assert len(moved) == 2
+
+
+def test_a_mere_click_on_a_line_moves_nothing(trading_chart, hand, sent) -> None:
+    """Also beside its middle, and where nothing asks."""
+    trading_chart.levels.set_unlocked(True)
+    trading_chart.levels.is_instant = True
+    y = y_of(trading_chart, 66_700) + 4
+    hand.press(500, y)
+    hand.release(500, y)
+    assert sent == []
+    assert trading_chart.levels.proposal is None
+
+
+def test_the_scale_stands_still_while_a_line_is_in_the_hand(trading_chart, hand, sent) -> None:
+    trading_chart.trades.set_pending(Pending(Side.BUY, D("66500"), D("66200")))
+    trading_chart.pending_moved.connect(
+        lambda _field, at: trading_chart.trades.set_pending(Pending(Side.BUY, D("66500"), at))
+    )
+    before = trading_chart.canvas.panes[0].scaled
+    y = y_of(trading_chart, 66_200)
+    hand.press(500, y)
+    bottom = trading_chart.canvas.panes[0].height_px - 1
+    hand.move(500, bottom, pressed=True)
+    assert trading_chart.canvas.panes[0].scaled == before
+    hand.release(500, bottom)
+    assert trading_chart.canvas.panes[0].scaled != before  # now the line has its room
+
+
+def test_lines_of_the_ticket_say_what_its_exits_would_bring(trading_chart) -> None:
+    """ux 41, 42"""
+    entry = D("66500")
+    trading_chart.trades.set_pending(
+        Pending(Side.SELL, entry, D("66600"), D("66200"), D("0.5"), entry)
+    )
+    texts = {level.name: level.text for level in trading_chart.trades.levels.levels}
+    assert texts == {
+        "Sell 0.5": "Not sent",
+        "SL": "−50.00 · −0.15 % · −1.0 R",
+        "TP": "+150.00 · +0.45 % · 3.0 R",
+    }

@@ -32,7 +32,7 @@ def ticket(form: TicketForm) -> OrderTicket | None:
     return form.ticket(BTC, MARKET, ticket_id="1", account="demo", created_ms=1)
 
 
-@pytest.mark.parametrize("text", ["-1", "0", "abc", "nan", "inf", "1e", "--2", ""])
+@pytest.mark.parametrize("text", ["-1", "0", "abc", "nan", "inf", "1e", "--2", "", "9e99"])
 def test_what_is_no_number_above_zero_is_none(text):
     assert number(text) is None
 

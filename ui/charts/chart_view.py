@@ -395,7 +395,8 @@ class CandleChart(QWidget):
         before = [pane.scaled for pane in panes]
         prices = [level.price for level in self.trades.levels.levels if level.hue != "t2"]
         tick, is_smoothed = float(self._tick), self.kind == "heikin_ashi"
-        autoscale.fit(panes[PRICE], self._series, prices, tick, is_smoothed=is_smoothed)
+        if not self.trades.levels.is_held:
+            autoscale.fit(panes[PRICE], self._series, prices, tick, is_smoothed=is_smoothed)
         for under in self._under:
             under.rescale(tick)
         first, last = self._series.rows(*panes[PRICE].slots)

@@ -18,7 +18,7 @@ from ui import fonts, formatting, theme
 from ui.charts import primitives
 from ui.charts.canvas import PRICE, ChartCanvas
 from ui.charts.levels import Handle, Level
-from ui.charts.overlays import INSET, LevelsItem
+from ui.charts.overlays import GRAB_PX, INSET, LevelsItem
 from ui.charts.pane import Pane, PaneItem
 from ui.charts.primitives import PILL_HEIGHT
 from ui.charts.series import CandleSeries
@@ -105,9 +105,18 @@ class ProposalItem(PaneItem):
         return round(min(max(self.pane.y_of(price), half), self._rect.height() - half))
 
 
+@dataclass(slots=True)
+class _Field:
+    """A line of the order ticket in the hand: where it was, where it is."""
+
+    handle: Handle
+    before: Decimal
+    price: Decimal
+
+
 class LevelDrag(QObject):
     """Takes the mouse of the price pane while `is_unlocked`; lines of the order ticket always, for
-    they only fill its fields, and at once. `describe(handle, price)` says what a
+    they only fill its fields, and at every step of the way. `describe(handle, price)` says what a
     price would bring.
 
     Signals: wanted(Handle, Decimal) once for every confirmed change; changed().
@@ -130,6 +139,8 @@ class LevelDrag(QObject):
         self.tick = Decimal("0.01")
         self._canvas, self._levels, self._item = canvas, levels, item
         self._describe = describe
+        self._field: _Field | None = None
+        self._offset_px = 0.0  # from the mouse to the line it took
 
     @property
     def proposal(self) -> Proposal | None:
@@ -163,20 +174,31 @@ class LevelDrag(QObject):
                 (self.confirm if name == CONFIRM else self.discard)()
                 return True
         level = self._grabbed(point, held)
-        if level is None:
+        if level is None or level.handle is None:
             return False
-        self._drag_to(level, point)
+        self._offset_px = self._y_of(level) - point.y()
+        if level.handle.is_of_ticket:
+            price = self.snapped(level.price)
+            self._field = _Field(level.handle, price, price)
+            self._hold(True)
+        else:
+            self._drag_to(level, position)
         return True
 
     def move(self, position: QPointF, held: Qt.KeyboardModifier) -> bool:  # noqa: ARG002
+        if self._field is not None:
+            self._move_field(self._field, self._price_at(position))
+            return True
         proposal = self._item.proposal
         if proposal is None or not proposal.is_held:
             return False
-        top = self._canvas.panes[PRICE].geometry().top()
-        self._drag_to(proposal.level, QPointF(position.x(), position.y() - top))
+        self._drag_to(proposal.level, position)
         return True
 
     def release(self, position: QPointF) -> None:  # noqa: ARG002
+        if self._field is not None:
+            self._field = None
+            self._hold(False)
         proposal = self._item.proposal
         if proposal is None or not proposal.is_held:
             return
@@ -184,11 +206,15 @@ class LevelDrag(QObject):
             self.discard()  # back where it was
             return
         self._become(Proposal(proposal.level, proposal.price, proposal.text, is_held=False))
-        handle = proposal.level.handle
-        if self.is_instant or (handle is not None and handle.is_of_ticket):
+        if self.is_instant:
             self.confirm()
 
     def key(self, key: int, held: Qt.KeyboardModifier) -> bool:  # noqa: ARG002
+        if self._field is not None and key == Qt.Key.Key_Escape:
+            self._move_field(self._field, self._field.before)
+            self._field = None
+            self._hold(False)
+            return True
         if self._item.proposal is None:
             return False
         if key == Qt.Key.Key_Escape:
@@ -214,19 +240,40 @@ class LevelDrag(QObject):
         if self.needs_alt and not held & Qt.KeyboardModifier.AltModifier:
             return None
         proposal = self._item.proposal
-        if (
-            proposal is not None
-            and abs(self._item.pane.y_of(float(proposal.price)) - point.y()) < 6
-        ):
+        if proposal is not None and abs(self._y_of(proposal.level) - point.y()) <= GRAB_PX:
             return proposal.level  # taken up again
         level = self._levels.handle_at(point.y()) if self._levels.isVisible() else None
         handle = None if level is None else level.handle
         is_free = self.is_unlocked or (handle is not None and handle.is_of_ticket)
         return level if is_free else None
 
-    def _drag_to(self, level: Level, point: QPointF) -> None:
-        height = self._item.pane.height_px
-        price = self.snapped(self._item.pane.value_at(min(max(0.0, point.y()), height)))
+    def _y_of(self, level: Level) -> float:
+        """Where it is in the hand: px of the pane."""
+        proposal = self._item.proposal
+        if proposal is not None and proposal.level is level:
+            return self._item.pane.y_of(float(proposal.price))
+        return self._item.pane.y_of(level.price)
+
+    def _price_at(self, position: QPointF) -> Decimal:
+        """On the tick, inside the pane; `position` is of the canvas."""
+        pane = self._item.pane
+        y = position.y() - pane.geometry().top() + self._offset_px
+        return self.snapped(pane.value_at(min(max(0.0, y), pane.height_px)))
+
+    def _move_field(self, field: _Field, price: Decimal) -> None:
+        if price > 0 and price != field.price:
+            field.price = price
+            self.wanted.emit(field.handle, price)
+
+    def _hold(self, is_held: bool) -> None:
+        """While a line is in the hand the scale stands still: else it would run from the mouse."""
+        if is_held is not self._levels.is_held:
+            self._levels.is_held = is_held
+            if not is_held:
+                self._canvas.view_changed.emit()
+
+    def _drag_to(self, level: Level, position: QPointF) -> None:
+        price = self._price_at(position)
         if level.handle is not None and price > 0:
             text = self._describe(level.handle, price)
             self._become(Proposal(level, price, text, is_held=True))
@@ -240,6 +287,7 @@ class LevelDrag(QObject):
         if proposal != self._item.proposal:
             self._item.proposal = proposal
             self._item.update()
+            self._hold(proposal is not None and proposal.is_held)
             self.changed.emit()
 
     def _point(self, position: QPointF) -> QPointF | None:

@@ -12,6 +12,7 @@ from core.snapshots import PositionSnapshot
 from ui import formatting
 from ui.charts.primitives import LineStyle
 from ui.i18n import tr
+from ui.models.ticket_form import Pending
 
 HandleKind = Literal["stop", "target", "order", "ticket_price", "ticket_stop", "ticket_target"]
 
@@ -28,16 +29,6 @@ class Handle:
     def is_of_ticket(self) -> bool:
         """Only a field changes: nothing is sent."""
         return self.kind.startswith("ticket_")
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """What stands in the order ticket; None: that field is empty."""
-
-    side: Side
-    price: Decimal | None
-    stop_loss: Decimal | None = None
-    take_profit: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +102,19 @@ def position_levels(
 
 def exit_text(snapshot: PositionSnapshot, price: Decimal) -> str:
     """What reaching `price` would bring: money, % and multiples of the risk."""
-    position = snapshot.position
-    gain = (price - position.entry_price) * position.side.sign
-    parts = [formatting.signed(gain * position.quantity)]
-    if position.entry_price > 0:
-        parts.append(formatting.percent(gain / position.entry_price))
-    if position.stop_loss is not None:
-        risk = (position.entry_price - position.stop_loss) * position.side.sign
-        if risk > 0:
-            parts.append(f"{formatting.number(gain / risk, 1)} R")
+    held = snapshot.position
+    return _gain_text(held.side, held.entry_price, held.quantity, held.stop_loss, price)
+
+
+def _gain_text(
+    side: Side, entry: Decimal, quantity: Decimal | None, stop: Decimal | None, price: Decimal
+) -> str:
+    gain = (price - entry) * side.sign
+    parts = [] if quantity is None else [formatting.signed(gain * quantity)]
+    if entry > 0:
+        parts.append(formatting.percent(gain / entry))
+    if stop is not None and (entry - stop) * side.sign > 0:
+        parts.append(f"{formatting.number(gain / abs(entry - stop), 1)} R")
     return " · ".join(parts)
 
 
@@ -146,18 +141,31 @@ def order_levels(
 
 
 def pending_levels(pending: Pending) -> list[Level]:
-    """The ticket's prices, which no exchange knows of."""
+    """The ticket's prices, which no exchange knows of: what its exits would bring."""
     side = tr("Buy") if pending.side is Side.BUY else tr("Sell")
-    fields: tuple[tuple[str, Decimal | None, HandleKind], ...] = (
-        (side, pending.price, "ticket_price"),
+    size = formatting.quantity(pending.quantity) if pending.quantity else ""
+    levels = []
+    if pending.price:
+        handle = Handle("ticket_price", "")
+        name, text = f"{side} {size}".strip(), tr("Not sent")
+        levels.append(
+            Level(float(pending.price), "accent", "dashed", name, text, "t2", None, handle)
+        )
+    exits: tuple[tuple[str, Decimal | None, HandleKind], ...] = (
         (tr("SL"), pending.stop_loss, "ticket_stop"),
         (tr("TP"), pending.take_profit, "ticket_target"),
     )
-    return [
-        Level(float(price), "accent", "dashed", name, tr("Not sent"), "t2", None, Handle(kind, ""))
-        for name, price, kind in fields
-        if price is not None and price > 0 and price.is_finite()
-    ]
+    for name, price, kind in exits:
+        if not price:
+            continue
+        text = tr("Not sent")
+        if pending.entry is not None:
+            quantity = pending.quantity or None
+            text = _gain_text(pending.side, pending.entry, quantity, pending.stop_loss, price)
+        levels.append(
+            Level(float(price), "accent", "dashed", name, text, "t2", None, Handle(kind, ""))
+        )
+    return levels
 
 
 def order_text(order: Order, price: Decimal, last: float | None) -> str:

@@ -20,7 +20,7 @@ INSET = 12
 _BEFORE_ENTRY = 0.3
 _ZONE_OPACITY = 0.06
 _PILL_GAP_PX = 2
-_GRAB_PX = 5.0
+GRAB_PX = 5.0
 
 
 def _x_of_time(pane: Pane, series: CandleSeries, time_ms: int | None) -> float | None:
@@ -53,7 +53,7 @@ class ZonesPart(PanePart):
 
 class LevelsItem(PaneItem):
     """Lines first, pills over them. Pills that would touch each other, or what stands above
-    `top_px`, are moved apart."""
+    `top_px`, are moved apart. `is_held`: the mouse has one of them, so the scale stands still."""
 
     z = 30.0
 
@@ -61,6 +61,7 @@ class LevelsItem(PaneItem):
         super().__init__(pane, series)
         self.levels: list[Level] = []
         self.top_px = 0.0
+        self.is_held = False
 
     def draw(self, painter: QPainter) -> None:
         width = self._rect.width()
@@ -100,7 +101,7 @@ class LevelsItem(PaneItem):
         near = [
             (abs(level_y - y), level)
             for level_y, level in self._shown()
-            if level.handle is not None and abs(level_y - y) <= _GRAB_PX
+            if level.handle is not None and abs(level_y - y) <= GRAB_PX
         ]
         return min(near, key=lambda pair: pair[0])[1] if near else None
 

@@ -11,12 +11,12 @@ from core.models.orders import Order
 from core.snapshots import FillRecord, PositionSnapshot
 from ui import formatting
 from ui.charts import levels, trades
-from ui.charts.levels import Handle, Pending
+from ui.charts.levels import Handle
 from ui.charts.marks import MarksItem
 from ui.charts.overlays import LevelsItem, ZonesPart
 from ui.charts.pane import Pane
 from ui.charts.series import CandleSeries
-from ui.i18n import tr
+from ui.models.ticket_form import Pending
 
 
 class TradeLayer:
@@ -74,7 +74,7 @@ class TradeLayer:
             self.read_levels()
 
     def set_pending(self, pending: Pending | None) -> None:
-        """What the order ticket says, as lines that can be dragged; None: no ticket is open."""
+        """What the order ticket says, as lines that can be dragged; None: nothing is prepared."""
         if pending != self.pending:
             self.pending = pending
             self.read_levels()
@@ -89,8 +89,6 @@ class TradeLayer:
     def describe(self, handle: Handle, price: Decimal) -> str:
         """What would come of a line at `price`: money, % and R of an exit; what an order is worth
         and how far it is from the last price."""
-        if handle.is_of_ticket:
-            return tr("Not sent")
         if handle.kind != "order":
             return levels.exit_text(self.position, price) if self.position is not None else ""
         order = next((o for o in self.orders if o.client_order_id == handle.key), None)

@@ -16,7 +16,21 @@ from core.models.tickets import OrderTicket
 
 STOP_RATIO, TARGET_RATIO = Decimal("0.01"), Decimal("0.02")  # proposed; the trader changes them
 _CENT = Decimal("0.01")
+_MOST = Decimal(10) ** 15  # beyond any price and size; more digits than figures are exact to
 PRICE, SIZE, STOP, TARGET = "price", "size", "stop_loss", "take_profit"
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What stands in the form, as lines of a chart. `price` None: at the market; `entry` is what
+    the exits are reckoned from, `quantity` (base) None while the form has none."""
+
+    side: Side
+    price: Decimal | None
+    stop_loss: Decimal | None = None
+    take_profit: Decimal | None = None
+    quantity: Decimal | None = None
+    entry: Decimal | None = None
 
 
 @dataclass
@@ -107,6 +121,17 @@ class TicketForm:
             return None
         return abs(target - price) / abs(price - stop)
 
+    def pending(self, instrument: Instrument, market_price: Decimal | None) -> Pending | None:
+        """On the tick; None where there is no price to draw."""
+        price = self.order_price(instrument)
+        has_exits = self.has_bracket and not self.reduce_only
+        typed = [number(text) if has_exits else None for text in (self.stop_loss, self.take_profit)]
+        stop, target = (None if x is None else instrument.round_price(x) for x in typed)
+        if price is None and stop is None and target is None:
+            return None
+        quantity = self.quantity(instrument, market_price)
+        return Pending(self.side, price, stop, target, quantity, price or market_price)
+
     def ticket(
         self,
         instrument: Instrument,
@@ -148,9 +173,10 @@ class TicketForm:
 
 
 def number(text: str) -> Decimal | None:
-    """A finite number above zero, thousands commas allowed; None for anything else."""
+    """A finite number above zero, thousands commas allowed; None for anything else, and for what
+    no market could mean."""
     try:
         value = Decimal(text.strip().replace(",", ""))
     except InvalidOperation:
         return None
-    return value if value.is_finite() and value > 0 else None
+    return value if value.is_finite() and 0 < value < _MOST else None

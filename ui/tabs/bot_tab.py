@@ -107,6 +107,8 @@ class BotTab(QWidget):
         self._panel.timeframe_chosen.connect(self._change_timeframe)
         self._panel.expand_wanted.connect(self._expand)
         self.chart.level_change_wanted.connect(self._change_level)
+        self.chart.pending_moved.connect(self.ticket.move_line)
+        self.ticket.pending_changed.connect(self.chart.trades.set_pending)
         self.chart.alert_wanted.connect(self._want_alert)
         self.chart.set_market_clock(
             lambda: bridge.snapshot.market_time_ms if bridge.snapshot else 0
@@ -244,6 +246,7 @@ class BotTab(QWidget):
         )
         self._panel.show_symbol(bot.symbol)
         self.chart.trades.set_fills(self._bridge.fills(bot.symbol))
+        self.chart.trades.set_pending(self.ticket.pending)
 
     async def _load_history(self, timeframe: str) -> None:
         symbol = self._bot.latest.symbol

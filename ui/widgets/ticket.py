@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
 from PyQt6 import sip
-from PyQt6.QtCore import QTimer
-from PyQt6.QtGui import QHideEvent, QShowEvent
+from PyQt6.QtCore import Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QHideEvent, QKeyEvent, QShowEvent
 from PyQt6.QtWidgets import QCheckBox, QComboBox, QWidget
 
 from core.commands import CommandResult, PlaceOrder, PreviewOrder
@@ -23,10 +23,10 @@ from core.snapshots import AccountMode
 from ui import formatting, i18n, tasks, theme
 from ui.bridge import Bridge
 from ui.i18n import sentence, tr
-from ui.models.ticket_form import PRICE, SIZE, STOP, TARGET, TicketForm
+from ui.models.ticket_form import PRICE, SIZE, STOP, TARGET, Pending, TicketForm
 from ui.widgets.basic import INSET, ElidedLabel, Panel, column, grid, label, row, show_value
 from ui.widgets.basic import value_label as figure
-from ui.widgets.buttons import ActionButton, TextButton
+from ui.widgets.buttons import ActionButton, IconButton, TextButton
 from ui.widgets.ticket_fields import Choice, NumberField
 
 _HEIGHT = 412  # fixed: nothing may move the button away from under the mouse
@@ -45,7 +45,13 @@ _INCOMPLETE = "Price and size are missing"
 
 class OrderTicketPanel(Panel):
     """For one account's symbol. `ask_live(ticket, preview)` is asked before real money moves;
-    False sends nothing."""
+    False sends nothing.
+
+    Attribute: pending, what of the form a chart shows: from the first touch until it is sent,
+    cleared or out of sight; else None. Signal: pending_changed(Pending or None).
+    """
+
+    pending_changed = pyqtSignal(object)
 
     def __init__(self, bridge: Bridge, account: str, symbol: str) -> None:
         super().__init__("Order")
@@ -55,8 +61,16 @@ class OrderTicketPanel(Panel):
         self.ask_live: Callable[[OrderTicket, OrderPreview | None], Awaitable[bool]] = _never
         self._ticket_id, self._created_ms = "", 0
         self._asked_for: OrderTicket | None = None
-        self._is_begun = False
+        self._is_begun = False  # the price in the form is the trader's
+        self._is_prepared = False  # touched, and not sent since
+        self.pending: Pending | None = None
+        self.clear_button = IconButton("x", "Clear the form (Esc)")
+        self.clear_button.clicked.connect(self.clear)
+        policy = self.clear_button.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.clear_button.setSizePolicy(policy)
         self._free = figure("label")
+        self.head.addWidget(self.clear_button)
         self.head.addWidget(self._free)
         self.head.setContentsMargins(INSET, 0, INSET, 0)
         self.side = Choice(_SIDES, ("side_buy", "side_sell"))
@@ -79,12 +93,7 @@ class OrderTicketPanel(Panel):
         self._lay_out()
         self.setFixedHeight(_HEIGHT)
         self._connect()
-        self._new_ticket()
-        self.side.choose(self.form.side.value)
-        self.kind.choose(self.form.order_type.value)
-        self.bracket.setChecked(True)
-        self._is_begun = False  # that was us
-        self._show()
+        self.clear()
 
     def _lay_out(self) -> None:
         for box, text in (
@@ -158,15 +167,58 @@ class OrderTicketPanel(Panel):
         super().hideEvent(event)
         self._again.stop()
         self._soon.stop()
+        self._tell_pending(None)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Esc takes back what is written; it never touches an order."""
+        if event is not None and event.key() == Qt.Key.Key_Escape:
+            self.clear()
+        else:
+            super().keyPressEvent(event)
 
     # What the trader does
+
+    def clear(self) -> None:
+        """As it was at first, for the same side. Not while it is being sent."""
+        if self.submit.is_busy:
+            return
+        self.form = TicketForm(side=self.form.side)
+        self.preview = self._asked_for = None
+        self.side.choose(self.form.side.value)
+        self.kind.choose(self.form.order_type.value)
+        self.time_in_force.setCurrentText(self.form.time_in_force.value)
+        for box, is_on in (
+            (self.bracket, self.form.has_bracket),
+            (self.post_only, self.form.post_only),
+            (self.reduce_only, self.form.reduce_only),
+        ):
+            box.setChecked(is_on)
+        for shown in (self.price, self.amount, self.stop, self.target):
+            shown.replace_text("")
+        self._is_begun = self._is_prepared = False  # that was us
+        self._soon.stop()
+        self._new_ticket()
+        self._show()
 
     def set_price(self, price: Decimal) -> None:
         """From the book or the chart: a limit order there."""
         if self.form.order_type is OrderType.MARKET:
             self.form.order_type = OrderType.LIMIT
             self.kind.choose(OrderType.LIMIT.value)
-        self._edit(PRICE, f"{price:f}")
+        self._place(PRICE, self.price, price)
+
+    def move_line(self, field: str, price: Decimal) -> None:
+        """A line of `pending` is being dragged on the chart; `field` is price, stop or target."""
+        if field == "price":
+            self._place(PRICE, self.price, price)
+        elif field == "stop":
+            self._place(STOP, self.stop, price)
+        else:
+            self._place(TARGET, self.target, price)
+
+    def _place(self, name: str, shown: NumberField, price: Decimal) -> None:
+        shown.replace_text(f"{price:f}")
+        self._edit(name, f"{price:f}")
 
     def _edit(self, name: str, text: str) -> None:
         setattr(self.form, name, text)
@@ -215,7 +267,7 @@ class OrderTicketPanel(Panel):
             self._changed()
 
     def _changed(self) -> None:
-        self._is_begun = True
+        self._is_begun = self._is_prepared = True
         self._new_ticket()
         self._show()
         self._soon.start()
@@ -253,6 +305,9 @@ class OrderTicketPanel(Panel):
         result = await self._bridge.link.send(PlaceOrder(ticket, confirm_live=live))
         if not result.is_unknown:  # else the same ticket may be sent again: it is one order
             self._new_ticket()
+        if result.ok:
+            self._is_prepared = False  # the order's own line stands on the chart now
+            self._show()
         return result
 
     def _new_ticket(self) -> None:
@@ -312,6 +367,17 @@ class OrderTicketPanel(Panel):
             refused = next(iter(errors.values()))
         self.problem.show_text(sentence(refused))
         self._show_submit(ticket, instrument, refused)
+        self.clear_button.setVisible(self._is_begun)
+        self._tell_pending(
+            form.pending(instrument, self._market_price)
+            if self._is_prepared and self.isVisible()
+            else None
+        )
+
+    def _tell_pending(self, pending: Pending | None) -> None:
+        if pending != self.pending:
+            self.pending = pending
+            self.pending_changed.emit(pending)
 
     def _show_fields(self, instrument: Instrument) -> None:
         form = self.form

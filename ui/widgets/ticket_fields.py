@@ -53,7 +53,12 @@ class NumberField(QFrame):
 
     def show_text(self, text: str) -> None:
         """Not while the trader writes in it."""
-        if not self.line.hasFocus() and self.line.text() != text:
+        if not self.line.hasFocus():
+            self.replace_text(text)
+
+    def replace_text(self, text: str) -> None:
+        """Also then: the trader chose it elsewhere, in the book or on the chart."""
+        if self.line.text() != text:
             self.line.setText(text)
 
     def show_error(self, reason: str) -> None:

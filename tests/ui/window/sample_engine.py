@@ -9,11 +9,13 @@ from decimal import Decimal
 import msgspec
 import numpy as np
 
+from core.commands import CommandResult
 from core.models.candles import Ticker
 from core.models.fills import Fill
 from core.models.instruments import Instrument
 from core.models.orders import Order, OrderPurpose, OrderStatus, OrderType, Side
 from core.models.positions import Position
+from core.models.tickets import OrderPreview
 from core.reports.statistics import DayStatistics, Statistics, TradeStatistics
 from core.snapshots import (
     AccountMode,
@@ -277,6 +279,25 @@ def candle_block(symbol: str, timeframe: str, count: int, end_ms: int | None) ->
     raw = {name: values.astype("<f8").tobytes() for name, values in columns.items()}
     raw["open_time_ms"] = times.astype("<i8").tobytes()
     return CandleBlock(symbol, timeframe, count, raw, is_end_of_history=False)
+
+
+def preview_answer(refusal: str = "") -> CommandResult:
+    """What the engine says of a ticket of 0.010 BTC at 66,950."""
+    preview = OrderPreview(
+        quantity=D("0.010"),
+        price=D("66950.0"),
+        value=D("669.50"),
+        margin=D("66.95"),
+        fee=D("0.37"),
+        liquidation_price=D("60590.4"),
+        available=D(12_038),
+        risk=D("3.00"),
+        risk_ratio=D("0.00012"),
+        reward_to_risk=D("2.5"),
+        refusal=refusal,
+        refusal_code="largest_position" if refusal else "",
+    )
+    return CommandResult(0, True, preview=preview)
 
 
 def sample_records() -> list[tuple[int, Record]]:

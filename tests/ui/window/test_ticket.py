@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
+from sample_engine import preview_answer
 
 from core.commands import CommandResult, PlaceOrder, PreviewOrder
 from core.models.orders import OrderType, Side, TimeInForce
-from core.models.tickets import OrderPreview
 from core.snapshots import AccountMode
 from ui.dialogs import questions
 from ui.main_window import MainWindow
@@ -21,30 +21,12 @@ from ui.widgets.ticket import OrderTicketPanel
 LEFT = Qt.MouseButton.LeftButton
 
 
-def answer(refusal: str = "") -> CommandResult:
-    preview = OrderPreview(
-        quantity=Decimal("0.010"),
-        price=Decimal("66950.0"),
-        value=Decimal("669.50"),
-        margin=Decimal("66.95"),
-        fee=Decimal("0.37"),
-        liquidation_price=Decimal("60590.4"),
-        available=Decimal(12_038),
-        risk=Decimal("3.00"),
-        risk_ratio=Decimal("0.00012"),
-        reward_to_risk=Decimal("2.5"),
-        refusal=refusal,
-        refusal_code="largest_position" if refusal else "",
-    )
-    return CommandResult(0, True, preview=preview)
-
-
 @pytest.fixture
 def open_panel(make_window, link_server, until) -> Callable[[], Awaitable[OrderTicketPanel]]:
     """The first bot's ticket, filled in as far as it has to be."""
 
     async def opened() -> OrderTicketPanel:
-        link_server.results[PreviewOrder] = lambda _command: answer()
+        link_server.results[PreviewOrder] = lambda _command: preview_answer()
         panel = await first_ticket(make_window(), until)
         await filled(panel, until)
         return panel
@@ -124,7 +106,9 @@ async def test_ux_52_what_the_engine_would_refuse_cannot_be_sent_and_says_why(
     open_panel, trader, until, link_server
 ) -> None:
     panel = await open_panel()
-    link_server.results[PreviewOrder] = lambda _command: answer("position 20.7 % is above 20 %")
+    link_server.results[PreviewOrder] = lambda _command: preview_answer(
+        "position 20.7 % is above 20 %"
+    )
     write(panel.amount, "5")
     await until(lambda: not panel.submit.isEnabled() and panel.problem.whole_text)
     assert "20.7 %" in panel.problem.whole_text
@@ -187,7 +171,7 @@ async def test_ux_49_time_in_force_post_only_and_reduce_only_reach_the_order(
 async def test_ux_77_real_money_asks_and_its_default_is_no(
     make_window, link_server, trader, until, make_snapshot
 ) -> None:
-    link_server.results[PreviewOrder] = lambda _command: answer()
+    link_server.results[PreviewOrder] = lambda _command: preview_answer()
     snapshot = make_snapshot(0)
     live = [msgspec.structs.replace(a, mode=AccountMode.LIVE) for a in snapshot.accounts]
     panel = await first_ticket(make_window(), until)
