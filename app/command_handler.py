@@ -24,6 +24,7 @@ from core.commands import (
     CommandResult,
     DuplicateBot,
     GetCandles,
+    GetJournal,
     GetTrail,
     IgnoreFinding,
     KillSwitch,
@@ -47,10 +48,12 @@ from core.commands import (
     StopBot,
     StopEngine,
     WatchChart,
+    WriteTradeNote,
 )
 from core.download_service import DownloadRefused, DownloadService
 from core.engine import Engine, Refused, series_of
 from core.exchange_port import ExchangeError
+from core.journal.entries import TradeKey
 from core.market_data.candle_store import StoreFault
 from core.models.candles import Timeframe
 from core.parameter_form import PartForm, describe_parameters
@@ -114,6 +117,9 @@ class CommandHandler:
             case GetTrail():
                 trail = self._engine.trail(command.client_order_id)
                 return CommandResult(request_id, ok=True, trail=trail)
+            case GetJournal():
+                page = await self._engine.journal.page(command.account, command.end, command.count)
+                return CommandResult(request_id, ok=True, journal=page)
             case PreviewOrder():
                 preview = self._engine.preview_order(command.ticket)
                 return CommandResult(request_id, ok=True, preview=preview)
@@ -188,6 +194,9 @@ class CommandHandler:
                 return engine.ignore_finding(command.account, command.symbol)
             case BookTransfer():
                 return engine.book_transfer(command.account, command.amount)
+            case WriteTradeNote():
+                key = TradeKey(command.account, command.symbol, command.trade_id)
+                return engine.journal.write_note(key, command.text, command.tags)
             case AddPriceAlert():
                 return engine.alerts.prices.add(command.wish)
             case MovePriceAlert():
@@ -205,7 +214,13 @@ class CommandHandler:
             case StopEngine():
                 return "The engine is stopping. Positions and their stops stay."
             case (
-                Attach() | GetCandles() | WatchChart() | ListSeries() | GetTrail() | PreviewOrder()
+                Attach()
+                | GetCandles()
+                | WatchChart()
+                | ListSeries()
+                | GetTrail()
+                | GetJournal()
+                | PreviewOrder()
             ):
                 return ""
 

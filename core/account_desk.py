@@ -49,7 +49,7 @@ from core.portfolio.portfolio_manager import PortfolioManager
 from core.portfolio.sizing import SizingMethod
 from core.position_closer import PositionCloser
 from core.protection import ProtectionGuard
-from core.risk.risk_manager import RiskLimits, RiskManager
+from core.risk.risk_manager import ResumeRefused, RiskLimits, RiskManager
 from core.silence_watch import SilenceWatch
 from core.snapshots import AccountMode
 from core.stand_down import StandDown
@@ -68,6 +68,7 @@ _OPENING_TRIES = 5  # somebody else may be trading on the account right now
 class AccountDesk:
     """Attributes after `start`: instruments, capital, risk, oms, state, trades, guard, ledger.
 
+    `timezone` is where its trading days begin at midnight.
     `is_built` is True once those exist; `is_ready` while entries are allowed: reconciled, and the
     private stream is up.
     """
@@ -129,7 +130,7 @@ class AccountDesk:
         self._risk_limits = risk_limits
         self._sizing = sizing
         self._sizing_of = sizing_of
-        self._timezone = timezone
+        self.timezone = timezone
         self._traded = traded
         self._leverage = leverage
         self._leverage_set: set[str] = set()
@@ -218,7 +219,7 @@ class AccountDesk:
             database=self._database,
             clock=self._clock,
             currency=balance.currency,
-            timezone=self._timezone,
+            timezone=self.timezone,
         )
         self.ledger = LedgerWatch(
             exchange=self.port.exchange,
@@ -351,7 +352,7 @@ class AccountDesk:
 
     def day_start_ms(self) -> int:
         """Market time of the midnight at which this account's trading day began."""
-        return day_start_ms(self._clock.time_ms(), self._timezone)
+        return day_start_ms(self._clock.time_ms(), self.timezone)
 
     def trip(self, reason: str) -> None:
         """Pull the kill switch; where the books are not open yet, as soon as they are."""
@@ -361,10 +362,11 @@ class AccountDesk:
             self._trip_when_built = reason
 
     def resume(self) -> None:
-        """The trader's explicit end of it. Raises ResumeRefused."""
-        self._trip_when_built = ""
-        if self.is_built:
-            self.risk.resume()
+        """The trader's explicit end of it. Raises ResumeRefused, also while the books are not open:
+        in them stands whether trading is halted."""
+        if not self.is_built:
+            raise ResumeRefused(f"{self.name} is not connected yet: {self.state_text}")
+        self.risk.resume()
 
     def close_position(self, symbol: str, reason: str, *, with_entries: bool = False) -> bool:
         """Ask the one road to end the position, until it is flat, `with_entries` also what an

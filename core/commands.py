@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from core.journal.entries import JournalPage
 from core.models.alerts import AlertWish
 from core.models.indicators import STANDARD, IndicatorSpec
 from core.models.tickets import OrderPreview, OrderTicket
@@ -243,6 +244,26 @@ class GetTrail(_Command, frozen=True):
     client_order_id: str
 
 
+class GetJournal(_Command, frozen=True):
+    """A page of an account's round trips (`CommandResult.journal`): the newest `count` of those
+    before number `end`, counted from the oldest; None: of all."""
+
+    account: str
+    end: int | None = None
+    count: int = 200
+
+
+class WriteTradeNote(_Command, frozen=True):
+    """The trader's words on a round trip, in the place of the former ones; kept by the engine.
+    `trade_id` is the trip's, as the journal names it."""
+
+    account: str
+    symbol: str
+    trade_id: str
+    text: str
+    tags: tuple[str, ...] = ()
+
+
 class AddPriceAlert(_Command, frozen=True):
     """Kept by the engine, which fires it whether a screen is open or not."""
 
@@ -301,6 +322,8 @@ Command = (
     | IgnoreFinding
     | BookTransfer
     | GetTrail
+    | GetJournal
+    | WriteTradeNote
     | AddPriceAlert
     | MovePriceAlert
     | RemovePriceAlert
@@ -327,6 +350,7 @@ class CommandResult(msgspec.Struct, frozen=True, tag=True):
     series: list[SeriesSnapshot] | None = None
     trail: list[TrailLine] | None = None
     preview: OrderPreview | None = None
+    journal: JournalPage | None = None
 
 
 class SnapshotMessage(_Command, frozen=True):

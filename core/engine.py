@@ -26,6 +26,7 @@ from core.download_service import DownloadService
 from core.event_bus import EventBus
 from core.events import Error, Fill, MarketData, Order, Reject, Severity
 from core.exchange_port import ExchangeError
+from core.journal.trade_journal import TradeJournal
 from core.ledger_watch import TransferRefused
 from core.limits.api_rate_limiter import MultiExchangeRateLimiter
 from core.market_feed import MarketFeed
@@ -55,7 +56,7 @@ RECALLED_ORDERS, RECALLED_FILLS = 200, 500
 
 class Engine:
     """Attributes: desks by account, feeds by exchange, charts by exchange, roster, its bots by id,
-    records, downloads, alerts, probe, state, state_text."""
+    records, downloads, alerts, journal, probe, state, state_text."""
 
     def __init__(
         self,
@@ -98,6 +99,9 @@ class Engine:
             feeds=feeds,
             desks=desks,
             records=self.records,
+        )
+        self.journal = TradeJournal(
+            data_dir / "storage" / "journal.sqlite", clock=clock, desks=desks, feeds=feeds
         )
         self.state = EngineState.STARTING
         self.state_text = "Starting."
@@ -195,6 +199,7 @@ class Engine:
         for desk in self.desks.values():
             desk.close()
         self.alerts.close()
+        self.journal.close()
         self.registry.close()
 
     # Commands. Each does the whole thing or raises Refused.

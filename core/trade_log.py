@@ -21,7 +21,11 @@ class RoundTrip(msgspec.Struct, frozen=True):
 
     Prices are averages by quantity, None where not all of them are known (a position taken over)
     or mean anything (turned round without being flat in between). `fees` > 0 were paid, `funding`
-    > 0 was received.
+    > 0 was received. `trade_id` is the exchange's name for the execution that opened it (for a
+    position taken over, made from its time): with the symbol it names the trip for good.
+    `entry_order_id` and `exit_order_id` are our ids of the orders of the first and the last
+    execution, "" where an order was not ours. `exit_purpose` is the exchange's word for the last
+    order where it made that itself: stop_loss, take_profit.
     """
 
     symbol: str
@@ -35,6 +39,10 @@ class RoundTrip(msgspec.Struct, frozen=True):
     exit_price: Decimal | None = None
     fees: Decimal = Decimal(0)
     funding: Decimal = Decimal(0)
+    trade_id: str = ""
+    entry_order_id: str = ""
+    exit_order_id: str = ""
+    exit_purpose: str = ""
 
 
 class OpenTrade(msgspec.Struct):
@@ -51,12 +59,18 @@ class OpenTrade(msgspec.Struct):
     entry_value: Decimal = Decimal(0)  # quote: price x quantity
     exit_value: Decimal = Decimal(0)
     has_prices: bool = True
+    trade_id: str = ""
+    entry_order_id: str = ""
+    exit_order_id: str = ""  # of the newest execution that left
+    exit_purpose: str = ""
 
     def take(self, fill: Fill) -> None:
         """An execution of this trade."""
         signed = fill.quantity * fill.side.sign
         if self.position * signed < 0:
             self.exit_value += fill.price * fill.quantity
+            self.exit_order_id = fill.client_order_id
+            self.exit_purpose = fill.exchange_purpose
             self.has_prices &= fill.quantity <= abs(self.position)
         else:
             self.entry_value += fill.price * fill.quantity
@@ -107,6 +121,8 @@ class TradeLog:
                 Decimal(0),
                 Decimal(0),
                 Decimal(0),
+                trade_id=fill.trade_id,
+                entry_order_id=fill.client_order_id,
             )
             self.open_trades[fill.symbol] = trade
         trade.take(fill)
@@ -133,6 +149,7 @@ class TradeLog:
                 abs(accepted.quantity),
                 Decimal(0),
                 has_prices=False,
+                trade_id=f"taken-over-{accepted.time_ms}",
             )
 
     def _ended(self, trade: OpenTrade, time_ms: int) -> RoundTrip | None:
@@ -152,6 +169,10 @@ class TradeLog:
             exit_price=trade.exit_value / trade.traded if has_prices else None,
             fees=trade.fees,
             funding=trade.funding,
+            trade_id=trade.trade_id,
+            entry_order_id=trade.entry_order_id,
+            exit_order_id=trade.exit_order_id,
+            exit_purpose=trade.exit_purpose,
         )
         self.round_trips.append(ended)
         return ended

@@ -173,3 +173,19 @@ def test_a_trade_that_turned_round_or_was_taken_over_has_no_prices() -> None:
     for ended in (turned, taken, trades.round_trips[-1]):
         assert ended is not None
         assert (ended.entry_price, ended.exit_price) == (None, None)
+
+
+def test_a_trip_is_named_by_the_execution_that_opened_it_and_knows_its_orders() -> None:
+    trades = TradeLog()
+    opened = msgspec.structs.replace(fill(Side.BUY, "1", time_ms=1), client_order_id="in")
+    more = msgspec.structs.replace(fill(Side.BUY, "1", time_ms=2), client_order_id="in-2")
+    left = msgspec.structs.replace(
+        fill(Side.SELL, "2", time_ms=3), client_order_id="out", exchange_purpose="stop_loss"
+    )
+    trades.replay([opened, more, left])
+    [trip] = trades.round_trips
+    assert (trip.trade_id, trip.entry_order_id) == ("t1", "in")
+    assert (trip.exit_order_id, trip.exit_purpose) == ("out", "stop_loss")
+    trades.replay([accepted("1"), fill(Side.SELL, "1", time_ms=11)])
+    assert trades.round_trips[1].trade_id == "taken-over-10"
+    assert trades.round_trips[1].entry_order_id == ""
