@@ -5,8 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from PyQt6.QtCore import QRectF, Qt
+from PyQt6.QtCore import QPointF, QRectF, Qt
 
+from core.models.alerts import AlertState, AlertWish, PriceAlert
 from core.models.orders import Order, OrderPurpose, OrderStatus, OrderType, Side
 from core.models.positions import Position
 from core.snapshots import PositionSnapshot
@@ -250,3 +251,64 @@ def test_lines_of_the_ticket_say_what_its_exits_would_bring(trading_chart) -> No
         "SL": "−50.00 · −0.15 % · −1.0 R",
         "TP": "+150.00 · +0.45 % · 3.0 R",
     }
+
+
+def alert(number: int, price: str, *, symbol: str = "BTCUSDT", **rest) -> PriceAlert:
+    repeats = rest.pop("repeats", False)
+    wish = AlertWish(symbol=symbol, price=D(price), exchange="bybit", repeats=repeats)
+    return PriceAlert(alert_id=number, wish=wish, waits_for_rise=True, created_ms=0, **rest)
+
+
+def test_alerts_that_wait_are_lines_and_change_no_scale(trading_chart) -> None:
+    """ux 66"""
+    before = trading_chart.canvas.panes[0].scaled
+    trading_chart.trades.set_alerts(
+        [
+            alert(1, "66800"),
+            alert(2, "67100", repeats=True),
+            alert(3, "66900", state=AlertState.FIRED),
+            alert(4, "66950", symbol="ETHUSDT"),
+            alert(5, "60000"),
+        ]
+    )
+    shown = [(x.price, x.name, x.text) for x in trading_chart.trades.levels.levels]
+    assert shown == [(66_800, "Alert", ""), (67_100, "Alert", "always"), (60_000, "Alert", "")]
+    assert trading_chart.canvas.panes[0].scaled == before
+    trading_chart.set_instrument(2, D("0.01"), "ETHUSDT", "15m", "ETH")
+    assert trading_chart.trades.levels.levels == []
+
+
+def test_an_alert_is_dragged_on_a_locked_chart_and_told_once(trading_chart, hand) -> None:
+    """ux 66"""
+    moved: list[tuple[int, Decimal]] = []
+    trading_chart.alert_moved.connect(lambda *change: moved.append(change))
+    trading_chart.trades.set_alerts([alert(7, "66800")])
+    y = y_of(trading_chart, 66_800)
+    hand.press(500, y)
+    hand.move(500, y - 15, pressed=True)
+    hand.move(500, y - 30, pressed=True)
+    assert trading_chart.levels.proposal.text.endswith("%")
+    assert moved == []
+    hand.release(500, y - 30)
+    ((number, price),) = moved
+    assert number == 7
+    assert price % D("0.1") == 0
+    assert price > 66_800
+    assert trading_chart.levels.proposal is None
+
+
+def test_the_menu_on_an_alert_removes_it_and_elsewhere_offers_none(trading_chart) -> None:
+    """ux 66"""
+    removed: list[int] = []
+    trading_chart.alert_unwanted.connect(removed.append)
+    trading_chart.trades.set_alerts([alert(7, "66800")])
+    y = y_of(trading_chart, 66_800)
+    far = trading_chart.menu(QPointF(400, y + 60))
+    assert not [a for a in far.actions() if a.text().startswith("Remove the alert")]
+    far.close()
+    near = trading_chart.menu(QPointF(400, y + 2))
+    (remove,) = [a for a in near.actions() if a.text().startswith("Remove the alert")]
+    assert remove.text() == "Remove the alert at 66,800.0"
+    remove.trigger()
+    assert removed == [7]
+    near.close()

@@ -160,3 +160,11 @@ def test_axis_tags_never_cover_each_other(places: list[float], last: float) -> N
     for above, below in pairwise(spread):
         assert below.y - above.y >= above.height - 1e-6
     assert last in [tag.y for tag in spread if tag.is_filled]
+
+
+@given(st.lists(st.floats(150, 300), min_size=1, max_size=5), st.floats(150, 300))
+def test_axis_tags_keep_the_order_of_their_prices(places: list[float], last: float) -> None:
+    named = [Tag(y, str(y), "up", False) for y in sorted(places)]
+    spread = _spread([*named, Tag(last, "last", "up", True, "12:00")], 420.0)
+    shown = [tag.text for tag in sorted(spread, key=lambda tag: tag.y) if not tag.is_filled]
+    assert shown == [tag.text for tag in named]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PyQt6.QtCore import QRectF, Qt
@@ -165,18 +165,46 @@ def _hides(tag: Tag, y: float) -> bool:
     return tag.y - _LABEL_CLEARANCE_PX < y < tag.y + _LABEL_CLEARANCE_PX + tag.height - TAG_HEIGHT
 
 
+def _row(tags: list[Tag], top: float, bottom: float) -> list[Tag] | None:
+    """`tags` (from the top) with their middles inside `top`..`bottom`, down until they are apart,
+    then up where that went too far; None where they do not fit."""
+    if tags and (len(tags) - 1) * TAG_HEIGHT > bottom - top:
+        return None
+    places: list[float] = []
+    for tag in tags:
+        places.append(max(tag.y, places[-1] + TAG_HEIGHT if places else top))
+    for index in reversed(range(len(places))):
+        most = places[index + 1] - TAG_HEIGHT if index + 1 < len(places) else bottom
+        places[index] = min(places[index], most)
+    return [replace(tag, y=y) for tag, y in zip(tags, places, strict=True)]
+
+
 def _spread(tags: list[Tag], height: float) -> list[Tag]:
-    """Moves each outlined tag to the nearest free place; filled ones (last price) stay."""
+    """Moves outlined tags apart, in the order of their prices where there is room for it, else
+    each to the nearest free place; the filled one (last price) stays."""
     highest, lowest = TAG_HEIGHT / 2, height - TAG_HEIGHT / 2
-    placed = [t for t in tags if t.is_filled]
-    for tag in sorted((t for t in tags if not t.is_filled), key=lambda t: t.y):
+    outlined = sorted((t for t in tags if not t.is_filled), key=lambda t: t.y)
+    fixed = next((t for t in tags if t.is_filled), None)
+    if fixed is None:
+        rows = [_row(outlined, highest, lowest)]
+    else:
+        above = [t for t in outlined if t.y <= fixed.y]
+        below = outlined[len(above) :]
+        rows = [
+            _row(above, highest, fixed.y - TAG_HEIGHT),
+            _row(below, fixed.y + fixed.height, lowest),
+        ]
+    if all(row is not None for row in rows):
+        return [*([fixed] if fixed else []), *(tag for row in rows for tag in row or [])]
+    placed = [fixed] if fixed else []
+    for tag in outlined:
         wanted = min(max(tag.y, highest), lowest)
         blocked = [(other.y - TAG_HEIGHT, other.y + other.height) for other in placed]
         places = [wanted, *(edge for pair in blocked for edge in pair)]
         free = [y for y in places if not any(top < y < bottom for top, bottom in blocked)]
         inside = [y for y in free if highest <= y <= lowest]
         y = min(inside or free, key=lambda y: abs(y - wanted))
-        placed.append(Tag(y, tag.text, tag.hue, tag.is_filled, tag.detail))
+        placed.append(replace(tag, y=y))
     return placed
 
 

@@ -393,7 +393,7 @@ class CandleChart(QWidget):
         """Fits the panes that are on auto to the bars in view; True when a range changed."""
         panes = self.canvas.panes
         before = [pane.scaled for pane in panes]
-        prices = [level.price for level in self.trades.levels.levels if level.hue != "t2"]
+        prices = [level.price for level in self.trades.levels.levels if level.is_framed]
         tick, is_smoothed = float(self._tick), self.kind == "heikin_ashi"
         if not self.trades.levels.is_held:
             autoscale.fit(panes[PRICE], self._series, prices, tick, is_smoothed=is_smoothed)

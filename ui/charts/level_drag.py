@@ -115,9 +115,9 @@ class _Field:
 
 
 class LevelDrag(QObject):
-    """Takes the mouse of the price pane while `is_unlocked`; lines of the order ticket always, for
-    they only fill its fields, and at every step of the way. `describe(handle, price)` says what a
-    price would bring.
+    """Takes the mouse of the price pane while `is_unlocked`. Lines that no exchange hears of move
+    always: alerts when they are let go of, those of the order ticket at every step of the way.
+    `describe(handle, price)` says what a price would bring.
 
     Signals: wanted(Handle, Decimal) once for every confirmed change; changed().
     """
@@ -206,8 +206,16 @@ class LevelDrag(QObject):
             self.discard()  # back where it was
             return
         self._become(Proposal(proposal.level, proposal.price, proposal.text, is_held=False))
-        if self.is_instant:
+        handle = proposal.level.handle
+        if self.is_instant or (handle is not None and handle.is_safe):
             self.confirm()
+
+    def line_at(self, position: QPointF) -> Level | None:
+        """The line under the mouse that is somebody's; `position` is px of the canvas."""
+        point = self._point(position)
+        if point is None or not self._levels.isVisible():
+            return None
+        return self._levels.handle_at(point.y())
 
     def key(self, key: int, held: Qt.KeyboardModifier) -> bool:  # noqa: ARG002
         if self._field is not None and key == Qt.Key.Key_Escape:
@@ -244,7 +252,7 @@ class LevelDrag(QObject):
             return proposal.level  # taken up again
         level = self._levels.handle_at(point.y()) if self._levels.isVisible() else None
         handle = None if level is None else level.handle
-        is_free = self.is_unlocked or (handle is not None and handle.is_of_ticket)
+        is_free = self.is_unlocked or (handle is not None and handle.is_safe)
         return level if is_free else None
 
     def _y_of(self, level: Level) -> float:

@@ -1,4 +1,4 @@
-"""Horizontal levels as the chart draws them: position, its stop and target, working orders."""
+"""Horizontal levels as the chart draws them: position, stop and target, orders, alerts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from core.models.alerts import AlertState, PriceAlert
 from core.models.orders import Order, Side
 from core.snapshots import PositionSnapshot
 from ui import formatting
@@ -14,13 +15,15 @@ from ui.charts.primitives import LineStyle
 from ui.i18n import tr
 from ui.models.ticket_form import Pending
 
-HandleKind = Literal["stop", "target", "order", "ticket_price", "ticket_stop", "ticket_target"]
+HandleKind = Literal[
+    "stop", "target", "order", "alert", "ticket_price", "ticket_stop", "ticket_target"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Handle:
     """What moves when a line is dragged: a position's stop or target by its symbol, an order by
-    its client id, a field of the order ticket."""
+    its client id, an alert by its number, a field of the order ticket."""
 
     kind: HandleKind
     key: str
@@ -30,13 +33,18 @@ class Handle:
         """Only a field changes: nothing is sent."""
         return self.kind.startswith("ticket_")
 
+    @property
+    def is_safe(self) -> bool:
+        """No exchange hears of it: it moves on a locked chart too, and nobody is asked."""
+        return self.is_of_ticket or self.kind == "alert"
+
 
 @dataclass(frozen=True, slots=True)
 class Level:
     """A line with a pill on the left and a tag on the price axis.
 
     `from_ms` is where it becomes full strength (the entry), None: everywhere. Lines without a
-    `handle` cannot be dragged.
+    `handle` cannot be dragged. `is_framed`: the automatic scale makes room for it.
     """
 
     price: float
@@ -47,6 +55,7 @@ class Level:
     text_hue: str
     from_ms: int | None = None
     handle: Handle | None = None
+    is_framed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +145,28 @@ def order_levels(
         hue = "up" if order.side is Side.BUY else "down"
         text = formatting.quantity(left) if left > 0 else ""
         handle = Handle("order", order.client_order_id) if order.client_order_id else None
-        levels.append(Level(float(price), "t2", "dashed", side, text, hue, None, handle))
+        levels.append(
+            Level(float(price), "t2", "dashed", side, text, hue, None, handle, is_framed=False)
+        )
     return levels
+
+
+def alert_levels(alerts: Sequence[PriceAlert], symbol: str) -> list[Level]:
+    """Those of `symbol` that wait."""
+    return [
+        Level(
+            float(alert.wish.price),
+            "warn",
+            "fine",
+            tr("Alert"),
+            tr("always") if alert.wish.repeats else "",
+            "t2",
+            handle=Handle("alert", str(alert.alert_id)),
+            is_framed=False,
+        )
+        for alert in alerts
+        if alert.wish.symbol == symbol and alert.state is AlertState.WAITING
+    ]
 
 
 def pending_levels(pending: Pending) -> list[Level]:

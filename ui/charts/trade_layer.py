@@ -1,4 +1,4 @@
-"""What was traded and what is being traded, on the prices: fills, position, working orders."""
+"""What was traded and what is watched, on the prices: fills, position, orders, alerts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from PyQt6.QtCore import QRectF
 
+from core.models.alerts import PriceAlert
 from core.models.orders import Order
 from core.snapshots import FillRecord, PositionSnapshot
 from ui import formatting
@@ -39,6 +40,7 @@ class TradeLayer:
         self.position: PositionSnapshot | None = None
         self.orders: list[Order] = []
         self.pending: Pending | None = None
+        self.alerts: list[PriceAlert] = []
         self._symbol = ""
         self._fills: list[FillRecord] = []
         self._series = series
@@ -48,6 +50,7 @@ class TradeLayer:
         """Another symbol: nothing of the former one is shown."""
         self._symbol = symbol
         self._fills, self.orders, self.position, self.pending = [], [], None, None
+        self.alerts = []
         self.read_fills()
         self.read_levels()
 
@@ -79,8 +82,14 @@ class TradeLayer:
             self.pending = pending
             self.read_levels()
 
+    def set_alerts(self, alerts: Sequence[PriceAlert]) -> None:
+        """Lines of those that wait; other symbols are ignored."""
+        if list(alerts) != self.alerts:
+            self.alerts = list(alerts)
+            self.read_levels()
+
     def show(self, *, fills: bool, orders: bool) -> None:
-        """Which of them are drawn; `orders` are position, stops and working orders."""
+        """Which of them are drawn; `orders` are position, stops, working orders and alerts."""
         self.marks.setVisible(fills)
         self.levels.setVisible(orders)
         self.zones.is_visible = orders
@@ -88,11 +97,13 @@ class TradeLayer:
 
     def describe(self, handle: Handle, price: Decimal) -> str:
         """What would come of a line at `price`: money, % and R of an exit; what an order is worth
-        and how far it is from the last price."""
+        and how far it is, as an alert, from the last price."""
+        last = float(self._series.column("close")[-1]) if self._series.size else None
+        if handle.kind == "alert":
+            return formatting.percent(float(price) / last - 1) if last else ""
         if handle.kind != "order":
             return levels.exit_text(self.position, price) if self.position is not None else ""
         order = next((o for o in self.orders if o.client_order_id == handle.key), None)
-        last = float(self._series.column("close")[-1]) if self._series.size else None
         return levels.order_text(order, price, last) if order is not None else ""
 
     def read_fills(self) -> None:
@@ -108,6 +119,7 @@ class TradeLayer:
             quantity = formatting.quantity(self.position.position.quantity)
             shown, zones = levels.position_levels(self.position, quantity)
         shown += levels.order_levels(self.orders, self._symbol, self.position)
+        shown += levels.alert_levels(self.alerts, self._symbol)
         shown += levels.pending_levels(self.pending) if self.pending is not None else []
         has_moved = [x.price for x in shown] != [x.price for x in self.levels.levels]
         self.levels.levels = shown

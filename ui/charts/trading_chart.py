@@ -35,7 +35,8 @@ class TradingChart(CandleChart):
     * `level_change_wanted(kind, key, price)`: a line was moved and confirmed; `kind` is stop,
       target (key: symbol) or order (key: client order id), `price` a Decimal on the tick.
     * `pending_moved(field, price)`: a line of `trades.set_pending`; field is price, stop or target.
-    * `alert_wanted(price)`: a Decimal on the tick. `timeframe_wanted(str)`.
+    * `alert_wanted(price)`: a Decimal on the tick; `alert_moved(alert_id, price)`,
+      `alert_unwanted(alert_id)`: one of `trades.set_alerts`. `timeframe_wanted(str)`.
     * `symbol_search_wanted(str)`: the letter that was typed.
     * `indicators_wanted()`: `specs` has an indicator that no history was asked with.
     * `date_wanted(ms UTC)`: older than the oldest bar; load, then call `go_to`.
@@ -46,6 +47,8 @@ class TradingChart(CandleChart):
     level_change_wanted = pyqtSignal(str, str, object)
     pending_moved = pyqtSignal(str, object)
     alert_wanted = pyqtSignal(object)
+    alert_moved = pyqtSignal(int, object)
+    alert_unwanted = pyqtSignal(int)
     timeframe_wanted = pyqtSignal(str)
     symbol_search_wanted = pyqtSignal(str)
     indicators_wanted = pyqtSignal()
@@ -284,6 +287,7 @@ class TradingChart(CandleChart):
             price = self._on_tick(pane.value_at(at.y() - pane.geometry().top()))
             text = tr("Add an alert at {price}…", price=formatting.price(price, self._decimals))
             _add(menu, text, lambda: self.alert_wanted.emit(price))
+            self._add_removal(menu, at)
             menu.addSeparator()
         _add(menu, tr("Go to date…") + "\tAlt+G", self.ask_date)
         _add(menu, tr("Save a picture") + "\tAlt+S", self.take_snapshot)
@@ -303,6 +307,15 @@ class TradingChart(CandleChart):
         instant = tr("Send moved lines without asking")
         _add_choice(menu, instant, self.levels.is_instant, self._set_instant)
         return menu
+
+    def _add_removal(self, menu: QMenu, at: QPointF) -> None:
+        """Of the alert whose line is there."""
+        line = self.levels.line_at(at)
+        handle = None if line is None else line.handle
+        if line is not None and handle is not None and handle.kind == "alert":
+            price = formatting.price(line.price, self._decimals)
+            text = tr("Remove the alert at {price}", price=price)
+            _add(menu, text, lambda: self.alert_unwanted.emit(int(handle.key)))
 
     def _add_shown(self, menu: QMenu) -> None:
         fills, orders = self.trades.marks.isVisible(), self.trades.levels.isVisible()
@@ -343,6 +356,8 @@ class TradingChart(CandleChart):
     def _tell_level(self, handle: Handle, price: Decimal) -> None:
         if handle.is_of_ticket:
             self.pending_moved.emit(handle.kind.removeprefix("ticket_"), price)
+        elif handle.kind == "alert":
+            self.alert_moved.emit(int(handle.key), price)
         else:
             self.level_change_wanted.emit(handle.kind, handle.key, price)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,7 @@ from core.commands import CommandResult
 from core.models.tickets import OrderPreview, OrderTicket
 from core.snapshots import EngineSnapshot, FeedItem, FillRecord, LiveCandle
 from ui import shortcuts, tasks
+from ui.alert_desk import AlertActions
 from ui.bridge import (
     CONNECTING,
     NOT_CONNECTED,
@@ -110,6 +112,9 @@ class BotTab(QWidget):
         self.chart.pending_moved.connect(self.ticket.move_line)
         self.ticket.pending_changed.connect(self.chart.trades.set_pending)
         self.chart.alert_wanted.connect(self._want_alert)
+        desk = AlertActions(bridge.link.send)
+        self.chart.alert_moved.connect(lambda number, at: _ask(desk.move(number, at)))
+        self.chart.alert_unwanted.connect(lambda number: _ask(desk.remove(number)))
         self.chart.set_market_clock(
             lambda: bridge.snapshot.market_time_ms if bridge.snapshot else 0
         )
@@ -177,6 +182,9 @@ class BotTab(QWidget):
         self.chart.trades.set_position(held)
         working = self._bridge.working_orders(bot.symbol)
         self.chart.trades.set_orders([o for o in working if o.account == bot.account])
+        account = self._bridge.account(bot.account)
+        here = account.exchange if account is not None else ""
+        self.chart.trades.set_alerts([a for a in snapshot.alerts if a.wish.exchange == here])
         self.position.show_position(held, snapshot.market_time_ms, stale)
 
     def _take_link_state(self, state: LinkState) -> None:
@@ -322,3 +330,12 @@ class BotTab(QWidget):
         bot = self._bot.latest
         held = self._bridge.position(bot.account, bot.symbol)
         return await self.blotter.order_actions.close(held) if held is not None else None
+
+
+def _ask(question: Coroutine[Any, Any, CommandResult]) -> None:
+    """The line itself shows what came of it; a refusal is told."""
+
+    async def ask() -> None:
+        tasks.announce(await question)
+
+    tasks.spawn(ask())

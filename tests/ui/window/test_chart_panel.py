@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
 
-from core.commands import AmendOrder, GetCandles, MoveStop, WatchChart
+from core.commands import (
+    AmendOrder,
+    GetCandles,
+    MovePriceAlert,
+    MoveStop,
+    RemovePriceAlert,
+    WatchChart,
+)
+from core.models.alerts import AlertWish, PriceAlert
 from core.models.indicators import STANDARD, IndicatorSpec
 from ui import tasks
 from ui.dialogs.palette import Palette
@@ -139,3 +148,30 @@ async def test_letters_typed_at_the_chart_search_a_symbol(tab, qapp) -> None:
     (palette,) = tab.window().findChildren(Palette)
     assert palette.field.text() == "s"
     palette.reject()
+
+
+async def test_alerts_of_the_exchange_are_on_the_chart_moved_and_removed_by_the_engine(
+    tab, trader, link_server, until, make_snapshot
+) -> None:
+    """ux 66"""
+    said: list[str] = []
+
+    def alert(number: int, exchange: str) -> PriceAlert:
+        wish = AlertWish(symbol="BTCUSDT", price=Decimal(66_500), exchange=exchange)
+        return PriceAlert(alert_id=number, wish=wish, waits_for_rise=False, created_ms=0)
+
+    alerts = [alert(4, "bybit"), alert(5, "upbit")]
+    link_server.publish(msgspec.structs.replace(make_snapshot(2), alerts=alerts))
+    await until(lambda: tab.chart.trades.alerts)
+    assert [a.alert_id for a in tab.chart.trades.alerts] == [4]
+    link_server.answers[MovePriceAlert] = lambda _command: (False, "BTCUSDT is at 66510 already.")
+    tasks.refused.connect(said.append)
+    tab.chart.alert_moved.emit(4, Decimal("66510.0"))
+    await until(lambda: said)
+    tasks.refused.disconnect(said.append)
+    assert trader.sent(MovePriceAlert) == [MovePriceAlert(4, Decimal("66510.0"))]
+    tab.chart.alert_unwanted.emit(4)
+    await until(lambda: trader.sent(RemovePriceAlert))
+    assert trader.sent(RemovePriceAlert) == [RemovePriceAlert(4)]
+    link_server.publish(make_snapshot(3))
+    await until(lambda: not tab.chart.trades.alerts)
