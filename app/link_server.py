@@ -182,7 +182,7 @@ class LinkServer:
             await asyncio.sleep(SNAPSHOT_INTERVAL_S)
             screens = [screen for screen in self._screens if screen.is_attached]
             charts = {chart for screen in screens for chart in screen.charts}
-            self._engine.follow_books({symbol for symbol, _ in charts})
+            self._engine.show({symbol for symbol, _ in charts})
             if not screens:
                 continue
             frame = encode_frame(SnapshotMessage(self._builder.build(charts)))

@@ -61,6 +61,7 @@ from core.valuation import valued
 RECONCILE_INTERVAL_S = 45.0
 WATCH_INTERVAL_S = 1.0
 WATCHED_SYMBOLS = 50
+WATCHLIST = "the watchlist"  # who needs the prices of the busiest symbols
 RETRY_FIRST_S, RETRY_MOST_S = 1.0, 30.0
 _OPENING_TRIES = 5  # somebody else may be trading on the account right now
 
@@ -182,7 +183,7 @@ class AccountDesk:
         if self._feed.port is self.port and not self._market_data_started:
             busiest = await self._busiest_symbols()
             await self.port.start_market_data(self)
-            self.port.subscribe_tickers(busiest)
+            self._feed.prices.add(busiest, by=WATCHLIST)
             self._market_data_started = True
         if not self.is_built:
             balance, as_of_ms = await self._opening_balance()
@@ -323,6 +324,7 @@ class AccountDesk:
                 self._report(f"{symbol}: {quantity:+} booked as dust", Severity.INFO)
             if report.is_consistent:  # else something moved meanwhile: the next one judges
                 self.ledger.compare(report)
+        self._follow_prices()
         self._stand_down.go_on()
         self._closer.go_on()
         self._in_step.regained()
@@ -339,9 +341,7 @@ class AccountDesk:
         return self.capital.snapshot().total - balance.wallet_balance
 
     async def prepare(self, symbol: str) -> None:
-        """Set the leverage once before the first order, and follow the price. Raises
-        ExchangeError."""
-        self._feed.port.subscribe_tickers([symbol])
+        """Set the leverage once before the first order. Raises ExchangeError."""
         if symbol not in self._leverage_set:
             await self.port.set_leverage(symbol, self._leverage)
             self._leverage_set.add(symbol)
@@ -416,6 +416,8 @@ class AccountDesk:
     def on_position(self, position: Position) -> None:
         self.state.on_position(position)
         if self.is_built:
+            if not position.is_flat:
+                self._feed.prices.add([position.symbol], by=self.name)
             self.guard.observe(position.symbol)
             self._closer.look()
 
@@ -452,9 +454,16 @@ class AccountDesk:
             await asyncio.sleep(WATCH_INTERVAL_S)
             self._in_step.look()
             self.risk.evaluate()
+            self._follow_prices()
             self._closer.look()
             if self._silence.look() and self.private_state is StreamState.CONNECTED:
                 self._supervisor.spawn(f"{self.name}: reconciliation", self.refresh())
+
+    def _follow_prices(self) -> None:
+        """Of what is held or ordered here, whoever did it and for as long as it lasts."""
+        held = {position.symbol for position in self.state.positions(self.name)}
+        ordered = {order.symbol for order in self.oms.working_orders(self.name)}
+        self._feed.prices.replace(held | ordered, by=self.name)
 
     def _not_ready(self, text: str) -> None:
         self.is_ready, self.state_text = False, text

@@ -52,6 +52,7 @@ from core.trade_log import RoundTrip
 
 START_PATIENCE_S = 10.0  # for all accounts together, once one is ready
 RECALLED_ORDERS, RECALLED_FILLS = 200, 500
+BY_HAND, IN_VIEW = "orders by hand", "charts in view"  # who needs a price, beside bots and accounts
 
 
 class Engine:
@@ -225,10 +226,12 @@ class Engine:
             raise Refused(f"There is no position in {symbol}.")
         return f"Closing {symbol}."
 
-    def follow_books(self, symbols: AbstractSet[str]) -> None:
-        """Stream the order books of these symbols: those that screens show."""
+    def show(self, symbols: AbstractSet[str]) -> None:
+        """The symbols that screens look at: their order books are streamed, and a price that is
+        there stays, whoever else lets go of it."""
         for feed in self.feeds.values():
             feed.books.follow(symbols)
+            feed.prices.replace(symbols & feed.tickers.keys(), by=IN_VIEW)
 
     def preview_order(self, ticket: OrderTicket) -> OrderPreview:
         try:
@@ -242,6 +245,7 @@ class Engine:
         if desk.mode is AccountMode.LIVE and not confirm_live:
             raise Refused("This account trades real money: confirm the order.")
         try:
+            self._feed_of(desk).prices.add([ticket.symbol], by=BY_HAND)
             await desk.prepare(ticket.symbol)
             return desk.tickets.place(ticket)
         except TicketRefused as refusal:

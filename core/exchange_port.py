@@ -152,6 +152,9 @@ class MarketDataPort(Protocol):
 
     def subscribe_tickers(self, symbols: list[str]) -> None: ...
 
+    def unsubscribe_tickers(self, symbols: list[str]) -> None:
+        """A last one may still come."""
+
     async def fetch_instruments(self) -> list[Instrument]:
         """Every tradable linear instrument. Raises Unavailable."""
 

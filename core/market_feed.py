@@ -19,12 +19,13 @@ from core.clock import Clock
 from core.event_bus import EventBus
 from core.events import Error, MarketData, Severity
 from core.exchange_port import ExchangeError, MarketDataPort, StreamKind, StreamState
+from core.followed_prices import FollowedPrices
 from core.market_data.bot_data_manager import AppendOutcome, BotDataManager
 from core.market_data.candle_store import StoreFault
 from core.market_data.shared_data_manager import SharedDataManager
 from core.models.books import OrderBookSnapshot
 from core.models.candles import Candle, CandleUpdate, Ticker, Timeframe
-from core.models.streams import Topic, TopicState
+from core.models.streams import Channel, Topic, TopicState
 from core.models.trades import PublicTrade
 from core.overdue_bars import OverdueBars
 from core.risk.rule import MarketPrice
@@ -48,9 +49,9 @@ _Series = tuple[str, Timeframe]
 class MarketFeed:
     """Receives one exchange's public stream and serves every account on that exchange.
 
-    Attributes: tickers, forming (newest unclosed bar per series), latencies_ms, candles_closed,
-    last_message_s (monotonic, None before the first), reconnects, backfills, topics (which are
-    silent or refused).
+    Attributes: tickers of the followed prices, forming (newest unclosed bar per series),
+    latencies_ms, candles_closed, last_message_s (monotonic, None before the first), reconnects,
+    backfills, topics (which are silent or refused), prices (who needs which).
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class MarketFeed:
         self.candles_filled = 0
         self.on_closed_candle: list[Callable[[CandleUpdate], None]] = []
         self.books = BookService(port)
+        self.prices = FollowedPrices(port, self._on_price_gone)
         self.bus = bus
         self.public_state = StreamState.CONNECTING
         self._supervisor = supervisor
@@ -180,6 +182,12 @@ class MarketFeed:
             self._told_ms.pop(series, None)
             self.forming.pop(series, None)
             self.port.unsubscribe_candles(*series)
+            self.topics.forget(Topic(Channel.CANDLES, *series))
+
+    def _on_price_gone(self, symbol: str) -> None:
+        self.tickers.pop(symbol, None)
+        self.ticker_received_s.pop(symbol, None)
+        self.topics.forget(Topic(Channel.TICKER, symbol))
 
     def _subscribe(self, series: _Series) -> None:
         if series not in self._streamed:
@@ -260,6 +268,8 @@ class MarketFeed:
 
     def on_ticker(self, ticker: Ticker, latency_ms: float) -> None:
         self._heard(latency_ms)
+        if ticker.symbol not in self.prices:
+            return  # a last one may come after it was let go of
         self.tickers[ticker.symbol] = ticker
         self.ticker_received_s[ticker.symbol] = self._clock.monotonic_s()
         self.bus.publish(

@@ -43,6 +43,10 @@ class TopicWatch:
                 loop.call_later(TOLD_AFTER_S, self._tell_silent)
             self._silent.append(topic)
 
+    def forget(self, topic: Topic) -> None:
+        """Nobody needs it any more."""
+        self._troubles.pop(topic, None)
+
     def _tell_silent(self) -> None:
         silent, self._silent = self._silent, []
         still = [t for t in silent if self._troubles.get(t) is TopicState.STALE]

@@ -111,6 +111,9 @@ class BybitExchange:
     def subscribe_tickers(self, symbols: list[str]) -> None:
         self._public.subscribe(Topic(Channel.TICKER, symbol) for symbol in symbols)
 
+    def unsubscribe_tickers(self, symbols: list[str]) -> None:
+        self._public.unsubscribe(Topic(Channel.TICKER, symbol) for symbol in symbols)
+
     def subscribe(self, topics: list[Topic]) -> None:
         self._public.subscribe(topics)
 

@@ -115,6 +115,9 @@ class CcxtExchange:
     def subscribe_tickers(self, symbols: list[str]) -> None:
         self._public.subscribe_tickers(symbols)
 
+    def unsubscribe_tickers(self, symbols: list[str]) -> None:
+        self._public.unsubscribe_tickers(symbols)
+
     def stream_statistics(self) -> StreamStatistics:
         return self._public.statistics()
 

@@ -94,6 +94,10 @@ class PaperExchange(VenueTrading):
     def subscribe_tickers(self, symbols: list[str]) -> None:
         self._data.subscribe_tickers(symbols)
 
+    def unsubscribe_tickers(self, symbols: list[str]) -> None:
+        """Orders and positions keep theirs: the desk follows their symbols as long as they are."""
+        self._data.unsubscribe_tickers(symbols)
+
     def subscribe(self, topics: list[Topic]) -> None:
         if isinstance(self._data, DepthPort):
             self._data.subscribe(topics)

@@ -83,15 +83,15 @@ class StreamedMarket:
         self._want(Topic(Channel.CANDLES, symbol, timeframe))
 
     def unsubscribe_candles(self, symbol: str, timeframe: Timeframe) -> None:
-        topic = Topic(Channel.CANDLES, symbol, timeframe)
-        self._wanted.discard(topic)
-        self._not_streamed.discard(topic)
-        if symbol in self._names:
-            self._handler.unsubscribe([topic._replace(symbol=self._names[symbol])])
+        self._let_go(Topic(Channel.CANDLES, symbol, timeframe))
 
     def subscribe_tickers(self, symbols: list[str]) -> None:
         for symbol in symbols:
             self._want(Topic(Channel.TICKER, symbol))
+
+    def unsubscribe_tickers(self, symbols: list[str]) -> None:
+        for symbol in symbols:
+            self._let_go(Topic(Channel.TICKER, symbol))
 
     def statistics(self) -> StreamStatistics:
         return self._handler.statistics()
@@ -104,6 +104,12 @@ class StreamedMarket:
         if topic not in self._wanted:
             self._wanted.add(topic)
             self._stream(topic)
+
+    def _let_go(self, topic: Topic) -> None:
+        self._wanted.discard(topic)
+        self._not_streamed.discard(topic)
+        if topic.symbol in self._names:
+            self._handler.unsubscribe([topic._replace(symbol=self._names[topic.symbol])])
 
     def _stream(self, topic: Topic) -> None:
         """Where the stream has it; else the polling does, and says so of an unknown symbol."""

@@ -37,6 +37,7 @@ LOOK_EVERY_S = 5.0
 NO_CHANNEL = "There is no channel yet: add one first."
 SILENT_ALERT = "silent"  # a notice's code: no sound
 _FIRED = "Price alert"
+_PRICE_ALERTS = "price alerts"  # who needs a price
 _SENT_TITLES = {"Health": "health", "Trade closed": "trade"}
 
 
@@ -94,6 +95,8 @@ class AlertDesk:
             self.prices.expire()
         except Refused as fault:
             log.info("%s", fault)  # tried again in a moment
+        for exchange, feed in self._feeds.items():
+            feed.prices.replace(self.prices.symbols(exchange), by=_PRICE_ALERTS)
         for text in self._health.look(self._facts()):
             self._records.add(Notice("warning", "Health", text, toast=True))
 

@@ -55,6 +55,10 @@ class PriceAlerts:
         """Oldest first."""
         return list(self._alerts.values())
 
+    def symbols(self, exchange: str) -> set[str]:
+        """Those with an alert that waits."""
+        return {symbol for owner, symbol in self._levels if owner == exchange}
+
     def add(self, wish: AlertWish) -> str:
         """What the trader is told. Raises Refused."""
         if len(self._alerts) >= MOST_ALERTS:

@@ -48,7 +48,7 @@ class BotAccount:
         return self._desk.instruments
 
     async def prepare(self, symbol: str) -> None:
-        """Leverage and price feed, before the first order. Raises ExchangeError."""
+        """Leverage, before the first order. Raises ExchangeError."""
         await self._desk.prepare(symbol)
 
     def side(self, symbol: str) -> Side | None:

@@ -26,6 +26,7 @@ class UnifiedBot(Bot):
         """Account, history, backfill, stream."""
         symbol = self.spec.symbol
         self.state_text = f"Loading history of {symbol}."
+        self._parts.feed.prices.add([symbol], by=self.spec.bot_id)
         await self.account.prepare(symbol)
         await self._parts.signal_feed.follow(symbol, self.spec.timeframe)
 
@@ -35,6 +36,7 @@ class UnifiedBot(Bot):
 
     def _end(self) -> None:
         self._parts.signal_feed.bus.unsubscribe(MarketData, self._on_market_data)
+        self._parts.feed.prices.replace((), by=self.spec.bot_id)
 
     def _on_market_data(self, event: MarketData) -> None:
         update = event.candle

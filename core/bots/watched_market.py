@@ -75,6 +75,7 @@ class WatchedMarket:
             task.cancel()
         self._is_choosing = self._is_loading = False
         self._parts.signal_feed.release(self._holder)
+        self._parts.feed.prices.replace((), by=self._holder)
 
     def change(self, settings: ScanSettings) -> None:
         """In effect on return; without figures of all symbols only as far as the present universe
@@ -98,6 +99,7 @@ class WatchedMarket:
         self._write_down()
         wanted = self.symbols(held)
         self._parts.signal_feed.release(self._holder, keep=set(wanted))
+        self._parts.feed.prices.replace(wanted, by=self._holder)
         self._failed = {s: failed for s, failed in self._failed.items() if s in wanted}
         missing = [
             symbol
@@ -178,7 +180,6 @@ class WatchedMarket:
 
     def _set_universe(self, universe: Universe) -> None:
         self.universe = universe
-        self._parts.feed.port.subscribe_tickers(list(universe.symbols))
         self._on_change()
 
     def _write_down(self) -> None:

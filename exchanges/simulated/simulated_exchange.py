@@ -118,6 +118,10 @@ class SimulatedExchange(VenueTrading):
         known = (symbol for symbol in symbols if symbol in self._source.instruments)
         self._tickers.update(dict.fromkeys(known))
 
+    def unsubscribe_tickers(self, symbols: list[str]) -> None:
+        for symbol in symbols:
+            self._tickers.pop(symbol, None)
+
     def _start_stream(self, kind: StreamKind, listener: ExchangeListener) -> None:
         if kind in self._listeners:
             return
@@ -150,7 +154,7 @@ class SimulatedExchange(VenueTrading):
         listener = self._listeners.get(StreamKind.PUBLIC)
         if listener is None or StreamKind.PUBLIC in self._lost:
             return
-        for symbol in self._tickers:
+        for symbol in list(self._tickers):  # a price may end the need of one
             ticker = self._ticker(symbol)
             if ticker is not None:
                 _deliver(listener.on_ticker, ticker)

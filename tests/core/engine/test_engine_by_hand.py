@@ -53,7 +53,7 @@ async def resting_order(world) -> str:
         price=price,
         stop_loss=(price * Decimal("0.9")).quantize(Decimal("0.1")),
     )
-    world.engine.feeds["simulated"].port.subscribe_tickers([ETH])
+    world.feed.prices.add([ETH], by="a test")
     await asyncio.sleep(3)
     world.desk.bus.publish(request)
     await world.until(lambda: bool(world.account.open_orders()), within_h=1)

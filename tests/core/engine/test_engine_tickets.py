@@ -34,7 +34,7 @@ async def preview(world, ticket: OrderTicket) -> OrderPreview:
 async def ticket(world) -> OrderTicket:
     """A market order for half an ether with a stop 2 % below."""
     await world.start([], autostart=False)
-    world.feed.port.subscribe_tickers([ETH])
+    world.feed.prices.add([ETH], by="a test")
     await asyncio.sleep(3)
     price = world.feed.tickers[ETH].last_price
     return OrderTicket(

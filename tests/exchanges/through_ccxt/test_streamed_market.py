@@ -28,6 +28,7 @@ class OkxStream:
     def __init__(self) -> None:
         self.is_open = True
         self.port = 0
+        self.asked: list[tuple[str, str]] = []  # operation and channel
         self._sockets: set[web.WebSocketResponse] = set()
         self._runner: web.AppRunner | None = None
 
@@ -59,6 +60,7 @@ class OkxStream:
                 continue
             asked = json.loads(message.data)
             for arg in asked["args"]:
+                self.asked.append((asked["op"], arg["channel"]))
                 await socket.send_str(json.dumps({"event": asked["op"], "arg": arg}))
                 await socket.send_str(json.dumps({"arg": arg, "data": [_data(arg)]}))
         self._sockets.discard(socket)
@@ -189,6 +191,24 @@ async def test_while_the_stream_is_away_the_polling_stands_in_and_makes_room_aga
     async with asyncio.timeout(5):
         while streamed._asked_for:  # noqa: ASYNC110 (nobody tells that nothing is asked any more)
             await asyncio.sleep(0.02)
+
+
+async def test_what_nobody_needs_is_neither_streamed_nor_asked_for(okx, market) -> None:
+    streamed, asked = market
+    listener = Listener()
+    streamed.subscribe_candles("BTCUSDT", M15)
+    streamed.subscribe_tickers(["BTCUSDT", "NOSUCH"])
+    streamed.start(listener)
+    await listener.until(lambda: ("ticker", "BTCUSDT 1.5") in listener.heard)
+    async with asyncio.timeout(5):
+        while not asked.tickers:  # noqa: ASYNC110 (what the stream does not have is polled)
+            await asyncio.sleep(0.02)
+    streamed.unsubscribe_tickers(["BTCUSDT", "NOSUCH"])
+    async with asyncio.timeout(5):
+        while ("unsubscribe", "tickers") not in okx.asked or streamed._asked_for:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert ("unsubscribe", "candle15m") not in okx.asked
+    assert streamed.statistics().topics == 1
 
 
 async def test_a_market_that_cannot_be_read_yet_is_told_and_asked_again(okx) -> None:
