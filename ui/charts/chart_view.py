@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from PyQt6.QtCore import QRectF, QSize, QTimer, pyqtSignal
+from PyQt6.QtCore import QRectF, QSize, pyqtSignal
 from PyQt6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PyQt6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
@@ -18,18 +18,17 @@ from ui.charts import autoscale, readout
 from ui.charts.axes import GridPart
 from ui.charts.candle_parts import CandlesPart, ChartKind, GapsPart, HistogramPart, VolumePart
 from ui.charts.canvas import PRICE, ChartCanvas
+from ui.charts.live_bar import LiveBar
 from ui.charts.overlays import LastPriceItem, LegendItem, StalePill
 from ui.charts.pane import Layer, LinePart, PanePart
 from ui.charts.pane_view import StudyPane
-from ui.charts.primitives import Tag
+from ui.charts.price_tags import PriceTags
 from ui.charts.scales import time_ticks
 from ui.charts.series import CandleSeries
 from ui.charts.state_plate import StatePlate
 from ui.charts.studies import Study, coloured, standard_studies
 from ui.charts.trade_layer import TradeLayer
 
-_FRAME_MS = 33
-_COUNTDOWN_MS = 500
 _HISTORY_MARGIN = 20  # slots left of the view when older bars are asked for
 _LATEST_SIZE = 28
 _WIDE_PX = 1000  # of the plot: then averages have room in the legend
@@ -53,13 +52,9 @@ class CandleChart(QWidget):
         self._series = CandleSeries()
         self._symbol, self._timeframe, self._base = "", "1m", ""
         self._decimals, self._tick = 2, Decimal("0.01")
-        self._market_time_ms: Callable[[], int] | None = None
-        self._pending: LiveCandle | None = None
-        self._newest_live: LiveCandle | None = None
-        self._closed_ms = -1  # open time of the newest bar known to be final
+        self._live = LiveBar(self, self._take)
         self._is_stale = False
         self._is_percent = False
-        self._percent_base: float | None = None  # what 0 % is: the first close in view
         self._is_whole = False  # the oldest bar that exists is loaded
         self._asked_before_ms: int | None = None
         self._make_items()
@@ -74,13 +69,6 @@ class CandleChart(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.canvas)
         self.setFocusProxy(self.canvas)
-        self._frame_timer = QTimer(self)
-        self._frame_timer.setSingleShot(True)
-        self._frame_timer.setInterval(_FRAME_MS)
-        self._frame_timer.timeout.connect(self.flush)
-        self._countdown_timer = QTimer(self)
-        self._countdown_timer.setInterval(_COUNTDOWN_MS)
-        self._countdown_timer.timeout.connect(self._update_last_tag)
         self.canvas.view_changed.connect(self._refresh)
         self.canvas.cursor_moved.connect(self._move_cursor)
         self.canvas.action.connect(self._act)
@@ -96,11 +84,12 @@ class CandleChart(QWidget):
         self._volume = VolumePart(price, series)
         self._candles = CandlesPart(price, series)
         self._layer = Layer(price, series, [])
-        self._last_line = LastPriceItem(price, series)
+        last_line, axis = LastPriceItem(price, series), self.canvas.price_axes[PRICE]
+        self._tags = PriceTags(self, axis, last_line, series, self.trades.levels)
         self._stale_pill = StalePill(price, series)
         self._legend = LegendItem(price, series, 16)
         self.trades.levels.top_px = LegendItem.HEIGHT
-        over = [self._last_line, self.trades.marks, self.trades.levels, self._stale_pill]
+        over = [last_line, self.trades.marks, self.trades.levels, self._stale_pill]
         price.add([self._layer, self._legend, *over])
 
     def set_studies(self, studies: Sequence[Study]) -> None:
@@ -164,10 +153,10 @@ class CandleChart(QWidget):
         """Which series is shown; another symbol or timeframe clears the chart."""
         is_other = (symbol, timeframe) != (self._symbol, self._timeframe)
         self._decimals, self._tick, self._base = price_decimals, tick_size, base
+        self._tags.decimals = price_decimals
         self._symbol, self._timeframe = symbol, timeframe
         if is_other:
-            self._pending = self._newest_live = None
-            self._closed_ms = -1
+            self._live.reset()
             self._series.clear(timeframe)
             self.trades.clear(symbol)
             self.canvas.reset_scales()
@@ -183,7 +172,7 @@ class CandleChart(QWidget):
         """
         if self._is_ours(block.symbol, block.timeframe):
             self._series.load(block)
-            self._newest_live = None
+            self._live.newest = None
             self._is_whole = block.is_end_of_history
             if self._series.size:
                 self._plate.clear()
@@ -212,7 +201,7 @@ class CandleChart(QWidget):
         """The same bars with other indicators; the view stays. Raises as `set_history`."""
         if not self._is_ours(block.symbol, block.timeframe) or self._series.size == 0:
             return
-        model, newest = self.canvas.viewport_model, self._newest_live
+        model, newest = self.canvas.viewport_model, self._live.newest
         before = self._series.place_of_time(int(self._series.times[-1]))
         last_ms = int(self._series.times[-1])
         self._series.load(block)
@@ -251,38 +240,18 @@ class CandleChart(QWidget):
         self._refresh()
 
     def update_live(self, candle: LiveCandle) -> None:
-        """The forming bar; drawn at most 30 times a second.
-
-        Ignored are other series, a repeated value, and a bar that has already closed: a snapshot
-        may be older than the ordered feed.
-        """
-        if not self._is_ours(candle.symbol, candle.timeframe) or self._series.size == 0:
-            return
-        if candle == self._newest_live or candle.open_time_ms <= self._closed_ms:
-            return
-        self._newest_live = candle
-        if self._pending is not None and candle.open_time_ms > self._pending.open_time_ms:
-            self.flush()
-        self._pending = candle
-        if not self._frame_timer.isActive():
-            self._frame_timer.start()
+        """The forming bar; drawn at most 30 times a second. Other series are ignored."""
+        if self._is_ours(candle.symbol, candle.timeframe) and self._series.size:
+            self._live.offer(candle)
 
     def append_closed(self, candle: LiveCandle) -> None:
         """A final bar: replaces the forming one of the same open time or is added."""
-        if not self._is_ours(candle.symbol, candle.timeframe):
-            return
-        pending = self._pending
-        if pending is not None and pending.open_time_ms <= candle.open_time_ms:
-            self._pending = None
-        self._closed_ms = max(self._closed_ms, candle.open_time_ms)
-        self._take(candle)
+        if self._is_ours(candle.symbol, candle.timeframe):
+            self._live.close(candle)
 
     def flush(self) -> None:
         """Draws a waiting tick now; otherwise within 33 ms."""
-        self._frame_timer.stop()
-        candle, self._pending = self._pending, None
-        if candle is not None:
-            self._take(candle)
+        self._live.flush()
 
     def _take(self, candle: LiveCandle) -> None:
         model = self.canvas.viewport_model
@@ -304,7 +273,7 @@ class CandleChart(QWidget):
             return
         for layer in self._layers:
             layer.invalidate_from(self._series.last_slot)
-        self._update_last()
+        self._tags.update()
         if self.canvas.cursor is None:
             self._update_legends()
 
@@ -322,13 +291,13 @@ class CandleChart(QWidget):
         self.trades.levels.top_px = pill.bottom() if pill.height() else LegendItem.HEIGHT
         if self._is_stale == (seconds is not None):
             return
-        self._is_stale = seconds is not None
+        self._is_stale = self._tags.is_stale = seconds is not None
         self._grey()
         self._refresh()
 
     def set_market_clock(self, market_time_ms: Callable[[], int]) -> None:
         """The exchange's clock (ms UTC) for the bar's countdown."""
-        self._market_time_ms = market_time_ms
+        self._tags.market_time_ms = market_time_ms
 
     def set_loading(self, text: str, ratio: float | None = None) -> None:
         """Placeholders with `text` and a bar at `ratio` 0..1, after 150 ms; ended by history.
@@ -413,18 +382,18 @@ class CandleChart(QWidget):
         canvas, model = self.canvas, self.canvas.viewport_model
         for pane in canvas.panes:
             pane.set_slots(model.left, model.right)
-        self._last_line.moved()
+        self._tags.line.moved()
         self._rescale()
         pane = canvas.panes[PRICE]
         ticks = time_ticks(self._series, model.left, model.right, pane.slot_px)
         canvas.time_axis.labels = [(pane.x_of(t.slot), t.label, t.is_major) for t in ticks]
         first, _ = self._series.rows(model.left, model.right)
-        self._percent_base = None
+        self._tags.percent_base = None  # else the first close in view
         if self._is_percent and first < self._series.size:
-            self._percent_base = float(self._series.column("close")[first])
+            self._tags.percent_base = float(self._series.column("close")[first])
         self._grid.ticks = ticks
         self._grid.values, canvas.price_axes[PRICE].labels = readout.price_labels(
-            pane, self._decimals, self._percent_base
+            pane, self._decimals, self._tags.percent_base
         )
         for axis, under in zip(canvas.price_axes[1:], self._under, strict=True):
             under.label(axis, ticks)
@@ -436,7 +405,7 @@ class CandleChart(QWidget):
             round(pane.geometry().bottom()) - _LATEST_SIZE - 16,
         )
         self._latest.raise_()
-        self._update_last()
+        self._tags.update()
         self._move_cursor()
         for layer in self._layers:
             layer.invalidate()
@@ -453,47 +422,6 @@ class CandleChart(QWidget):
             self.history_wanted.emit(oldest_ms)
 
     # Readouts
-
-    def _update_last(self) -> None:
-        if self._series.size == 0:
-            self._last_line.set_price(None, "t3")
-        else:
-            self._last_line.set_price(float(self._series.column("close")[-1]), self._last_hue)
-        self._update_last_tag()
-
-    @property
-    def _last_hue(self) -> str:
-        if self._is_stale:
-            return "t3"
-        opened, closed = (self._series.column(name)[-1] for name in ("open", "close"))
-        return "up" if closed >= opened else "down"
-
-    def _update_last_tag(self) -> None:
-        pane, axis = self.canvas.panes[PRICE], self.canvas.price_axes[PRICE]
-        tags = []
-        if self.trades.levels.isVisible():
-            tags = [
-                Tag(pane.y_of(level.price), self._price(level.price), level.hue, False)
-                for level in self.trades.levels.levels
-            ]
-        if self._series.size:
-            close = float(self._series.column("close")[-1])
-            hue = self._last_hue
-            fill = "tag" if hue == "t3" else f"{hue}_fill"
-            tags.append(Tag(pane.y_of(close), self._price(close), fill, True, self._countdown()))
-        axis.set_tags(tags)
-
-    def _countdown(self) -> str:
-        if self._market_time_ms is None or self._is_stale:
-            return ""
-        closes_ms = int(self._series.times[-1]) + self._series.duration_ms
-        left_ms = closes_ms - self._market_time_ms()
-        return formatting.countdown(min(left_ms, self._series.duration_ms))
-
-    def _price(self, value: float) -> str:
-        if self._percent_base:
-            return formatting.percent(value / self._percent_base - 1)
-        return formatting.price(value, self._decimals)
 
     def _update_legends(self) -> None:
         row = self._series.size - 1
@@ -538,12 +466,12 @@ class CandleChart(QWidget):
 
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
-        self._countdown_timer.start()
+        self._tags.run(True)
         self._refresh()
 
     def hideEvent(self, event: QHideEvent | None) -> None:
         super().hideEvent(event)
-        self._countdown_timer.stop()
+        self._tags.run(False)
 
     def _apply_theme(self) -> None:
         self._latest.setIcon(icons.icon("chevrons-right", "t1", 14))
