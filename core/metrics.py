@@ -12,10 +12,15 @@ PROBE_INTERVAL_S = 0.01
 
 def percentile(samples: Sequence[float], share: float) -> float | None:
     """Nearest-rank percentile, `share` 0..1; None without samples."""
+    return percentiles(samples, share)[0]
+
+
+def percentiles(samples: Sequence[float], *shares: float) -> list[float | None]:
+    """As `percentile`, of several shares in one pass."""
     if not samples:
-        return None
+        return [None] * len(shares)
     ordered = sorted(samples)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    return [ordered[min(len(ordered) - 1, int(share * len(ordered)))] for share in shares]
 
 
 class LoopGapProbe:

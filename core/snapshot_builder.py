@@ -1,10 +1,15 @@
-"""Composes the engine's state into one `EngineSnapshot` for the screens. Reads, never changes."""
+"""Composes the engine's state into one `EngineSnapshot` for the screens. Reads, never changes.
+
+It runs on the engine's loop, where a price that arrives meanwhile has to wait: what moves slowly
+is made anew once a second, each part in a snapshot of its own.
+"""
 
 from __future__ import annotations
 
 import itertools
 import os
 import shutil
+from bisect import bisect_left, insort
 from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
@@ -17,10 +22,12 @@ from core.bots.bot import Bot
 from core.engine import Engine
 from core.exchange_port import MeasuredStreams
 from core.market_feed import MarketFeed
-from core.metrics import percentile
+from core.metrics import percentiles
 from core.models.candles import Timeframe
 from core.models.positions import Position
+from core.models.streams import StreamStatistics, TopicLatency
 from core.reports.live_statistics import LiveStatistics
+from core.scanning.snapshots import ScanSnapshot
 from core.snapshots import (
     AccountSnapshot,
     BotSnapshot,
@@ -29,6 +36,7 @@ from core.snapshots import (
     DataSnapshot,
     EngineSnapshot,
     FeedSnapshot,
+    LimiterSnapshot,
     LiveCandle,
     MachineSnapshot,
     PositionSnapshot,
@@ -36,9 +44,11 @@ from core.snapshots import (
     TickerRow,
     TradingState,
 )
+from core.trade_log import TradeLog
 
 LATENCY_WINDOW = 2_000
-SLOW_EVERY = 10  # machine figures and percentiles change slowly: once in so many snapshots
+SLOW_EVERY = 10  # snapshots are a second
+SCAN_EVERY = 3  # fifty rows with their prices; the newest prices are in each snapshot
 
 
 class SnapshotBuilder:
@@ -46,20 +56,33 @@ class SnapshotBuilder:
         self._engine = engine
         self._seq = 0
         self._process = psutil.Process(os.getpid())
-        self._machine = self._measure_machine()
-        self._percentiles: dict[str, tuple[float | None, float | None]] = {}
-        self._feeds: list[FeedSnapshot] = []
+        self._machine: MachineSnapshot
+        self._data: DataSnapshot
+        self._limiters: list[LimiterSnapshot]
+        self._percentiles: dict[str, list[float | None]] = {}
+        self._topics: dict[str, _TopicLatencies] = {}
+        self._figures: dict[str, StreamStatistics] = {}
+        self._scans: dict[str, ScanSnapshot | None] = {}
+        self._records: dict[str, _BotRecords] = {}
         self._statistics: LiveStatistics | None = None
+        self._slow_parts = (
+            self._measure_machine,
+            self._measure_latencies,
+            self._look_at_data,
+            self._look_at_limiters,
+            self._look_at_streams,
+            self._refresh_statistics,
+        )
 
     def build(self, charts: Iterable[tuple[str, Timeframe]]) -> EngineSnapshot:
         """`charts`: what the screens are watching."""
         engine = self._engine
-        if self._seq % SLOW_EVERY == 0:
-            self._machine = self._measure_machine()
-            for name, feed in engine.feeds.items():
-                recent = list(itertools.islice(reversed(feed.latencies_ms), LATENCY_WINDOW))
-                self._percentiles[name] = (percentile(recent, 0.5), percentile(recent, 0.99))
-            self._feeds = [row for feed in engine.feeds.values() for row in _feed(feed)]
+        for turn, renew in enumerate(self._slow_parts):
+            if self._seq == 0 or self._seq % SLOW_EVERY == turn:
+                renew()
+        for turn, bot in enumerate(engine.bots.values()):
+            if bot.spec.bot_id not in self._scans or self._seq % SCAN_EVERY == turn % SCAN_EVERY:
+                self._scans[bot.spec.bot_id] = bot.scan_snapshot()
         accounts = [_account(desk) for desk in engine.desks.values()]
         desks = [desk for desk in engine.desks.values() if desk.is_built]
         capital = self._capital(desks[0]) if desks else None
@@ -85,14 +108,14 @@ class SnapshotBuilder:
             books=[book for feed in engine.feeds.values() for book in feed.books.snapshot()],
             capital=capital,
             risk=_furthest_stopped(accounts) or _no_risk_yet(engine),
-            limiters=[row for limiter in engine.limiters for row in limiter.snapshot()],
-            data=self._data(),
+            limiters=self._limiters,
+            data=self._data,
             machine=self._machine,
             unhandled_exceptions=engine.supervisor.unhandled_exceptions,
             download=engine.downloads.snapshot(),
             protection=[proof for desk in desks for proof in desk.guard.snapshot()],
             findings=engine.roster.findings(),
-            feeds=self._feeds,
+            feeds=[row for name, feed in engine.feeds.items() for row in self._feed(name, feed)],
             alerts=engine.alerts.prices.snapshot(),
             sending=engine.alerts.sending(),
         )
@@ -100,8 +123,6 @@ class SnapshotBuilder:
     def _capital(self, desk: AccountDesk) -> CapitalSnapshot:
         if self._statistics is None or self._statistics.capital is not desk.capital:
             self._statistics = LiveStatistics(desk.trades, desk.capital)
-        elif self._seq % SLOW_EVERY == 0:
-            self._statistics.refresh()
         return msgspec.structs.replace(desk.capital.snapshot(), statistics=self._statistics.latest)
 
     def _connection(self, desk: AccountDesk) -> ConnectionState:
@@ -122,8 +143,7 @@ class SnapshotBuilder:
     def _bot(self, bot: Bot) -> BotSnapshot:
         engine = self._engine
         desk = engine.desks[bot.spec.account]
-        today_ms = desk.day_start_ms()
-        trips = [t for t in desk.trades.round_trips if t.bot_id == bot.spec.bot_id]
+        record = self._record_of(desk, bot.spec.bot_id)
         return BotSnapshot(
             bot_id=bot.spec.bot_id,
             kind=bot.spec.kind,
@@ -134,14 +154,14 @@ class SnapshotBuilder:
             state=bot.state,
             state_text=bot.state_text,
             since_ms=bot.since_ms,
-            realized_pnl=sum((t.net_result for t in trips), Decimal(0)),
-            trades_today=sum(t.closed_ms >= today_ms for t in trips),
+            realized_pnl=record.realized_pnl,
+            trades_today=record.trades_since(desk.day_start_ms()),
             last_signal=bot.last_signal,
             candles_closed=bot.candles_closed,
             indicators=bot.indicators,
             name=bot.spec.shown_name,
             signal_exchange=bot.spec.signal_exchange,
-            scan=bot.scan_snapshot(),
+            scan=self._scans[bot.spec.bot_id],
         )
 
     def _position(self, desk: AccountDesk, position: Position) -> PositionSnapshot:
@@ -176,7 +196,7 @@ class SnapshotBuilder:
         )
         return [candle for candle in found if candle is not None]
 
-    def _data(self) -> DataSnapshot:
+    def _look_at_data(self) -> None:
         """One exchange's managers; with several, the figures are added up."""
         parts = [feed.data.snapshot() for feed in self._engine.feeds.values()]
         first = parts[0]
@@ -199,18 +219,104 @@ class SnapshotBuilder:
                 fault=first.fault or other.fault,
                 series=first.series + other.series,
             )
-        return first
+        self._data = first
 
-    def _measure_machine(self) -> MachineSnapshot:
+    def _look_at_limiters(self) -> None:
+        self._limiters = [row for limiter in self._engine.limiters for row in limiter.snapshot()]
+
+    def _refresh_statistics(self) -> None:
+        if self._statistics is not None:
+            self._statistics.refresh()
+
+    def _measure_latencies(self) -> None:
+        for name, feed in self._engine.feeds.items():
+            recent = list(itertools.islice(reversed(feed.latencies_ms), LATENCY_WINDOW))
+            self._percentiles[name] = percentiles(recent, 0.5, 0.99)
+
+    def _look_at_streams(self) -> None:
+        for name, feed in self._engine.feeds.items():
+            if isinstance(feed.port, MeasuredStreams):
+                figures = feed.port.stream_statistics()
+                if figures is not None:
+                    self._figures[name] = figures
+
+    def _feed(self, name: str, feed: MarketFeed) -> list[FeedSnapshot]:
+        figures = self._figures.get(name)
+        if figures is None or not isinstance(feed.port, MeasuredStreams):
+            return []
+        topics = self._topics.setdefault(name, _TopicLatencies())
+        topics.look(feed.port, feed.streamed_symbols)
+        return [FeedSnapshot(name, figures, topics.rows)]
+
+    def _record_of(self, desk: AccountDesk, bot_id: str) -> _BotRecord:
+        records = self._records.get(desk.name)
+        if records is None or records.log is not desk.trades:
+            records = self._records[desk.name] = _BotRecords(desk.trades)
+        return records.of(bot_id)
+
+    def _measure_machine(self) -> None:
         engine = self._engine
         disk = shutil.disk_usage(_existing(engine.data_dir))
-        return MachineSnapshot(
+        self._machine = MachineSnapshot(
             engine_cpu_ratio=self._process.cpu_percent() / 100,
             engine_rss_mb=self._process.memory_info().rss / 1024**2,
             disk_used_ratio=disk.used / disk.total,
             loop_gap_max_ms=engine.probe.take_recent(),
             uptime_s=engine.clock.monotonic_s() - engine.started_s,
         )
+
+
+class _TopicLatencies:
+    """Each topic's way from the socket, as of the last look at its symbol: one symbol in ten at
+    a time, for percentiles of hundreds of topics at once would hold the loop for 20 ms."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[TopicLatency]] = {}
+        self._turn = 0
+
+    @property
+    def rows(self) -> list[TopicLatency]:
+        return [row for rows in self._rows.values() for row in rows]
+
+    def look(self, port: MeasuredStreams, symbols: frozenset[str]) -> None:
+        ordered = sorted(symbols)
+        looked_at = set(ordered[self._turn :: SLOW_EVERY]) | (symbols - self._rows.keys())
+        fresh: dict[str, list[TopicLatency]] = {symbol: [] for symbol in looked_at}
+        for row in port.topic_latencies(frozenset(looked_at)):
+            fresh[row.topic.symbol].append(row)
+        self._rows = {s: fresh[s] if s in fresh else self._rows[s] for s in ordered}
+        self._turn = (self._turn + 1) % SLOW_EVERY
+
+
+class _BotRecord:
+    """What a bot has made, as of its newest round trip."""
+
+    def __init__(self) -> None:
+        self.realized_pnl = Decimal(0)
+        self._closed_ms: list[int] = []  # ascending
+
+    def add(self, net_result: Decimal, closed_ms: int) -> None:
+        self.realized_pnl += net_result
+        insort(self._closed_ms, closed_ms)  # a late fill ends a trade after a later one
+
+    def trades_since(self, time_ms: int) -> int:
+        return len(self._closed_ms) - bisect_left(self._closed_ms, time_ms)
+
+
+class _BotRecords:
+    """The records of an account's bots: each round trip is read once, however many there are."""
+
+    def __init__(self, log: TradeLog) -> None:
+        self.log = log
+        self._read = 0
+        self._records: dict[str, _BotRecord] = {}
+
+    def of(self, bot_id: str) -> _BotRecord:
+        for trip in itertools.islice(self.log.round_trips, self._read, None):
+            record = self._records.setdefault(trip.bot_id, _BotRecord())
+            record.add(trip.net_result, trip.closed_ms)
+            self._read += 1
+        return self._records.setdefault(bot_id, _BotRecord())
 
 
 def _account(desk: AccountDesk) -> AccountSnapshot:
@@ -239,14 +345,6 @@ def _furthest_stopped(accounts: list[AccountSnapshot]) -> RiskSnapshot | None:
     if len(known) > 1 and risk.reason:
         return msgspec.structs.replace(risk, reason=f"{name}: {risk.reason}")
     return risk
-
-
-def _feed(feed: MarketFeed) -> list[FeedSnapshot]:
-    port = feed.port
-    figures = port.stream_statistics() if isinstance(port, MeasuredStreams) else None
-    if figures is None or not isinstance(port, MeasuredStreams):
-        return []
-    return [FeedSnapshot(port.exchange, figures, port.topic_latencies(feed.streamed_symbols))]
 
 
 def _no_risk_yet(engine: Engine) -> RiskSnapshot:

@@ -24,7 +24,7 @@ from core.exchange_port import (
     StreamState,
     TopicListener,
 )
-from core.metrics import percentile
+from core.metrics import percentiles
 from core.models.streams import Channel, StreamStatistics, Topic, TopicLatency, TopicState
 from exchanges.stream_backoff import ConnectBudget, FullJitterBackoff
 from exchanges.stream_channels import (
@@ -309,12 +309,12 @@ class WsMultiplexHandler:
 
 
 def _latency(channel: TopicChannel, now_s: float) -> TopicLatency:
-    samples_ms = [seconds * 1000 for seconds in channel.latencies_s]
+    p50_ms, p99_ms = percentiles([seconds * 1000 for seconds in channel.latencies_s], 0.5, 0.99)
     return TopicLatency(
         channel.topic,
         channel.state,
         channel.messages,
-        percentile(samples_ms, 0.5),
-        percentile(samples_ms, 0.99),
+        p50_ms,
+        p99_ms,
         now_s - channel.received_s if channel.messages else None,
     )

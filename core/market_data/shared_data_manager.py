@@ -220,35 +220,22 @@ class SharedDataManager:
     def snapshot(self) -> DataSnapshot:
         """For the screen; touches no disk."""
         managers = self._managers()
-        gaps = [len(m.gaps()) for m in managers]
+        series = [_series_snapshot(manager) for manager in managers]
         return DataSnapshot(
             symbols_loaded=len(managers),
             max_symbols=MAX_SYMBOLS,
             candles_in_memory=sum(m.rows_in_memory for m in managers),
-            memory_bytes=sum(m.memory_bytes for m in managers),
-            candles_stored=sum(m.info.rows for m in managers),
+            memory_bytes=sum(one.memory_bytes for one in series),
+            candles_stored=sum(one.rows for one in series),
             last_save_ms=self._last_save_ms,
             last_save_took_ms=self._last_save_took_ms,
             last_save_symbols=self._last_save_symbols,
             gaps_filled=sum(m.gaps_filled for m in managers),
-            gaps_open=sum(gaps),
+            gaps_open=sum(one.gaps for one in series),
             backfills=sum(m.backfills for m in managers),
             cache_bytes=self._cache_bytes,
             fault=self.fault,
-            series=[
-                SeriesSnapshot(
-                    exchange=m.key.exchange,
-                    symbol=m.key.symbol,
-                    timeframe=m.key.timeframe.value,
-                    rows=m.info.rows,
-                    first_ms=m.info.first_ms,
-                    last_ms=m.info.last_ms,
-                    gaps=gap_count,
-                    file_bytes=m.info.file_bytes,
-                    memory_bytes=m.memory_bytes,
-                )
-                for m, gap_count in zip(managers, gaps, strict=True)
-            ],
+            series=series,
         )
 
     def close(self) -> None:
@@ -282,3 +269,18 @@ def _writing(managers: Iterable[BotDataManager]) -> Iterator[None]:
         for manager in sorted(managers, key=lambda manager: manager.key):
             held.enter_context(manager.writing)
         yield
+
+
+def _series_snapshot(manager: BotDataManager) -> SeriesSnapshot:
+    info = manager.info
+    return SeriesSnapshot(
+        exchange=manager.key.exchange,
+        symbol=manager.key.symbol,
+        timeframe=manager.key.timeframe.value,
+        rows=info.rows,
+        first_ms=info.first_ms,
+        last_ms=info.last_ms,
+        gaps=len(manager.gaps()),
+        file_bytes=info.file_bytes,
+        memory_bytes=manager.memory_bytes,
+    )

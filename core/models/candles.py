@@ -34,7 +34,12 @@ _MONDAY_OFFSET_MS = 4 * _DAY_MS  # 1970-01-05 was the first Monday of the epoch
 
 
 class Timeframe(enum.StrEnum):
-    """A bar length by its usual label; `1M` is the month, `1m` the minute."""
+    """A bar length by its usual label; `1M` is the month, `1m` the minute.
+
+    Attributes: duration_ms, nominal (30 days) for the month. An attribute and no property: it is
+    asked for with every message."""
+
+    duration_ms: int
 
     M1 = "1m"
     M3 = "3m"
@@ -50,10 +55,8 @@ class Timeframe(enum.StrEnum):
     W1 = "1w"
     MONTH = "1M"
 
-    @property
-    def duration_ms(self) -> int:
-        """Length in ms; nominal (30 days) for the month."""
-        return _FIXED_DURATION_MS[self.value]
+    def __init__(self, label: str) -> None:
+        self.duration_ms = _FIXED_DURATION_MS[label]
 
     def floor_ms(self, time_ms: int) -> int:
         """Open time (ms UTC) of the bar that contains `time_ms`."""
