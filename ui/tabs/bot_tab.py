@@ -13,7 +13,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QScrollArea, QWidget
 from core.commands import CommandResult
 from core.models.tickets import OrderPreview, OrderTicket
 from core.snapshots import EngineSnapshot, FeedItem, FillRecord, LiveCandle
-from ui import shortcuts, tasks
+from ui import shortcuts, tasks, zones
 from ui.alert_desk import AlertActions
 from ui.bridge import (
     CONNECTING,
@@ -184,6 +184,8 @@ class BotTab(QWidget):
         self.chart.trades.set_orders([o for o in working if o.account == bot.account])
         account = self._bridge.account(bot.account)
         here = account.exchange if account is not None else ""
+        if account is not None:
+            self.chart.set_zone(zones.named(account.timezone))
         self.chart.trades.set_alerts([a for a in snapshot.alerts if a.wish.exchange == here])
         self.position.show_position(held, snapshot.market_time_ms, stale)
 
