@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable, Collection
 from decimal import Decimal
 
+import msgspec
+
 from core.book_service import BookService
 from core.clock import Clock
 from core.event_bus import EventBus
@@ -28,6 +30,7 @@ from core.models.candles import Candle, CandleUpdate, Ticker, Timeframe
 from core.models.streams import Channel, Topic, TopicState
 from core.models.trades import PublicTrade
 from core.overdue_bars import OverdueBars
+from core.recent_prices import RecentPrices
 from core.risk.rule import MarketPrice
 from core.supervision import Supervisor
 from core.topic_watch import TopicWatch
@@ -77,6 +80,7 @@ class MarketFeed:
         self.candles_filled = 0
         self.on_closed_candle: list[Callable[[CandleUpdate], None]] = []
         self.books = BookService(port)
+        self._recent = RecentPrices()
         self.prices = FollowedPrices(port, self._on_price_gone)
         self.bus = bus
         self.public_state = StreamState.CONNECTING
@@ -187,6 +191,7 @@ class MarketFeed:
     def _on_price_gone(self, symbol: str) -> None:
         self.tickers.pop(symbol, None)
         self.ticker_received_s.pop(symbol, None)
+        self._recent.forget(symbol)
         self.topics.forget(Topic(Channel.TICKER, symbol))
 
     def _subscribe(self, series: _Series) -> None:
@@ -255,6 +260,19 @@ class MarketFeed:
         age_s = self._clock.monotonic_s() - self.ticker_received_s[symbol]
         return MarketPrice(ticker.last_price, age_s)
 
+    def witnessed_price(self, symbol: str) -> MarketPrice | None:
+        """As `market_price`, with what else tells the price."""
+        newest = self.market_price(symbol)
+        if newest is None:
+            return None
+        median = self._recent.median(symbol, self._elapsed_s())
+        mark = self.tickers[symbol].mark_price
+        return msgspec.structs.replace(newest, minute_median=median, mark=mark)
+
+    def _elapsed_s(self) -> float:
+        """Market time, in seconds from anywhere; no correction of the clock moves it."""
+        return self._clock.monotonic_s() * self._clock.rate
+
     def hourly_closes(self) -> dict[str, list[Decimal]]:
         """The newest hourly closes in memory of every followed symbol whose bars make hours,
         oldest first. Raises StoreFault."""
@@ -272,6 +290,7 @@ class MarketFeed:
             return  # a last one may come after it was let go of
         self.tickers[ticker.symbol] = ticker
         self.ticker_received_s[ticker.symbol] = self._clock.monotonic_s()
+        self._recent.add(ticker.symbol, ticker.last_price, self._elapsed_s())
         self.bus.publish(
             MarketData(self.port.exchange, ticker.symbol, ticker=ticker, latency_ms=latency_ms)
         )
