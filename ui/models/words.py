@@ -89,7 +89,7 @@ RULES = {
     "capital_cap": "Capital cap",
     "order_settled": "Order is over",
     "ledger_unsound": "Ledger at fault",
-    "journal": "Journal",
+    "journal": "Order journal",
     "check_failed": "Check failed",
     "no_exchange": "No exchange",
     "not_reduce_only": "Exit not reduce-only",

@@ -60,6 +60,7 @@ class BotTab(QWidget):
         self._owner = f"tab {bot.bot_id}"
         self._timeframe = last.block.timeframe if last else bot.latest.timeframe
         self._history_wanted = True
+        self._moment_ms: int | None = None
         self._bars_are_live = False
         self.header = BotHeader(bridge, bot)
         self.header.ask_start, self.header.ask_stop = self._ask_start, self._ask_stop
@@ -148,6 +149,16 @@ class BotTab(QWidget):
         instrument = self._bridge.instruments.get(bot.symbol)
         block = self.chart.newest(_KEPT_BARS) if self._bars_are_live else None
         return LastChart(bot, instrument, block) if instrument and block else None
+
+    def go_to(self, time_ms: int) -> None:
+        """The chart at a moment, ms UTC: now, or as soon as it has bars."""
+        self._moment_ms = time_ms
+        self._go_if_wanted()
+
+    def _go_if_wanted(self) -> None:
+        if self._moment_ms is not None and self._bars_are_live:
+            wanted_ms, self._moment_ms = self._moment_ms, None
+            self.chart.date_wanted.emit(wanted_ms)
 
     def leave(self) -> None:
         """The bot is gone: its chart is no longer watched."""
@@ -276,6 +287,7 @@ class BotTab(QWidget):
             self._bars_are_live = True
             self._show_freshness()
             self._tell_painted()
+            self._go_if_wanted()
 
     def _tell_painted(self) -> None:
         if self.isVisible():
