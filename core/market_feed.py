@@ -12,6 +12,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Collection
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 
 import msgspec
@@ -89,7 +90,7 @@ class MarketFeed:
         self._managers: dict[_Series, BotDataManager] = {}
         self._followers: dict[_Series, set[str]] = {}
         self._streamed: set[_Series] = set()
-        self._charted: set[_Series] = set()
+        self._charted: frozenset[_Series] = frozenset()
         self._told_ms: dict[_Series, int] = {}  # open time of the newest closed bar announced
         self._repairing: dict[_Series, bool] = {}  # whether more has come since it looked
         self._waiting: list[tuple[CandleUpdate, float]] = []  # closed bars and their latency, ms
@@ -136,10 +137,19 @@ class MarketFeed:
     def is_followed_by(self, by: str, symbol: str, timeframe: Timeframe) -> bool:
         return by in self._followers.get((symbol, timeframe), ())
 
-    def stream(self, symbol: str, timeframe: Timeframe) -> None:
-        """Stream a series without storing it (a chart on another timeframe)."""
-        self._charted.add((symbol, timeframe))
-        self._subscribe((symbol, timeframe))
+    def chart(self, charted: AbstractSet[_Series]) -> None:
+        """These series are streamed for charts from now on, whether or not they are stored; the
+        same ones again cost nothing."""
+        if charted == self._charted:
+            return
+        gone, self._charted = self._charted - charted, frozenset(charted)
+        for series in gone.difference(self._managers):
+            self._stop_streaming(series)
+        for series in sorted(charted):
+            try:
+                self._subscribe(series)
+            except RuntimeError as fault:  # more topics than the exchange's connections carry
+                self._report(f"{series[0]} {series[1]} is not streamed: {fault}", Severity.WARNING)
 
     async def poll(self, symbols: list[str], timeframe: Timeframe) -> dict[str, ExchangeError]:
         """Ask, side by side, for the closed bars that no stream has brought; they come in as if
@@ -182,11 +192,14 @@ class MarketFeed:
         del self._followers[series], self._managers[series]
         self._doubted.pop(series, None)
         if series not in self._charted:
-            self._streamed.discard(series)
-            self._told_ms.pop(series, None)
-            self.forming.pop(series, None)
-            self.port.unsubscribe_candles(*series)
-            self.topics.forget(Topic(Channel.CANDLES, *series))
+            self._stop_streaming(series)
+
+    def _stop_streaming(self, series: _Series) -> None:
+        self._streamed.discard(series)
+        self._told_ms.pop(series, None)
+        self.forming.pop(series, None)
+        self.port.unsubscribe_candles(*series)
+        self.topics.forget(Topic(Channel.CANDLES, *series))
 
     def _on_price_gone(self, symbol: str) -> None:
         self.tickers.pop(symbol, None)
