@@ -168,6 +168,7 @@ class LinkServer:
             result = CommandResult(request.request_id, ok=False, text=text)
         if charts is not None:
             screen.charts = charts
+            self._show()  # now: their bars are streamed before their history is read
         screen.send(result)
         if isinstance(request.command, StopEngine):
             self._on_stop()
@@ -181,8 +182,7 @@ class LinkServer:
         while True:
             await asyncio.sleep(SNAPSHOT_INTERVAL_S)
             screens = [screen for screen in self._screens if screen.is_attached]
-            charts = {chart for screen in screens for chart in screen.charts}
-            self._engine.show({symbol for symbol, _ in charts})
+            charts = self._show()
             if not screens:
                 continue
             frame = encode_frame(SnapshotMessage(self._builder.build(charts)))
@@ -201,6 +201,13 @@ class LinkServer:
                 if slow_s > DEAF_READER_S or screen.unsent_bytes > DEAD_READER_BYTES:
                     log.info("link: a screen does not read and was let go")
                     screen.writer.transport.abort()
+
+    def _show(self) -> set[tuple[str, Timeframe]]:
+        """Tell the engine what all screens look at together, and return it."""
+        attached = (screen for screen in self._screens if screen.is_attached)
+        charts = {chart for screen in attached for chart in screen.charts}
+        self._engine.show(charts)
+        return charts
 
     def _flush(self, screen: _Screen) -> None:
         if screen.pending:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import signal
 import sys
@@ -42,6 +43,7 @@ _LOG = logging.getLogger(__name__)
 _LAST_CHART_S = 1.0  # an engine is not kept waiting longer for the last run's chart
 _ENGINE_FOUND_S = 1.0  # how long an engine that listens is given to let us in
 _ENGINE_END_S = 60.0
+_CHART_PARTS = ("numpy", "pyqtgraph", "ui.charts.trading_chart", "ui.tabs.bot_tab")
 _KEEP_CHART_FIRST_S, _KEEP_CHART_EVERY_S = 5.0, 60.0
 
 
@@ -335,9 +337,12 @@ def _start_engine(engine: EngineProcess, settings: ScreenSettings) -> None:
 
 
 async def _load_charts() -> None:
-    """Import pyqtgraph behind the first paint, while the engine is being found or started."""
+    """Import what charts need behind the first paint, while the engine is being found or started;
+    in parts, between which the window answers."""
     await asyncio.sleep(0.02)
-    import ui.tabs.bot_tab  # noqa: F401
+    for part in _CHART_PARTS:
+        importlib.import_module(part)
+        await asyncio.sleep(0)
 
 
 def _log_to_file(path: Path) -> None:

@@ -235,7 +235,7 @@ class AccountDesk:
             limits=self._risk_limits,
             on_liquidate=lambda reason: self._stand_down.liquidate(reason),  # noqa: PLW0108 (made later)
             on_kill=self._kill,
-            market_price=self._feed.market_price,
+            market_price=self._feed.witnessed_price,
             reserve=reserved_beside(self._database, ".halt"),
         )
         self.oms = OrderManagementSystem(

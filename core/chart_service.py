@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from collections.abc import Set as AbstractSet
 
 from core.exchange_port import MarketDataPort
 from core.indicators import INDICATORS, Indicator, batch, columns_of, make
@@ -100,8 +101,8 @@ class ChartService:
         """The newest `count` closed bars up to open time `end_ms`, with the columns of
         `indicators`. Raises ExchangeError, and ValueError for what is no indicator.
 
-        Without `end_ms` these indicators are kept up on the forming bar from now on, beside those
-        that another chart of this series has asked for.
+        Without `end_ms` these indicators are kept up on the forming bar for as long as the series
+        is shown, beside those that another chart of it has asked for.
         """
         for spec in indicators[:MAX_INDICATORS]:
             make(spec)
@@ -115,7 +116,6 @@ class ChartService:
             if self._has_closed_since(symbol, timeframe, columns):
                 columns = await self._columns(symbol, timeframe, wanted, end_ms)
             self._stand(symbol, timeframe, columns, indicators, warm_up)
-            self._feed.stream(symbol, timeframe)
         computed = chart_indicators(columns, indicators) if columns.rows else {}
         fields = {name: getattr(columns, name) for name in Columns._fields} | computed
         return CandleBlock(
@@ -143,9 +143,11 @@ class ChartService:
             return None  # no chart, or one whose history was read with this bar in it
         return _live_candle(update, standing.values())
 
-    def forget(self, keep: set[_Series]) -> None:
-        """No screen shows the others any more."""
-        self._standing = {series: s for series, s in self._standing.items() if series in keep}
+    def show(self, charts: AbstractSet[_Series]) -> None:
+        """What screens look at, and nothing else, is streamed and kept up from now on."""
+        self._feed.chart(charts)
+        for series in self._standing.keys() - charts:
+            del self._standing[series]
 
     def _stand(
         self, symbol: str, timeframe: Timeframe, columns: Columns, specs: _Specs, warm_up: int

@@ -226,9 +226,11 @@ class Engine:
             raise Refused(f"There is no position in {symbol}.")
         return f"Closing {symbol}."
 
-    def show(self, symbols: AbstractSet[str]) -> None:
-        """The symbols that screens look at: their order books are streamed, and a price that is
-        there stays, whoever else lets go of it."""
+    def show(self, charts: AbstractSet[tuple[str, Timeframe]]) -> None:
+        """What screens look at: its bars and order books are streamed, and a price that is there
+        stays, whoever else lets go of it."""
+        next(iter(self.charts.values())).show(charts)
+        symbols = {symbol for symbol, _ in charts}
         for feed in self.feeds.values():
             feed.books.follow(symbols)
             feed.prices.replace(symbols & feed.tickers.keys(), by=IN_VIEW)

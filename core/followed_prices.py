@@ -19,9 +19,10 @@ class FollowedPrices:
         self._port = port
         self._on_gone = on_gone
         self._needed: dict[str, frozenset[str]] = {}  # by who needs them
+        self._all: frozenset[str] = frozenset()  # asked at every tick
 
     def __contains__(self, symbol: str) -> bool:
-        return any(symbol in symbols for symbols in self._needed.values())
+        return symbol in self._all
 
     def add(self, symbols: Iterable[str], *, by: str) -> None:
         """`by` needs these as well."""
@@ -32,11 +33,12 @@ class FollowedPrices:
         wanted, before = frozenset(symbols), self._needed.get(by, frozenset())
         if wanted == before:
             return
-        come = sorted(symbol for symbol in wanted - before if symbol not in self)
-        self._needed[by] = wanted
-        if not wanted:
+        if wanted:
+            self._needed[by] = wanted
+        else:
             del self._needed[by]
-        gone = sorted(symbol for symbol in before - wanted if symbol not in self)
+        followed, self._all = self._all, frozenset().union(*self._needed.values())
+        come, gone = sorted(self._all - followed), sorted(followed - self._all)
         if come:
             self._port.subscribe_tickers(come)
         if gone:

@@ -12,7 +12,10 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Collection
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
+
+import msgspec
 
 from core.book_service import BookService
 from core.clock import Clock
@@ -28,6 +31,7 @@ from core.models.candles import Candle, CandleUpdate, Ticker, Timeframe
 from core.models.streams import Channel, Topic, TopicState
 from core.models.trades import PublicTrade
 from core.overdue_bars import OverdueBars
+from core.recent_prices import RecentPrices
 from core.risk.rule import MarketPrice
 from core.supervision import Supervisor
 from core.topic_watch import TopicWatch
@@ -77,6 +81,7 @@ class MarketFeed:
         self.candles_filled = 0
         self.on_closed_candle: list[Callable[[CandleUpdate], None]] = []
         self.books = BookService(port)
+        self._recent = RecentPrices()
         self.prices = FollowedPrices(port, self._on_price_gone)
         self.bus = bus
         self.public_state = StreamState.CONNECTING
@@ -85,7 +90,7 @@ class MarketFeed:
         self._managers: dict[_Series, BotDataManager] = {}
         self._followers: dict[_Series, set[str]] = {}
         self._streamed: set[_Series] = set()
-        self._charted: set[_Series] = set()
+        self._charted: frozenset[_Series] = frozenset()
         self._told_ms: dict[_Series, int] = {}  # open time of the newest closed bar announced
         self._repairing: dict[_Series, bool] = {}  # whether more has come since it looked
         self._waiting: list[tuple[CandleUpdate, float]] = []  # closed bars and their latency, ms
@@ -132,10 +137,19 @@ class MarketFeed:
     def is_followed_by(self, by: str, symbol: str, timeframe: Timeframe) -> bool:
         return by in self._followers.get((symbol, timeframe), ())
 
-    def stream(self, symbol: str, timeframe: Timeframe) -> None:
-        """Stream a series without storing it (a chart on another timeframe)."""
-        self._charted.add((symbol, timeframe))
-        self._subscribe((symbol, timeframe))
+    def chart(self, charted: AbstractSet[_Series]) -> None:
+        """These series are streamed for charts from now on, whether or not they are stored; the
+        same ones again cost nothing."""
+        if charted == self._charted:
+            return
+        gone, self._charted = self._charted - charted, frozenset(charted)
+        for series in gone.difference(self._managers):
+            self._stop_streaming(series)
+        for series in sorted(charted):
+            try:
+                self._subscribe(series)
+            except RuntimeError as fault:  # more topics than the exchange's connections carry
+                self._report(f"{series[0]} {series[1]} is not streamed: {fault}", Severity.WARNING)
 
     async def poll(self, symbols: list[str], timeframe: Timeframe) -> dict[str, ExchangeError]:
         """Ask, side by side, for the closed bars that no stream has brought; they come in as if
@@ -178,15 +192,19 @@ class MarketFeed:
         del self._followers[series], self._managers[series]
         self._doubted.pop(series, None)
         if series not in self._charted:
-            self._streamed.discard(series)
-            self._told_ms.pop(series, None)
-            self.forming.pop(series, None)
-            self.port.unsubscribe_candles(*series)
-            self.topics.forget(Topic(Channel.CANDLES, *series))
+            self._stop_streaming(series)
+
+    def _stop_streaming(self, series: _Series) -> None:
+        self._streamed.discard(series)
+        self._told_ms.pop(series, None)
+        self.forming.pop(series, None)
+        self.port.unsubscribe_candles(*series)
+        self.topics.forget(Topic(Channel.CANDLES, *series))
 
     def _on_price_gone(self, symbol: str) -> None:
         self.tickers.pop(symbol, None)
         self.ticker_received_s.pop(symbol, None)
+        self._recent.forget(symbol)
         self.topics.forget(Topic(Channel.TICKER, symbol))
 
     def _subscribe(self, series: _Series) -> None:
@@ -255,6 +273,19 @@ class MarketFeed:
         age_s = self._clock.monotonic_s() - self.ticker_received_s[symbol]
         return MarketPrice(ticker.last_price, age_s)
 
+    def witnessed_price(self, symbol: str) -> MarketPrice | None:
+        """As `market_price`, with what else tells the price."""
+        newest = self.market_price(symbol)
+        if newest is None:
+            return None
+        median = self._recent.median(symbol, self._elapsed_s())
+        mark = self.tickers[symbol].mark_price
+        return msgspec.structs.replace(newest, minute_median=median, mark=mark)
+
+    def _elapsed_s(self) -> float:
+        """Market time, in seconds from anywhere; no correction of the clock moves it."""
+        return self._clock.monotonic_s() * self._clock.rate
+
     def hourly_closes(self) -> dict[str, list[Decimal]]:
         """The newest hourly closes in memory of every followed symbol whose bars make hours,
         oldest first. Raises StoreFault."""
@@ -272,6 +303,7 @@ class MarketFeed:
             return  # a last one may come after it was let go of
         self.tickers[ticker.symbol] = ticker
         self.ticker_received_s[ticker.symbol] = self._clock.monotonic_s()
+        self._recent.add(ticker.symbol, ticker.last_price, self._elapsed_s())
         self.bus.publish(
             MarketData(self.port.exchange, ticker.symbol, ticker=ticker, latency_ms=latency_ms)
         )

@@ -333,6 +333,7 @@ def _account(desk: AccountDesk) -> AccountSnapshot:
         ledger_error=difference.total if difference else None,
         ledger_difference=difference.parts if difference else [],
         risk=desk.risk.snapshot() if desk.is_built else None,
+        timezone=str(desk.timezone),
     )
 
 

@@ -82,6 +82,7 @@ class AccountSnapshot(msgspec.Struct, frozen=True):
     ledger_error: Decimal | None  # our ledger minus the exchange's wallet balance
     ledger_difference: list[DifferencePart] = []  # what explains it; the amounts add up to it
     risk: RiskSnapshot | None = None  # this account's own; None before it is connected
+    timezone: str = "UTC"  # IANA name: where its trading day begins at midnight
 
 
 class DifferencePart(msgspec.Struct, frozen=True):

@@ -243,6 +243,17 @@ class MainWindow(QMainWindow):
         cast("TrailPage", self._page("Trail")).show_order(client_order_id)
         self.show_page("Trail")
 
+    def show_moment(self, bot_id: str, symbol: str, time_ms: int) -> None:
+        """The chart of this bot, or of another that follows the symbol, at ms UTC."""
+        charted = [i for i, link in self.bridge.bots.items() if link.latest.symbol == symbol]
+        if not charted:
+            text = f"No bot follows {symbol}. Add one to see its chart."
+            self.announcer.tell_refusal(text)
+            return
+        chosen = bot_id if bot_id in charted else charted[0]
+        self.show_bot(chosen)
+        cast("BotTab", self._tabs[chosen]).go_to(time_ms)
+
     def _page(self, title: str) -> QWidget:
         page = self._pages.get(title)
         if page is None:
@@ -250,6 +261,10 @@ class MainWindow(QMainWindow):
             page = self._pages[title] = make_page(entry, self.bridge)
             if hasattr(page, "bot_wanted"):
                 page.bot_wanted.connect(self.show_bot)
+            if hasattr(page, "moment_wanted"):
+                page.moment_wanted.connect(self.show_moment)
+            if hasattr(page, "trail_wanted"):
+                page.trail_wanted.connect(self.show_trail)
             self._stack.addWidget(page)
         return page
 

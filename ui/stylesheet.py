@@ -214,6 +214,11 @@ QComboBox[role="small"], QComboBox[role="small"]:hover {{ background: transparen
   border: 1px solid transparent; padding: 0 4px; min-height: 20px; max-height: 20px;
   font-size: 12px; color: {t.t2}; }}
 QPlainTextEdit, QTextEdit {{ background: {t.e1}; border: none; color: {t.t1}; }}
+QPlainTextEdit[role="field"] {{ background: {t.e2}; border: 1px solid {t.e2}; border-radius: 4px;
+  padding: 4px 6px; font-size: 13px; }}
+QPlainTextEdit[role="field"]:hover {{ border-color: {t.line2}; }}
+QPlainTextEdit[role="field"]:focus {{ border-color: {t.accent}; }}
+QPlainTextEdit[role="field"]:disabled {{ color: {mix(t.e2, t.t1, 0.4)}; }}
 QCheckBox, QRadioButton {{ color: {t.t1}; spacing: 8px; background: transparent; }}
 QCheckBox::indicator, QRadioButton::indicator {{ width: 12px; height: 12px;
   background: {t.e2}; border: 1px solid {t.line2}; border-radius: 3px; }}
@@ -282,6 +287,30 @@ QMenu::separator {{ background: {t.line2}; height: 1px; margin: 4px 8px; }}
 """
 
 
+def _docks(t: Tokens) -> str:
+    """Heads of panels that are arranged or stand behind one another, and their windows."""
+    tab, bar = "ads--CDockWidgetTab", "ads--CDockAreaTitleBar"
+    return f"""
+ads--CDockManager, ads--CDockContainerWidget, ads--CDockAreaWidget, ads--CDockWidget,
+ads--CDockSplitter {{ background: {t.e0}; border: none; }}
+ads--CDockSplitter::handle {{ background: {t.e0}; }}
+ads--CDockSplitter::handle:hover {{ background: {t.line2}; }}
+{bar} {{ background: {t.e1}; border-top-left-radius: 6px; border-top-right-radius: 6px;
+  min-height: 30px; max-height: 30px; padding: 0 4px; }}
+ads--CDockAreaTabBar, #tabsContainerWidget {{ background: transparent; border: none; }}
+{tab} {{ background: transparent; border: none; border-bottom: 2px solid transparent;
+  padding: 0 10px; min-height: 28px; }}
+{tab} QLabel {{ color: {t.t2}; font-size: 12px; font-weight: 500; }}
+{tab}[activeTab="true"] QLabel {{ color: {t.t1}; }}
+{tab}[activeTab="true"] {{ border-bottom: 2px solid {t.accent}; }}
+{bar} QToolButton {{ min-width: 22px; min-height: 22px; max-width: 22px; max-height: 22px; }}
+ads--CFloatingDockContainer {{ background: {t.e0}; border: 1px solid {t.line2}; }}
+ads--CFloatingWidgetTitleBar {{ background: {t.e0}; min-height: 30px; }}
+ads--CFloatingWidgetTitleBar QLabel {{ color: {t.t1}; font-size: 12px; font-weight: 600;
+  padding: 0 8px; }}
+"""
+
+
 def build(t: Tokens) -> str:
     """The stylesheet of the whole application."""
-    return _buttons(t) + _labels(t) + _frames(t) + _fields(t) + _views(t) + _popups(t)
+    return _buttons(t) + _labels(t) + _frames(t) + _fields(t) + _views(t) + _popups(t) + _docks(t)

@@ -86,8 +86,14 @@ async def _ours(port: int, symbols: list[str], meter: Meter, is_flood: bool) -> 
     clock = SystemClock()
     bus = EventBus(clock)
 
+    dialect = BybitDialect(f"ws://127.0.0.1:{port}/v5/public/linear")
+    handler = WsMultiplexHandler(dialect, clock=clock, rng=random.Random(1))
+
     class Port:
         exchange = "bybit"
+
+        def subscribe_tickers(self, wanted: list[str]) -> None:
+            handler.subscribe(Topic(Channel.TICKER, symbol) for symbol in wanted)
 
     def strategy(event: MarketData) -> None:
         assert event.ticker is not None
@@ -96,15 +102,13 @@ async def _ours(port: int, symbols: list[str], meter: Meter, is_flood: bool) -> 
 
     bus.subscribe(MarketData, strategy, part="strategy")
     feed = MarketFeed(
-        Port(),  # type: ignore[arg-type]  # only its name is asked
+        Port(),  # type: ignore[arg-type]  # the rest is not asked
         data=SharedDataManager("bybit", cache_dir=Path(tempfile.mkdtemp()), clock=clock),
         bus=bus,
         supervisor=Supervisor(bus, clock),
         clock=clock,
     )
-    dialect = BybitDialect(f"ws://127.0.0.1:{port}/v5/public/linear")
-    handler = WsMultiplexHandler(dialect, clock=clock, rng=random.Random(1))
-    handler.subscribe(Topic(Channel.TICKER, symbol) for symbol in symbols)
+    feed.prices.add(symbols, by="the strategy")
     if is_flood:
         meter.count = lambda: handler.statistics().messages
     handler.start(feed)  # type: ignore[arg-type]  # orders and fills do not come here

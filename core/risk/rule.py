@@ -36,16 +36,23 @@ class RiskLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cool_down_s: float = 60.0  # real seconds without entries after too many of either
     max_drawdown: Decimal = Decimal("0.15")  # of the equity's peak
     max_price_age_s: float = 15.0  # real seconds since the symbol's newest price
+    max_price_jump: Decimal = Decimal("0.03")  # from all that witnesses the newest price
     max_price_through: Decimal = Decimal("0.05")  # worse than the market, of its price
     max_price_away: Decimal = Decimal("0.50")  # better than the market, of its price
     symbols: dict[str, SymbolLimits] = {}
 
 
 class MarketPrice(msgspec.Struct, frozen=True):
-    """The newest price of a symbol, quote currency, and how many real seconds ago it came."""
+    """The newest price of a symbol, quote currency, and how many real seconds ago it came.
+
+    Its witnesses, None where there are none: the median of the last minute of market time, and
+    the exchange's mark price.
+    """
 
     price: Decimal
     age_s: float
+    minute_median: Decimal | None = None
+    mark: Decimal | None = None
 
 
 class RiskFacts(msgspec.Struct, frozen=True):

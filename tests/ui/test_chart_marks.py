@@ -80,7 +80,28 @@ def test_no_text_covers_anything(
         low, high = chart.canvas.panes[0].values
         chart.trades.set_orders([order_at(low + (high - low) * part) for part in (0.5, 0.52, 0.9)])
     assert_all_apart(chart)
+    marks = chart.trades.marks
+    assert not any(marks._covers_bars(text.rect) for text in marks.texts() if text.text[0] in "+−")
     chart.close()
+
+
+def test_results_give_way_where_bars_are_mere_lines_and_what_is_open_stays(
+    make_chart: Callable[..., CandleChart], market: Any
+) -> None:
+    chart = make_chart(market.block(2000))
+    chart.trades.set_fills(
+        [
+            *trade(market, 1, 1900),
+            *trade(market, 2, 1950, is_long=False),
+            *trade(market, 3, 1990)[:1],
+        ]
+    )
+    assert {text.text for text in chart.trades.marks.texts()} == {"+40.54", "Buy 0.037"}
+    model = chart.canvas.viewport_model
+    model.zoom(0.2, model.right)
+    chart.canvas.view_changed.emit()
+    assert chart.canvas.panes[0].slot_px < 3
+    assert {text.text for text in chart.trades.marks.texts()} == {"Buy 0.037"}
 
 
 def test_the_newest_result_is_written_when_there_is_room_for_one(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, tzinfo
 
 import numpy as np
 from PyQt6.QtCore import QRectF, Qt
@@ -209,10 +210,11 @@ def _spread(tags: list[Tag], height: float) -> list[Tag]:
 
 
 class TimeAxis(SceneItem):
-    """Times under the panes and the crosshair's own."""
+    """Times of `zone` under the panes and the crosshair's own."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.zone: tzinfo = UTC
         self.labels: list[tuple[float, str, bool]] = []
         self.cursor_label: tuple[float, str] | None = None
 

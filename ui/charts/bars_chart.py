@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import UTC, tzinfo
 
 from PyQt6.QtCore import QEvent, QRectF
 from PyQt6.QtGui import QMouseEvent, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QWidget
 
-from ui import fonts, formatting, theme
+from ui import fonts, formatting, theme, zones
 from ui.charts import primitives
 from ui.charts.scales import date_label, decimals_of, round_values
 from ui.i18n import tr
@@ -28,9 +29,15 @@ class BarsChart(QWidget):
         self._bars: list[tuple[int, float]] = []
         self._currency = "USDT"
         self._mouse_x: float | None = None
+        self._zone: tzinfo = UTC
         self.setMouseTracking(True)
         self.setMinimumSize(120, 80)
         theme.changed.connect(self.update)
+
+    def set_zone(self, zone: tzinfo) -> None:
+        """Whose days they are."""
+        self._zone = zone
+        self.update()
 
     def set_bars(self, bars: Sequence[tuple[int, float]], currency: str = "USDT") -> None:
         self._bars = [(t, v) for t, v in bars if math.isfinite(v)]
@@ -92,13 +99,16 @@ class BarsChart(QWidget):
         last = len(self._bars) - 1
         step = max(1, math.ceil(110 / slot))
         for index in range(last, -1, -step):
-            text = tr("Today") if index == last else date_label(self._bars[index][0])
+            text = tr("Today") if index == last else self._day(self._bars[index][0])
             width = primitives.text_width(text)
             x = _INSET + index * slot + body / 2 - width / 2
             x = min(max(_INSET, x), self.width() - _AXIS_PX - width)
             primitives.draw_text(
                 painter, x, top + _TIME_PX / 2, text, theme.color("t2"), weight=fonts.REGULAR
             )
+
+    def _day(self, time_ms: int) -> str:
+        return date_label(zones.shifted_ms(time_ms, self._zone))
 
     def _paint_cursor(self, painter: QPainter, slot: float) -> None:
         if self._mouse_x is None:
@@ -108,7 +118,7 @@ class BarsChart(QWidget):
             return
         time_ms, value = self._bars[index]
         money = formatting.money(value, self._currency, sign=True)
-        text = f"{date_label(time_ms)} · {money}"
+        text = f"{self._day(time_ms)} · {money}"
         width = primitives.text_width(text) + 16
         left = min(max(_INSET, self._mouse_x - width / 2), self.width() - width - _INSET)
         plate = QRectF(round(left), 4, round(width), 20)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import tzinfo
 from decimal import Decimal
 
 from PyQt6.QtCore import QRectF, QSize, pyqtSignal
@@ -299,6 +300,12 @@ class CandleChart(QWidget):
         """The exchange's clock (ms UTC) for the bar's countdown."""
         self._tags.market_time_ms = market_time_ms
 
+    def set_zone(self, zone: tzinfo) -> None:
+        """Whose days and hours the time axis names; daily bars keep their own."""
+        if zone != self.canvas.time_axis.zone:
+            self.canvas.time_axis.zone = zone
+            self._refresh()
+
     def set_loading(self, text: str, ratio: float | None = None) -> None:
         """Placeholders with `text` and a bar at `ratio` 0..1, after 150 ms; ended by history.
 
@@ -385,7 +392,9 @@ class CandleChart(QWidget):
         self._tags.line.moved()
         self._rescale()
         pane = canvas.panes[PRICE]
-        ticks = time_ticks(self._series, model.left, model.right, pane.slot_px)
+        ticks = time_ticks(
+            self._series, model.left, model.right, pane.slot_px, canvas.time_axis.zone
+        )
         canvas.time_axis.labels = [(pane.x_of(t.slot), t.label, t.is_major) for t in ticks]
         first, _ = self._series.rows(model.left, model.right)
         self._tags.percent_base = None  # else the first close in view

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
 
 import numpy as np
 from PyQt6.QtCore import QEvent, QPointF, QRectF, Qt
@@ -12,7 +12,7 @@ from PyQt6.QtGui import QLinearGradient, QMouseEvent, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QWidget
 from pyqtgraph import arrayToQPath
 
-from ui import fonts, formatting, theme
+from ui import fonts, formatting, theme, zones
 from ui.charts import primitives
 from ui.charts.scales import date_label, decimals_of, round_values
 from ui.charts.series import Floats
@@ -40,6 +40,7 @@ class EquityChart(QWidget):
         self._days: int | None = None
         self._currency = "USDT"
         self._mouse_x: float | None = None
+        self._zone: tzinfo = UTC
         self.setMouseTracking(True)
         self.setMinimumSize(160, 100)
         theme.changed.connect(self.update)
@@ -51,6 +52,11 @@ class EquityChart(QWidget):
             return None
         row = int(np.argmax(self._values))
         return int(self._times[row]), float(self._values[row])
+
+    def set_zone(self, zone: tzinfo) -> None:
+        """Whose days and hours the axis names."""
+        self._zone = zone
+        self.update()
 
     def set_curve(self, points: Sequence[tuple[int, float]], currency: str = "USDT") -> None:
         self._currency = currency
@@ -172,8 +178,8 @@ class EquityChart(QWidget):
         count = max(1, int(area.width() / _LABEL_PX))
         is_short = last - first < 2 * _DAY_MS
         for index in range(count + 1):
-            time_ms = int(first + (last - first) * index / count)
-            text = f"{formatting.utc(time_ms):%H:%M}" if is_short else date_label(time_ms)
+            wall_ms = zones.shifted_ms(int(first + (last - first) * index / count), self._zone)
+            text = f"{formatting.utc(wall_ms):%H:%M}" if is_short else date_label(wall_ms)
             x = area.left() + index / count * area.width()
             x -= primitives.text_width(text) * index / count
             primitives.draw_text(
@@ -190,7 +196,11 @@ class EquityChart(QWidget):
         painter.drawLine(at, 0, at, bottom)
         time_ms = int(self._times[row])
         money = formatting.money(float(self._values[row]), self._currency)
-        text = f"{date_label(time_ms)} {formatting.utc(time_ms):%H:%M} · {money}"
+        wall_ms, name = (
+            zones.shifted_ms(time_ms, self._zone),
+            zones.abbreviation(time_ms, self._zone),
+        )
+        text = f"{date_label(wall_ms)} {formatting.utc(wall_ms):%H:%M} {name} · {money}"
         width = primitives.text_width(text) + 16
         left = min(max(area.left(), at - width / 2), area.right() - width)
         plate = QRectF(round(left), 4, round(width), 20)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 from core.models.candles import Timeframe
 from ui.i18n import tr
@@ -28,11 +28,12 @@ def interval(text: str) -> str:
     raise ValueError(tr("There is no such interval. There are {known}.", known=known))
 
 
-def moment(text: str) -> int:
-    """ms UTC of `2026-11-20 14:30` or `2026-11-20`. Raises ValueError with a sentence."""
+def moment(text: str, zone: tzinfo = UTC) -> int:
+    """ms UTC of `2026-11-20 14:30` or `2026-11-20` in `zone`. Raises ValueError with a sentence."""
     for form in _DATE_FORMATS:
         try:
-            return int(datetime.strptime(text.strip(), form).replace(tzinfo=UTC).timestamp() * 1000)
-        except ValueError:
+            typed = datetime.strptime(text.strip(), form).replace(tzinfo=zone)
+            return int(typed.timestamp() * 1000)
+        except (ValueError, OverflowError):
             continue
-    raise ValueError(tr("Write a date like 2026-11-20, or 2026-11-20 14:30 (UTC)."))
+    raise ValueError(tr("Write a date like 2026-11-20, or 2026-11-20 14:30."))

@@ -1,8 +1,9 @@
 """Fills as triangles, closed trades as connectors, and beside them texts that never overlap.
 
-Where texts would meet each other, a triangle, a pill or the legend, they move to another side of
-their triangle, one without bars if there is one; where no side is free, the older one is left out:
-its figures are in the blotter.
+Where texts would meet each other, a bar, a triangle, a pill or the legend, they move to another
+side of their triangle or further away from it; where no place is free, the older one is left out,
+as results are where bars are mere lines: their figures are in the blotter. Only what is still open
+is written over bars before it is left out.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ _TEXT_PX = 14  # height that a text takes
 _EDGE_PX = 4  # between a text and the pane's edges
 _OUTSIDE_PX = 80  # marks that far beside the pane are not drawn
 _MOST_TEXTS = 60
+_STEPS_AWAY = 3  # of a text's height
+_LEAST_SLOT_PX = 3.0  # bars have bodies from here on
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,9 @@ class MarksItem(PaneItem):
             path = primitives.triangle(mark.x, mark.tip, points_up=mark.points_up, size=_SIZE_PX)
             painter.strokePath(path, outline)
             painter.fillPath(path, theme.color("up" if mark.mark.side is Side.BUY else "down"))
-        for text in texts:
+        for text in texts:  # lines of indicators cross behind it
+            plate = text.rect.adjusted(-2, 0, 2, 0)
+            primitives.rounded(painter, plate, 3, theme.color("e1", 0.75), None)
             centre = text.rect.center().y()
             primitives.draw_text(
                 painter, text.rect.left(), centre, text.text, theme.color(text.hue)
@@ -146,12 +151,15 @@ class MarksItem(PaneItem):
             if len(texts) == _MOST_TEXTS:
                 break
             said = _words(mark.mark)
-            if said is None:
+            is_dense = self.pane.slot_px < _LEAST_SLOT_PX and mark.mark.result is not None
+            if said is None or is_dense:
                 continue
             places = _places(mark, primitives.text_width(said[0]), mark.mark.result is not None)
             free = [p for p in places if room.contains(p) and not any(map(p.intersects, taken))]
-            if free:
-                rect = next((p for p in free if not self._covers_bars(p)), free[0])
+            rect = next((p for p in free if not self._covers_bars(p)), None)
+            if rect is None and free and mark.mark.result is None:
+                rect = free[0]
+            if rect is not None:
                 taken.append(rect)
                 texts.append(Text(*said, rect))
         return texts
@@ -185,10 +193,11 @@ def _places(mark: _Placed, width: float, is_result: bool) -> list[QRectF]:
         QRectF(body.left() - 4 - width, middle, width, _TEXT_PX),
     ]
     left = mark.x - width / 2
-    steps = (1, 2) if mark.points_up else (-1, -2)
-    edge = body.bottom() if mark.points_up else body.top() - _TEXT_PX
+    edge, sign = (body.bottom(), 1) if mark.points_up else (body.top() - _TEXT_PX, -1)
     away = [
-        QRectF(left, edge + step * 2 + (step - step // abs(step)) * _TEXT_PX, width, _TEXT_PX)
-        for step in steps
+        QRectF(left, edge + sign * (step * (_TEXT_PX + 2) + 2), width, _TEXT_PX)
+        for step in range(_STEPS_AWAY)
     ]
-    return [away[0], *beside, away[1]] if is_result else [beside[0], away[0], beside[1], away[1]]
+    if is_result:
+        return [away[0], *beside, *away[1:]]
+    return [beside[0], away[0], beside[1], *away[1:]]

@@ -187,5 +187,8 @@ def show_time(canvas: ChartCanvas, series: CandleSeries, slot: int) -> None:
     vertical.place(QRectF(x, 0, 1, canvas.frame.rows[-1]))
     time_ms = series.time_of_slot(slot)
     if time_ms is not None:
-        canvas.time_axis.cursor_label = (x, cursor_label(time_ms, series.duration_ms))
+        canvas.time_axis.cursor_label = (
+            x,
+            cursor_label(time_ms, series.duration_ms, canvas.time_axis.zone),
+        )
         canvas.time_axis.update()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 
 import numpy as np
 
-from ui import formatting, i18n
+from ui import formatting, i18n, zones
 from ui.charts.series import CandleSeries, Floats, Ints
 
 _MINUTE_MS, _HOUR_MS, _DAY_MS = 60_000, 3_600_000, 86_400_000
@@ -68,7 +69,7 @@ def decimals_of(step: float, most: int = 12) -> int:
 
 
 def day_label(time_ms: int) -> str:
-    """`Nov 20`; in other languages `11/20`."""
+    """`Nov 20`; in other languages `11/20`. `time_ms` is read as UTC."""
     moment = formatting.utc(time_ms)
     if i18n.language.name == "en":
         return f"{_MONTHS[moment.month - 1]} {moment.day}"
@@ -83,12 +84,31 @@ def date_label(time_ms: int) -> str:
     return f"{moment.month}/{moment.day}"
 
 
-def cursor_label(time_ms: int, duration_ms: int) -> str:
-    """The crosshair's time: `Nov 19 20:45`, the day with its year for daily bars."""
-    moment = formatting.utc(time_ms)
+def zone_of_bars(duration_ms: int, zone: tzinfo) -> tzinfo:
+    """`zone`; UTC for bars of a day and more, which begin at its midnight and bear its date."""
+    return UTC if duration_ms >= _DAY_MS else zone
+
+
+def cursor_label(time_ms: int, duration_ms: int, zone: tzinfo = UTC) -> str:
+    """The crosshair's time: `Nov 19 20:45 UTC`, the day with its year for daily bars."""
+    wall_ms = zones.shifted_ms(time_ms, zone_of_bars(duration_ms, zone))
+    moment = formatting.utc(wall_ms)
     if duration_ms >= _DAY_MS:
-        return f"{day_label(time_ms)} {moment.year}"
-    return f"{day_label(time_ms)} {moment:%H:%M}"
+        return f"{day_label(wall_ms)} {moment.year}"
+    return f"{day_label(wall_ms)} {moment:%H:%M} {zones.abbreviation(time_ms, zone)}"
+
+
+def _wall_times(times: Ints, zone: tzinfo) -> Ints:
+    """`times` (ms UTC) as the wall clock in `zone` shows them."""
+    if zone is UTC or times.size == 0:
+        return times
+    years = (formatting.utc(int(ms)).year for ms in (times[0], times[-1]))
+    changes = [
+        c for year in range(next(years), next(years) + 1) for c in zones.changes_ms(zone, year)
+    ]
+    starts = np.array([start for start, _ in changes], np.int64)
+    offsets = np.array([offset for _, offset in changes], np.int64)
+    return times + offsets[np.searchsorted(starts, times, side="right") - 1]
 
 
 def _visible_times(series: CandleSeries, first_slot: float, last_slot: float) -> tuple[Ints, Ints]:
@@ -106,10 +126,15 @@ def _visible_times(series: CandleSeries, first_slot: float, last_slot: float) ->
 
 
 def time_ticks(
-    series: CandleSeries, first_slot: float, last_slot: float, slot_px: float
+    series: CandleSeries,
+    first_slot: float,
+    last_slot: float,
+    slot_px: float,
+    zone: tzinfo = UTC,
 ) -> list[TimeTick]:
-    """Labelled times in view, at bars, about one per 100 px."""
+    """Labelled times of `zone` in view, at bars, about one per 100 px."""
     slots, times = _visible_times(series, first_slot, last_slot)
+    times = _wall_times(times, zone_of_bars(series.duration_ms, zone))
     if times.size < 2 or slot_px <= 0:
         return []
     wanted_ms = _LABEL_PX / slot_px * series.duration_ms

@@ -6,6 +6,7 @@ It changes nothing by itself: what concerns orders, alerts, history and files is
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import tzinfo
 from decimal import Decimal
 
 from PyQt6.QtCore import QPoint, QPointF, Qt, pyqtSignal
@@ -13,7 +14,7 @@ from PyQt6.QtWidgets import QMenu, QWidget
 
 from core.indicators.catalogue import default_spec
 from core.snapshots import CandleBlock
-from ui import formatting
+from ui import formatting, zones
 from ui.chart_memory import ChartLayout, SavedStudy
 from ui.charts import intervals, readout
 from ui.charts.candle_parts import CHART_KINDS
@@ -25,6 +26,7 @@ from ui.charts.drawings_item import DrawingsItem
 from ui.charts.level_drag import LevelDrag, ProposalItem
 from ui.charts.levels import Handle
 from ui.charts.popups import AskBox, IndicatorList, StudyBar
+from ui.charts.scales import zone_of_bars
 from ui.charts.studies import MOST_STUDIES, Study, sound_studies
 from ui.i18n import tr
 
@@ -243,13 +245,20 @@ class TradingChart(CandleChart):
     def ask_date(self) -> None:
         """The box that takes a date, and then the chart to it."""
         middle = self._time_at(self.canvas.plot_width / 2)
-        begun = "" if middle is None else f"{formatting.utc(middle):%Y-%m-%d %H:%M}"
+        begun, zone = "", self._zone
+        if middle is not None:
+            begun = f"{formatting.utc(zones.shifted_ms(middle, zone)):%Y-%m-%d %H:%M}"
+        title = tr("Go to date ({zone})", zone=zones.abbreviation(middle or 0, zone))
         at = QPoint(self.width() // 2 - 130, self.height() // 3)
-        self.ask_box.ask(at, tr("Go to date (UTC)"), begun, self._take_date)
+        self.ask_box.ask(at, title, begun, self._take_date)
         self.ask_box.field.selectAll()
 
+    @property
+    def _zone(self) -> tzinfo:
+        return zone_of_bars(self._series.duration_ms, self.canvas.time_axis.zone)
+
     def _take_date(self, text: str) -> None:
-        wanted_ms = intervals.moment(text)
+        wanted_ms = intervals.moment(text, self._zone)
         if self.bars_between(wanted_ms) and not self._is_whole:
             self.date_wanted.emit(wanted_ms)
         else:

@@ -25,6 +25,7 @@ class Page(NamedTuple):
 
 PAGES = (
     Page("Capital", "ui.tabs.capital_page:CapitalPage"),
+    Page("Journal", "ui.tabs.journal_page:JournalPage"),
     Page("Trail", "ui.tabs.trail_page:TrailPage"),
 )
 

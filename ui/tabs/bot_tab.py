@@ -13,7 +13,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QScrollArea, QWidget
 from core.commands import CommandResult
 from core.models.tickets import OrderPreview, OrderTicket
 from core.snapshots import EngineSnapshot, FeedItem, FillRecord, LiveCandle
-from ui import shortcuts, tasks
+from ui import shortcuts, tasks, zones
 from ui.alert_desk import AlertActions
 from ui.bridge import (
     CONNECTING,
@@ -60,6 +60,7 @@ class BotTab(QWidget):
         self._owner = f"tab {bot.bot_id}"
         self._timeframe = last.block.timeframe if last else bot.latest.timeframe
         self._history_wanted = True
+        self._moment_ms: int | None = None
         self._bars_are_live = False
         self.header = BotHeader(bridge, bot)
         self.header.ask_start, self.header.ask_stop = self._ask_start, self._ask_stop
@@ -149,6 +150,16 @@ class BotTab(QWidget):
         block = self.chart.newest(_KEPT_BARS) if self._bars_are_live else None
         return LastChart(bot, instrument, block) if instrument and block else None
 
+    def go_to(self, time_ms: int) -> None:
+        """The chart at a moment, ms UTC: now, or as soon as it has bars."""
+        self._moment_ms = time_ms
+        self._go_if_wanted()
+
+    def _go_if_wanted(self) -> None:
+        if self._moment_ms is not None and self._bars_are_live:
+            wanted_ms, self._moment_ms = self._moment_ms, None
+            self.chart.date_wanted.emit(wanted_ms)
+
     def leave(self) -> None:
         """The bot is gone: its chart is no longer watched."""
         tasks.spawn(self._bridge.data.unwatch(self._owner))
@@ -184,6 +195,8 @@ class BotTab(QWidget):
         self.chart.trades.set_orders([o for o in working if o.account == bot.account])
         account = self._bridge.account(bot.account)
         here = account.exchange if account is not None else ""
+        if account is not None:
+            self.chart.set_zone(zones.named(account.timezone))
         self.chart.trades.set_alerts([a for a in snapshot.alerts if a.wish.exchange == here])
         self.position.show_position(held, snapshot.market_time_ms, stale)
 
@@ -274,6 +287,7 @@ class BotTab(QWidget):
             self._bars_are_live = True
             self._show_freshness()
             self._tell_painted()
+            self._go_if_wanted()
 
     def _tell_painted(self) -> None:
         if self.isVisible():

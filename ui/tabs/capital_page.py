@@ -18,7 +18,7 @@ from PyQt6.QtWidgets import (
 )
 
 from core.snapshots import CapitalSnapshot, EngineSnapshot
-from ui import formatting
+from ui import formatting, zones
 from ui.bridge import Bridge
 from ui.charts.bars_chart import BarsChart
 from ui.charts.equity_chart import EquityChart
@@ -164,9 +164,12 @@ class _EquityPanel(Panel):
         self.head.addWidget(self._peak)
         self.head.setContentsMargins(INSET, 0, INSET, 0)
         self.body.addWidget(self.chart, 1)
+        self._bridge = bridge
         bridge.capital.changed.connect(self.show_capital)
 
     def show_capital(self, capital: CapitalSnapshot) -> None:
+        if self._bridge.snapshot is not None:
+            self.chart.set_zone(zones.of_first(self._bridge.snapshot.accounts))
         self.chart.set_curve(capital.equity_curve, capital.currency)
         show_value(self._peak, tr("Peak {sum}", sum=formatting.money(capital.peak)))
 
@@ -186,9 +189,12 @@ class _DailyPanel(Panel):
         for stat in (self._best, self._worst, self._average, self._trades):
             line.addWidget(stat, 1)
         self.body.addLayout(line)
+        self._bridge = bridge
         bridge.capital.changed.connect(self.show_capital)
 
     def show_capital(self, capital: CapitalSnapshot) -> None:
+        if self._bridge.snapshot is not None:
+            self.chart.set_zone(zones.of_first(self._bridge.snapshot.accounts))
         self.chart.set_bars(capital.daily_results, capital.currency)
         results = [result for _, result in capital.daily_results]
         up, down = sum(r > 0 for r in results), sum(r < 0 for r in results)

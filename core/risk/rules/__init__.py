@@ -13,12 +13,14 @@ from core.risk.rules.open_symbols import OpenSymbolsRule
 from core.risk.rules.order_size import OrderSizeRule
 from core.risk.rules.orders_per_minute import OrdersPerMinuteRule
 from core.risk.rules.price_distance import PriceDistanceRule
+from core.risk.rules.price_jump import PriceJumpRule
 from core.risk.rules.stale_price import StalePriceRule
 from core.risk.rules.symbol_limits import SymbolLimitsRule
 
 RULES: tuple[Rule, ...] = (
     DailyLossRule(),
     StalePriceRule(),
+    PriceJumpRule(),
     PriceDistanceRule(),
     SymbolLimitsRule(),
     LargestPositionRule(),

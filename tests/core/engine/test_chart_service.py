@@ -71,15 +71,29 @@ async def test_a_bar_that_closes_while_its_history_is_read_is_in_the_chart(world
     assert live.indicators == pytest.approx(expected(world, 600, forming), rel=1e-9)
 
 
-async def test_charts_that_no_screen_shows_are_forgotten(world):
-    await world.start()
-    await world.running()
+async def test_charts_that_no_screen_shows_are_neither_streamed_nor_kept_up(world):
+    await world.start([], autostart=False)
     charts = world.engine.charts["simulated"]
+    await charts.block("SOLUSDT", M15, count=50, end_ms=None)  # a picture that nobody watches
+    world.engine.show({(BTC, M15)})
     await charts.block(BTC, M15, count=50, end_ms=None)
     await asyncio.sleep(1)
     assert charts.live(BTC, M15) is not None
-    charts.forget({(BTC, Timeframe.H1)})
+    assert charts.live("SOLUSDT", M15) is None
+    assert set(world.exchange._bars) == {(BTC, M15)}
+    world.engine.show({(BTC, Timeframe.H1)})
     assert charts.live(BTC, M15) is None
+    assert set(world.exchange._bars) == {(BTC, Timeframe.H1)}
+    world.engine.show(set())
+    assert not world.exchange._bars
+
+
+async def test_a_chart_that_is_closed_takes_nothing_from_a_bot(world):
+    await world.start([world.bot(BTC)])
+    await world.running()
+    world.engine.show({(BTC, M15), (BTC, Timeframe.H1)})
+    world.engine.show(set())
+    assert set(world.exchange._bars) == {(BTC, M15)}
 
 
 async def test_a_chart_chooses_its_indicators_and_keeps_them_on_the_forming_bar(world):

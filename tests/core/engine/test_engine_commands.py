@@ -204,6 +204,7 @@ def closed_bars(world, timeframe: str) -> list[int]:
 async def test_a_chart_is_told_of_every_bar_over_an_outage(up, ask, timeframe):
     up.told = []
     up.engine.records.listeners.append(up.told.append)
+    up.engine.show({("BTCUSDT", Timeframe(timeframe))})
     block = (await ask(GetCandles("BTCUSDT", timeframe, count=100))).block
     last_ms = int(np.frombuffer(block.columns["open_time_ms"], dtype="<i8")[-1])
     await up.hours(2.1)
@@ -217,8 +218,9 @@ async def test_a_chart_is_told_of_every_bar_over_an_outage(up, ask, timeframe):
 
 
 async def test_the_forming_bar_is_the_venues_and_closes_into_the_chart(up, ask):
+    charts = {("BTCUSDT", Timeframe.M15)}
+    up.engine.show(charts)
     await ask(GetCandles("BTCUSDT", "15m", count=100))
-    charts = [("BTCUSDT", Timeframe.M15)]
     builder = SnapshotBuilder(up.engine)
     await up.hours(0.6)
     [live] = builder.build(charts).live_candles

@@ -23,6 +23,7 @@ from core import account_desk
 from core.commands import AddPriceAlert, ChangeScanSettings
 from core.followed_prices import FollowedPrices
 from core.models.alerts import AlertWish
+from core.models.candles import Timeframe
 from core.models.streams import Channel, Topic, TopicState
 from core.snapshot_builder import SnapshotBuilder
 
@@ -135,7 +136,7 @@ async def test_an_alert_keeps_its_price_also_over_a_restart(world: Any) -> None:
 async def test_a_price_in_view_stays_and_a_look_begins_none(world: Any) -> None:
     await world.start([world.bot(ETH)])
     await world.until(lambda: ETH in world.feed.tickers)
-    world.engine.show({ETH, SOL})
+    world.engine.show({(ETH, Timeframe.H1), (SOL, Timeframe.H1)})
     await world.engine.stop_bot(f"{ETH.lower()}-15m", close_position=False)
     assert set(world.exchange._tickers) == {ETH}
     world.engine.show(set())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from core.engine import Refused
@@ -145,3 +146,22 @@ async def test_an_order_against_an_old_price_is_denied_with_its_age(world):
     code, text = await entry_by_hand(world)
     assert code == "stale_price"
     assert text.startswith(f"the newest price of {SOL} is 100.")
+
+
+async def test_a_price_that_jumps_alone_enters_nothing_until_the_mark_price_agrees(world):
+    """Spec M10: abnormal prices."""
+    await world.start([])
+    world.feed.prices.add([SOL], by="a test")
+    await world.until(lambda: SOL in world.feed.tickers, within_h=0.1)
+    true = world.feed.tickers[SOL]
+    wild = msgspec.structs.replace(true, last_price=true.last_price * D("1.2"))
+    world.feed.on_ticker(wild, 0.0)
+    code, text = await entry_by_hand(world)
+    assert code == "price_jump"
+    assert text.endswith(
+        "20 % above the mark price; above 3 % entries wait until one of them agrees"
+    )
+    assert any("the last price of" in told for told in world.notices("risk"))
+    await asyncio.sleep(0.1)  # another order id
+    world.feed.on_ticker(msgspec.structs.replace(wild, mark_price=wild.last_price), 0.0)
+    assert await entry_by_hand(world) == ("", "")

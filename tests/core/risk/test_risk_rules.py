@@ -16,6 +16,7 @@ from core.risk.rules.gross_exposure import GrossExposureRule
 from core.risk.rules.largest_position import LargestPositionRule
 from core.risk.rules.open_symbols import OpenSymbolsRule
 from core.risk.rules.price_distance import PriceDistanceRule
+from core.risk.rules.price_jump import PriceJumpRule
 from core.risk.rules.stale_price import StalePriceRule
 from core.risk.rules.symbol_limits import SymbolLimitsRule
 
@@ -112,6 +113,7 @@ def test_the_limits_are_the_specifications_unless_the_trader_says_otherwise() ->
         cool_down_s=60.0,
         max_drawdown=D("0.15"),
         max_price_age_s=15.0,
+        max_price_jump=D("0.03"),
         max_price_through=D("0.05"),
         max_price_away=D("0.50"),
         symbols={},
@@ -297,6 +299,36 @@ def test_the_price_a_market_order_was_sized_by_is_the_markets(
     request = order(side=side, reference_price=D(price))
     seen = facts(price=MarketPrice(D(100), 0.0))
     assert bool(text_of(PriceDistanceRule(), request, seen)) is is_denied
+
+
+@pytest.mark.parametrize(
+    ("price", "median", "mark", "is_denied"),
+    [
+        ("103", "100", "100", False),
+        ("103.01", "100", "100", True),
+        ("96.99", "100", "100", True),
+        ("110", "100", "109", False),  # a real move: the mark price has followed
+        ("110", "108", "100", False),  # the move has lasted for half a minute
+        ("110", "100", None, True),  # no mark price there
+        ("110", None, "100", True),  # nothing is known of the last minute
+        ("110", None, None, False),  # nobody could agree
+    ],
+)
+def test_a_price_that_no_witness_agrees_with_enters_nothing(
+    price: str, median: str | None, mark: str | None, is_denied: bool
+) -> None:
+    said = [D(text) if text else None for text in (median, mark)]
+    seen = facts(price=MarketPrice(D(price), 0.0, *said))
+    assert bool(text_of(PriceJumpRule(), order(), seen)) is is_denied
+
+
+def test_a_jump_is_named_with_its_witnesses() -> None:
+    seen = facts(price=MarketPrice(D(110), 0.0, D(100), D(125)))
+    assert text_of(PriceJumpRule(), order(), seen) == (
+        "the last price of BTCUSDT, 110, is 10 % above the median of the last minute and 12 % "
+        "below the mark price; above 3 % entries wait until one of them agrees"
+    )
+    assert text_of(PriceJumpRule(), order(), facts()) == ""
 
 
 def test_without_a_limit_price_the_reference_is_what_counts() -> None:

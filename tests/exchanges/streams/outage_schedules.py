@@ -329,6 +329,9 @@ class Port:
     def unsubscribe_candles(self, symbol: str, timeframe: Timeframe) -> None:
         self._handler.unsubscribe([Topic(Channel.CANDLES, symbol, timeframe)])
 
+    def subscribe_tickers(self, symbols: list[str]) -> None:
+        self._handler.subscribe(Topic(Channel.TICKER, symbol) for symbol in symbols)
+
 
 class Witness:
     """The feed's listener's place: passes everything on, and remembers what a trader would rely
@@ -410,7 +413,7 @@ class Run:
 
     async def play(self) -> None:
         timeframe = self.schedule.timeframe
-        self.handler.subscribe(Topic(Channel.TICKER, s) for s in self.schedule.symbols)
+        self.feed.prices.add(self.schedule.symbols, by="the schedule")
         self.handler.start(self.witness)  # type: ignore[arg-type]  # no orders come here
         for symbol in self.schedule.symbols:
             await self.feed.follow(symbol, timeframe)

@@ -175,3 +175,16 @@ async def test_alerts_of_the_exchange_are_on_the_chart_moved_and_removed_by_the_
     assert trader.sent(RemovePriceAlert) == [RemovePriceAlert(4)]
     link_server.publish(make_snapshot(3))
     await until(lambda: not tab.chart.trades.alerts)
+
+
+async def test_the_time_axis_speaks_in_the_zone_of_the_account(
+    tab, link_server, until, make_snapshot
+) -> None:
+    """ux 23"""
+    snapshot = make_snapshot(2)
+    moved = [msgspec.structs.replace(a, timezone="Asia/Seoul") for a in snapshot.accounts]
+    link_server.publish(msgspec.structs.replace(snapshot, accounts=moved))
+    await until(lambda: str(tab.chart.canvas.time_axis.zone) == "Asia/Seoul")
+    tab._change_timeframe("1h")
+    await until(lambda: tab._bars_are_live)
+    assert str(tab.chart.canvas.time_axis.zone) == "Asia/Seoul"
