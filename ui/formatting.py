@@ -10,7 +10,7 @@ import math
 from datetime import UTC, datetime
 from decimal import ROUND_DOWN, Decimal, InvalidOperation
 
-from ui.i18n import tr
+from ui.i18n import language, tr
 
 Number = Decimal | int | float
 
@@ -110,6 +110,12 @@ def money(value: Number | None, currency: str = "USDT", *, sign: bool = False) -
     """An amount without its currency: two decimals, none in KRW."""
     decimals = money_decimals(currency)
     return signed(value, decimals) if sign else number(value, decimals)
+
+
+def long_sum(value: Number | None, currency: str) -> str:
+    """A sum to be grasped, not to be reckoned with: as `money`, but won in Korean by 만 억 조."""
+    in_korean = currency.upper() == "KRW" and language.name == "ko"
+    return korean_sum(value) if in_korean else money(value, currency)
 
 
 def korean_sum(value: Number | None) -> str:

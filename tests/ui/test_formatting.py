@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ui import formatting as f
+from ui import i18n
 
 
 @pytest.mark.parametrize(
@@ -118,3 +119,13 @@ def test_no_float_is_too_strange_to_write(value: float) -> None:
     assert f.price(value, 6)
     assert f.age(value)
     assert f.quantity(value)
+
+
+def test_won_is_grasped_by_its_own_units_in_korean_only(qapp: object) -> None:
+    assert f.long_sum(Decimal(123_456_789), "KRW") == "123,456,789"
+    i18n.use("ko")
+    try:
+        assert f.long_sum(Decimal(123_456_789), "KRW") == "1억 2,345만"
+        assert f.long_sum(Decimal("123456789.5"), "USDT") == "123,456,789.50"
+    finally:
+        i18n.use("en")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import (
     QButtonGroup,
     QFrame,
@@ -23,13 +23,12 @@ from ui.bridge import Bridge
 from ui.charts.bars_chart import BarsChart
 from ui.charts.equity_chart import EquityChart
 from ui.i18n import tr
-from ui.models import capital as tables
 from ui.models.words import tone_of
+from ui.widgets.allocation import AllocationPanel
 from ui.widgets.basic import (
     GUTTER,
     INSET,
     ChangeLabel,
-    EmptyState,
     Panel,
     Stat,
     column,
@@ -44,10 +43,8 @@ from ui.widgets.request_limits import RequestLimits
 from ui.widgets.risk_panel import RiskPanel
 from ui.widgets.services import DataManager
 from ui.widgets.statistics import StatisticsPanel
-from ui.widgets.table_view import DataTable
 
 _RANGES = (("1D", 1), ("1W", 7), ("1M", 30), ("3M", 90), ("All", None))
-_DEFAULT_POSITION_LIMIT = 0.20
 _BOTTOM_HEIGHT = 326
 _STATISTICS_HEIGHT = 176
 _EQUITY_LEAST = 258  # so that 1080 px show the whole page
@@ -111,7 +108,7 @@ class _Figures(Panel):
     def show_capital(self, capital: CapitalSnapshot, drawdown_limit: str) -> None:
         equity, today, unrealized, realized, since, drawdown = self._figures
         currency = capital.currency
-        total = tr("Total {sum} realised", sum=formatting.money(capital.total, currency))
+        total = tr("Total {sum} realised", sum=formatting.long_sum(capital.total, currency))
         equity.show_figure(
             formatting.money(capital.equity, currency), total, unit=currency, below_tone="t3"
         )
@@ -124,9 +121,9 @@ class _Figures(Panel):
         ):
             self._show_change(figure, change, base, currency)
         since.set_name(
-            tr("Since the start, {sum}", sum=formatting.money(capital.initial, currency))
+            tr("Since the start, {sum}", sum=formatting.long_sum(capital.initial, currency))
         )
-        drawdown.set_name(tr("Drawdown from {sum}", sum=formatting.money(capital.peak, currency)))
+        drawdown.set_name(tr("Drawdown from {sum}", sum=formatting.long_sum(capital.peak, currency)))
         most = tr("most {n}", n=formatting.percent(capital.max_drawdown, sign=False))
         drawdown.show_figure(
             formatting.percent(capital.drawdown, sign=False),
@@ -171,7 +168,7 @@ class _EquityPanel(Panel):
         if self._bridge.snapshot is not None:
             self.chart.set_zone(zones.of_first(self._bridge.snapshot.accounts))
         self.chart.set_curve(capital.equity_curve, capital.currency)
-        show_value(self._peak, tr("Peak {sum}", sum=formatting.money(capital.peak)))
+        show_value(self._peak, tr("Peak {sum}", sum=formatting.long_sum(capital.peak, capital.currency)))
 
 
 class _DailyPanel(Panel):
@@ -209,46 +206,11 @@ class _DailyPanel(Panel):
         show_value(self._trades.value, f"{capital.trades:,}")
 
 
-class _BySymbol(Panel):
-    def __init__(self, bridge: Bridge) -> None:
-        super().__init__("Capital by symbol")
-        self._bridge = bridge
-        self._sum = label("label")
-        self.head.addWidget(self._sum)
-        self.head.setContentsMargins(INSET, 0, INSET, 0)
-        self._slices = tables.slices(bridge, self._position_limit)
-        self._ledger = tables.ledger()
-        slices = DataTable(self._slices)
-        ledger = DataTable(self._ledger, row_height=22, header=False)
-        self._nothing = EmptyState("wallet", "All capital is free", "Positions hold none of it.")
-        self._table = slices
-        slices.setMinimumHeight(80)
-        self.body.addWidget(slices, 3)
-        self.body.addWidget(self._nothing, 3)
-        heading = label("caption", "Ledger, newest first")
-        heading.setContentsMargins(INSET, 6, INSET, 2)
-        self.body.addWidget(heading)
-        self.body.addWidget(ledger, 4)
-        bridge.capital.changed.connect(self.show_capital)
-
-    def _position_limit(self) -> float:
-        limits = self._bridge.snapshot.risk.limits if self._bridge.snapshot else []
-        found = next((x.limit for x in limits if x.name == "largest_position"), None)
-        return found / 100 if found else _DEFAULT_POSITION_LIMIT
-
-    def show_capital(self, capital: CapitalSnapshot) -> None:
-        held = capital.locked + capital.reserved
-        show_value(self._sum, tr("total {sum}", sum=formatting.money(held, capital.currency)))
-        self._slices.set_rows(capital.slices)
-        self._table.setVisible(bool(capital.slices))
-        self._nothing.setVisible(not capital.slices)
-        self._ledger.set_rows(
-            [tables.NumberedLine(i, line) for i, line in enumerate(capital.ledger)]
-        )
-
-
 class CapitalPage(QScrollArea):
-    """Fits 1920 × 1080 without scrolling; on a narrow window it scrolls."""
+    """Fits 1920 × 1080 without scrolling; on a narrow window it scrolls. Signal: bot_wanted(bot
+    id)."""
+
+    bot_wanted = pyqtSignal(str)
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
@@ -260,7 +222,8 @@ class CapitalPage(QScrollArea):
         self._bar = CapitalBar(bridge)
         self._equity, self._daily = _EquityPanel(bridge), _DailyPanel(bridge)
         self._statistics, self._calendar = StatisticsPanel(bridge), HeatMapPanel(bridge)
-        self._by_symbol = _BySymbol(bridge)
+        self.allocation = AllocationPanel(bridge)
+        self.allocation.bot_wanted.connect(self.bot_wanted)
         self._risk = RiskPanel(bridge, with_consequences=True)
         self._requests = Panel("Request limits")
         self._requests.head.addWidget(label("label", "used of 80 % of the limit, last window"))
@@ -281,7 +244,7 @@ class CapitalPage(QScrollArea):
         bridge.capital.changed.connect(self._show_capital)
         bridge.snapshot_changed.connect(self._take)
         if bridge.capital.latest is not None:
-            for part in (self._bar, self._equity, self._daily, self._by_symbol,
+            for part in (self._bar, self._equity, self._daily, self.allocation,
                          self._statistics, self._calendar):  # fmt: skip
                 part.show_capital(bridge.capital.latest)
             self._show_capital(bridge.capital.latest)
@@ -307,7 +270,7 @@ class CapitalPage(QScrollArea):
         for half in (self._statistics, self._calendar):
             record.addWidget(half, 1)
             half.setFixedHeight(_STATISTICS_HEIGHT)
-        panels = (self._by_symbol, self._risk, self._requests, self._data)
+        panels = (self.allocation, self._risk, self._requests, self._data)
         for i, panel in enumerate(panels):
             bottom.addWidget(panel, *(divmod(i, 2) if narrow else (0, i)))
             panel.setFixedHeight(_BOTTOM_HEIGHT)
