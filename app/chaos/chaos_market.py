@@ -61,12 +61,14 @@ class ChaosMarket:
             self._is_buy[symbol] = moves > 0
         self._lots: Int64s = np.full(steps, _TRADE_LOTS, dtype=np.int64)
         self._thin_lots: Int64s = np.full(steps, _THIN_LOTS, dtype=np.int64)
+        self._newest: dict[str, tuple[int, Tick]] = {}  # index and tick that were asked for last
 
     def jump(self, symbol: str, now_ms: int, ratio: float) -> None:
         """From the next trade on the price is `ratio` times what it would have been."""
         index = self._index(now_ms) + 1
         prices = self._prices[symbol]
         prices[index:] = np.maximum(np.rint(prices[index:] * ratio), 1).astype(np.int64)
+        self._newest.clear()
 
     def ticks(self, symbol: str, start_ms: int, end_ms: int) -> TickBlock:
         part = slice(self._index(start_ms) + 1, self._index(end_ms) + 1)
@@ -84,13 +86,18 @@ class ChaosMarket:
 
     def last_tick(self, symbol: str, now_ms: int) -> Tick | None:
         index = self._index(now_ms)
+        known = self._newest.get(symbol)
+        if known is not None and known[0] == index:
+            return known[1]
         instrument = self.instruments[symbol]
-        return Tick(
+        tick = Tick(
             self._first_ms + index * STEP_MS,
             int(self._prices[symbol][index]) * instrument.tick_size,
             _TRADE_LOTS * instrument.quantity_step,
             Side.BUY if self._is_buy[symbol][index] else Side.SELL,
         )
+        self._newest[symbol] = index, tick
+        return tick
 
     def price(self, symbol: str, now_ms: int) -> Decimal:
         """Of the newest trade."""

@@ -61,6 +61,7 @@ class Checker:
         self._trades: Counter[str] = Counter()
         self._shown: dict[str, int] = {}  # positions shown as they are, at so many trades
         self._closing: set[str] = set()  # until they have been seen flat
+        self._closing_too: set[str] = set()  # entries that were on their way at a close
         self._traded_by_hand: dict[str, str] = {}  # exchange id -> symbol
         self._told_external: set[str] = set()
         self._jumped_s = -1.0
@@ -105,6 +106,15 @@ class Checker:
             self._exits_sent[symbol] = 0
         self._closing.add(symbol)
 
+    def expect_no_late_entry(self, symbol: str) -> None:
+        """The engine has said that the symbol's bot is stopped and closed: what has left before
+        and may still open something is closed too."""
+        self._closing_too |= {
+            entry.request.client_order_id
+            for entry in self._world.standing.sent
+            if entry.request.symbol == symbol and not entry.request.reduce_only
+        }
+
     def seen(self) -> dict[str, int]:
         """How much there was to judge."""
         sent = self._world.standing.sent
@@ -136,6 +146,7 @@ class Checker:
         """What the dead one had promised aloud only is forgotten; a new screen sees it all anew."""
         self._exits_due.clear()
         self._closing.clear()
+        self._closing_too.clear()
         self._shown.clear()
         self._seen_fills.clear()
         self.limits.engine_died()
@@ -211,6 +222,8 @@ class Checker:
         opened_by = self._opened_by.setdefault(symbol, set())
         if abs(after) > abs(before) and is_ours(client_id) and not client_id.startswith(MANUAL):
             opened_by.add(client_id)
+            if client_id in self._closing_too:
+                self._closing.add(symbol)
             if len(opened_by) > 1 and symbol not in self._foreign:
                 self._fail("duplicate", f"{symbol} was entered twice: {sorted(opened_by)}")
         if client_id.startswith(MANUAL) and abs(after) > abs(before):

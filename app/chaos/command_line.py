@@ -19,6 +19,7 @@ from exchanges.simulated.faults import FaultKind
 
 _PROGRESS_EVERY_S = 5.0
 _FAILURES_SHOWN = 10
+_FIGURES_EVERY = 1000  # schedules: a long run that is broken off has shown something
 _NOTHING = "nothing"
 _ENOUGH = 500  # schedules in which every kind of fault has to happen
 # failure kinds that the summary counts under its own keys
@@ -62,6 +63,9 @@ def _campaign(options: argparse.Namespace) -> int:
         options.bug,
     ):
         summary.add(outcome)
+        if summary.count % _FIGURES_EVERY == 0 and summary.count < options.schedules:
+            so_far = summary.figures(time.perf_counter() - began_s)
+            print(json.dumps({"so_far": so_far, "failed": len(summary.failed)}), flush=True)
     if summary.failed and options.shrink:
         _show_shortest(summary.failed[0], options.bug)
     took_s = time.perf_counter() - began_s
@@ -101,6 +105,7 @@ def _with_progress(outcomes: Iterator[Outcome], total: int, bug: str) -> Iterato
             for failure in outcome.failures:
                 print(f"seed {outcome.seed}: {failure.kind} at {failure.at_s} s: {failure.text}")
             _show_command(outcome.seed, bug)
+            sys.stdout.flush()
         if time.monotonic() - told_s > _PROGRESS_EVERY_S:
             told_s = time.monotonic()
             print(f"{count} of {total}", file=sys.stderr, flush=True)
@@ -108,14 +113,15 @@ def _with_progress(outcomes: Iterator[Outcome], total: int, bug: str) -> Iterato
 
 
 class Summary:
-    """Adds up outcomes. `failed`: those that failed, in the order of their seeds."""
+    """Adds up outcomes: `count` of them. `failed`: those that failed, in the order of their
+    seeds."""
 
     def __init__(self) -> None:
+        self.count = 0
         self.failed: list[Outcome] = []
         self._kinds: Counter[str] = Counter()
         self._struck: Counter[str] = Counter()
         self._seen: Counter[str] = Counter()
-        self._count = 0
         self._ledger_error = Decimal(0)
         self._unprotected_s_max = 0.0
         self._healed_s: list[float] = []
@@ -123,7 +129,7 @@ class Summary:
         self._trace = 0
 
     def add(self, outcome: Outcome) -> None:
-        self._count += 1
+        self.count += 1
         self._struck.update(outcome.struck)
         self._seen.update(outcome.seen)
         self._kinds.update(failure.kind for failure in outcome.failures)
@@ -141,21 +147,21 @@ class Summary:
         """The last line. The rate is of wall time."""
         kinds = self._kinds
         return {
-            "schedules": self._count,
+            "schedules": self.count,
             "duplicates": sum(kinds[kind] for kind in _DUPLICATE),
             "orphans": sum(kinds[kind] for kind in _ORPHAN),
             "ledger_error": f"{self._ledger_error:.2f}",
             "cap_breaches": kinds["cap"],
             "unresolved": kinds["unresolved"],
             "unprotected_s_max": self._unprotected_s_max,
-            "schedules_per_s": round(self._count / took_s, 2),
+            "schedules_per_s": round(self.count / took_s, 2),
         }
 
     def details(self, took_s: float) -> dict[str, object]:
         """What stands behind the figures; `trace` is equal for equal campaigns."""
         return {
             "seconds": round(took_s, 1),
-            "schedules_per_core_s": round(self._count / self._cpu_s, 2) if self._cpu_s else None,
+            "schedules_per_core_s": round(self.count / self._cpu_s, 2) if self._cpu_s else None,
             "failed": len(self.failed),
             "failures": dict(sorted(self._kinds.items())),
             "failed_seeds": [outcome.seed for outcome in self.failed[:_FAILURES_SHOWN]],
@@ -183,7 +189,8 @@ def describe(schedule: Schedule) -> str:
     """A schedule in lines a person can read."""
     lines = [
         f"  seed {schedule.seed}, venue {schedule.profile.name!r}, {', '.join(schedule.symbols)}, "
-        f"{schedule.balance} USDT, faults end at {schedule.fault_s:.0f} s"
+        f"{schedule.balance} USDT, drawdown limit {schedule.max_drawdown:.0%}, "
+        f"faults end at {schedule.fault_s:.0f} s"
     ]
     lines += [
         f"  {f.start_s:7.2f} s to {f.end_s:7.2f} s  {f.kind} {f.symbol} "

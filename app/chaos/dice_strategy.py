@@ -39,7 +39,7 @@ class DiceStrategy(Strategy):
         return 2
 
     def calculate_indicators(self, frames: dict[Timeframe, pd.DataFrame]) -> pd.DataFrame:
-        return frames[TIMEFRAME].iloc[-2:]
+        return frames[TIMEFRAME].iloc[-1:]  # nobody asks about the others
 
     def generate_signals(self, indicators: pd.DataFrame) -> pd.Series:
         return pd.Series([self._opinion(opened) for opened in indicators.index])

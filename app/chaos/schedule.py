@@ -14,12 +14,14 @@ from typing import NamedTuple
 import msgspec
 
 from app.chaos.actions import Action, ActionKind, make_actions
+from app.chaos.chaos_market import TIMEFRAME
 from exchanges.simulated.faults import Fault, FaultKind
 from exchanges.simulated.venue_profile import ClientIds, VenueProfile
 
 RATE = 60.0  # market seconds per virtual second
 _MONDAY_MS = 1_767_571_200_000
 _HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
 
 PROFILES = (
     VenueProfile(name="ids for ever"),
@@ -46,6 +48,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[Fault, ...]
     actions: tuple[Action, ...]
     patience: int = 1  # bars that a bot's opinion lasts, and how much wider its stops are
+    max_drawdown: Decimal = Decimal("0.15")  # of the risk manager, a ratio of the equity's peak
 
 
 class _Shape(NamedTuple):
@@ -173,7 +176,7 @@ def make_schedule(seed: int) -> Schedule:
     actions = make_actions(dice, fault_s, symbols, faults)
     faults += _crashes_after_kill(dice, fault_s, actions)
     faults += _stops_removed(dice, fault_s, faults, actions)
-    return Schedule(
+    schedule = Schedule(
         seed=seed,
         profile=dice.choice(PROFILES),
         symbols=symbols,
@@ -186,6 +189,7 @@ def make_schedule(seed: int) -> Schedule:
         actions=actions,
         patience=dice.choice((1, 1, 3, 8)),
     )
+    return _with_scene(schedule)
 
 
 def _together(faults: list[Fault], fault_s: float) -> list[Fault]:
@@ -257,3 +261,105 @@ def _fault(dice: random.Random, fault_s: float, symbols: tuple[str, ...]) -> Fau
         symbol=dice.choice(symbols) if shape.is_of_symbol else "",
         value=round(dice.uniform(*shape.value), 3),
     )
+
+
+# ---- scenes: what chance alone brings about too seldom
+
+
+def _with_scene(schedule: Schedule) -> Schedule:
+    """One schedule in three gets a scene beside all the rest, with dice of its own."""
+    dice = random.Random(f"scene/{schedule.seed}")
+    scenes = (_day_lost, _fallen_from_peak, _closed_unheard)
+    scene = dice.choice((*scenes, *[None] * 2 * len(scenes)))
+    if scene is None:
+        return schedule
+    schedule = scene(dice, schedule)
+    actions = [action for action in schedule.actions if action.at_s < schedule.fault_s]
+    return msgspec.structs.replace(
+        schedule, actions=tuple(sorted(actions, key=lambda action: action.at_s))
+    )
+
+
+def _day_lost(dice: random.Random, schedule: Schedule) -> Schedule:
+    """The market leaps over every stop; the trader wants to go on, on the same day and often on
+    the next one too."""
+    crash_s = round(dice.uniform(12, schedule.fault_s - 25), 2)
+    ratio = dice.choice((dice.uniform(0.5, 0.8), dice.uniform(1.25, 1.6)))
+    resumes_s = [crash_s + dice.uniform(8, 18)]
+    start_ms = schedule.start_ms
+    if dice.random() < 0.5:
+        midnight_s = crash_s + dice.uniform(10, 22)
+        days = (start_ms - _MONDAY_MS) // _DAY_MS + 1
+        start_ms = _MONDAY_MS + days * _DAY_MS - int(midnight_s * RATE * 1000)
+        resumes_s.append(midnight_s + dice.uniform(0.2, 4))
+    actions = [go_on for at_s in resumes_s for go_on in _resumed(dice, at_s, schedule.symbols)]
+    return msgspec.structs.replace(
+        schedule,
+        start_ms=start_ms,
+        faults=(*schedule.faults, _market_crash(crash_s, ratio)),
+        actions=(*schedule.actions, *actions),
+    )
+
+
+def _fallen_from_peak(dice: random.Random, schedule: Schedule) -> Schedule:
+    """The market swings by less than the stops are away, so that what the limit closes is still
+    held: one of the two ways is against the bots, unless they hold as much long as short."""
+    first_s = round(dice.uniform(12, schedule.fault_s - 25), 2)
+    ratio = dice.choice((dice.uniform(0.87, 0.9), dice.uniform(1.1, 1.13)))
+    swing = _market_crash(first_s, ratio), _market_crash(first_s + dice.uniform(10, 20), 1 / ratio)
+    resume_s = first_s + dice.uniform(8, 40)
+    resumed = _resumed(dice, resume_s, schedule.symbols) if dice.random() < 0.3 else []
+    return msgspec.structs.replace(
+        schedule,
+        size_ratio=Decimal("0.19"),
+        patience=24,
+        max_drawdown=Decimal("0.02"),
+        faults=(*schedule.faults, *swing),
+        actions=(*schedule.actions, *resumed),
+    )
+
+
+def _closed_unheard(dice: random.Random, schedule: Schedule) -> Schedule:
+    """A bot is stopped and closed while its first entry, or a later one, is on its way, and the
+    network is gone before anybody hears of it."""
+    bar_s = TIMEFRAME.duration_ms / 1000 / RATE
+    bar_s_of_start = -schedule.start_ms % TIMEFRAME.duration_ms / 1000 / RATE
+    sent_s = bar_s_of_start + bar_s * dice.choice((1, 1, 2, 3))
+    lost_s = sent_s + dice.uniform(0.3, 1)
+    late = Fault(
+        kind=FaultKind.LATE_ADMIT,
+        start_s=round(sent_s - 0.5, 2),
+        end_s=round(lost_s, 2),
+        value=round(dice.uniform(1, 8), 2),
+    )
+    outage = Fault(
+        kind=FaultKind.NETWORK_OUTAGE,
+        start_s=round(lost_s, 2),
+        end_s=round(lost_s + dice.uniform(12, 18), 2),
+    )
+    closes = [
+        Action(
+            at_s=round(lost_s + dice.uniform(0, 3), 2),
+            kind=ActionKind.STOP_AND_CLOSE,
+            symbol=symbol,
+        )
+        for symbol in schedule.symbols[:-1]
+    ]
+    return msgspec.structs.replace(
+        schedule,
+        faults=(*schedule.faults, late, outage),
+        actions=(*schedule.actions, *closes),
+    )
+
+
+def _market_crash(at_s: float, ratio: float) -> Fault:
+    at_s = round(at_s, 2)
+    return Fault(kind=FaultKind.MARKET_CRASH, start_s=at_s, end_s=at_s + 0.5, value=round(ratio, 3))
+
+
+def _resumed(dice: random.Random, at_s: float, symbols: tuple[str, ...]) -> list[Action]:
+    """Trading is resumed, and every bot started."""
+    start_s = round(at_s + dice.uniform(0.2, 3), 2)
+    resume = Action(at_s=round(at_s, 2), kind=ActionKind.RESUME, symbol=symbols[0])
+    starts = [Action(at_s=start_s, kind=ActionKind.START, symbol=symbol) for symbol in symbols]
+    return [resume, *starts]

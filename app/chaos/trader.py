@@ -108,8 +108,10 @@ class Trader:
     async def _stop_and_close(self, bot_id: str, symbol: str) -> str:
         """What it says has to be true: closed is flat."""
         is_held = any(p.symbol == symbol for p in self._world.account.positions())
-        if is_held and bot_id in self._world.engine.bots:
-            self._checker.expect_exit(symbol)
+        if bot_id in self._world.engine.bots:
+            self._checker.expect_no_late_entry(symbol)
+            if is_held:
+                self._checker.expect_exit(symbol)
         text = await self._world.engine.stop_bot(bot_id, close_position=True)
         held = {position.symbol for position in self._world.account.positions()}
         if text.endswith("is closed.") and symbol in held and self._is_calm():

@@ -147,7 +147,9 @@ class World:
         )
         self.account: Account = self.venue.account(ACCOUNT)
         self.plan = FaultPlan(schedule.faults, seed=schedule.seed, now_s=self.clock.now_s)
-        self.risk_limits = RiskLimits(max_orders_per_minute=schedule.orders_per_minute)
+        self.risk_limits = RiskLimits(
+            max_orders_per_minute=schedule.orders_per_minute, max_drawdown=schedule.max_drawdown
+        )
         self.standing = Standing()
         self.on_arrival: list[Callable[[Doing, bool], None]] = []
         self.crash_wanted = asyncio.Event()
@@ -271,6 +273,7 @@ class World:
         database = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, factory=_FaultyConnection
         )
+        database.execute("PRAGMA locking_mode=EXCLUSIVE")  # one connection: no locks to be taken
         database.execute("PRAGMA journal_mode=WAL")
         if fault is not None:
             database.fails = lambda: self.plan.strikes(fault) is not None

@@ -18,7 +18,8 @@ MOST_PRICE_AGE_S = 15.0  # real time; an older price is no price to trade at
 
 def evidence_of(row: pd.Series, entry: pd.DataFrame) -> dict[str, float]:
     """What the strategy has added to the candle: indicator name -> value."""
-    return {str(name): float(row[name]) for name in row.index if name not in entry.columns}
+    candle = set(entry.columns)
+    return {str(name): float(row[name]) for name in row.index if name not in candle}
 
 
 def make_signal(

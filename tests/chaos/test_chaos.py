@@ -39,8 +39,8 @@ def test_the_same_seed_is_the_same_run():
     assert len(set(first)) == 10
 
 
-@pytest.mark.parametrize("hash_seed", ["1", "2"])
-def test_a_run_is_the_same_in_another_process(hash_seed):
+@pytest.mark.parametrize(("hash_seed", "jobs"), [("1", "1"), ("2", "2")])
+def test_a_run_is_the_same_in_another_process(hash_seed, jobs):
     """Also where sets of names have another order."""
     here = 0
     for seed in range(20, 26):
@@ -48,7 +48,7 @@ def test_a_run_is_the_same_in_another_process(hash_seed):
     words = [sys.executable, "-m", "app", "chaos", "--seed", "20", "--schedules", "6"]
     environment = os.environ | {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [*words, "--jobs", "1"], cwd=ROOT, env=environment, capture_output=True, check=True
+        [*words, "--jobs", jobs], cwd=ROOT, env=environment, capture_output=True, check=True
     )
     assert json.loads(done.stdout.splitlines()[-2])["trace"] == f"{here:032x}"
 
@@ -61,6 +61,9 @@ def test_a_run_is_the_same_in_another_process(hash_seed):
         ("fees_not_booked", {"ledger"}),
         ("entry_without_stop", {"no_stop"}),
         ("guard_asleep", {"unprotected"}),
+        ("drawdown_ignored", {"not_liquidated"}),
+        ("locked_day_resumed", {"resumed"}),
+        ("close_forgets_entries", {"not_closed"}),
     ],
 )
 def test_a_planted_bug_is_found(bug, kinds):
@@ -127,6 +130,17 @@ def test_the_command_ends_with_one_line_of_figures(capsys):
     wanted = "schedules duplicates orphans ledger_error cap_breaches unresolved unprotected_s_max"
     assert figures.keys() == {*wanted.split(), "schedules_per_s"}
     assert (figures["schedules"], figures["duplicates"], figures["ledger_error"]) == (2, 0, "0.00")
+
+
+def test_a_long_run_tells_its_figures_so_far(capsys, monkeypatch):
+    monkeypatch.setattr("app.chaos.command_line._FIGURES_EVERY", 1)
+    words = ["--seed", "3", "--schedules", "2", "--jobs", "1", "--bug", "fees_not_booked"]
+    assert main(["chaos", *words]) == 1
+    out = capsys.readouterr().out.splitlines()
+    [so_far] = [line for line in out if "so_far" in line]
+    assert json.loads(so_far)["so_far"]["schedules"] == 1
+    assert json.loads(so_far)["failed"] == 1
+    assert json.loads(out[-1])["schedules"] == 2  # a failure ends nothing
 
 
 def test_a_failure_is_told_with_the_shortest_schedule(capsys):

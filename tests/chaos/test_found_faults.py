@@ -150,6 +150,13 @@ FOUND = {
         fault(FaultKind.POSITION_DROP, 4.5, 16.0),
         actions=(act(4.0, ActionKind.LIMIT_ORDER, "SOLUSDT", 1.0),),
     ),
+    "trading is said to be allowed again before the halt has been read": only(
+        0,
+        fault(FaultKind.MARKET_CRASH, 12.0, 12.5, value=0.5),
+        fault(FaultKind.NETWORK_OUTAGE, 26.0, 36.0),
+        fault(FaultKind.CRASH, 29.0, 29.5, value=1.0),
+        actions=(act(36.5, ActionKind.RESUME),),
+    ),
 }
 
 

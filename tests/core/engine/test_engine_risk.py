@@ -121,6 +121,18 @@ async def test_a_lost_day_ends_at_midnight_where_the_trader_lives(world):
     assert risk(world).state is TradingState.ACTIVE
 
 
+async def test_trading_is_not_said_to_be_resumed_before_the_books_are_open(world):
+    """A halt stands in them: an engine that has just come up does not know of it yet."""
+    await world.start()
+    world.engine.kill()
+    await world.crash()
+    world.build()
+    with pytest.raises(Refused, match="demo is not connected yet: Starting"):
+        world.engine.resume()
+    await world.engine.start([], autostart=False)
+    assert risk(world).state is TradingState.HALTED
+
+
 async def test_the_limits_of_the_configuration_are_asked_and_shown_as_bars(world):
     world.settings = {
         "risk": {
