@@ -18,6 +18,7 @@ from core.commands import (
     CancelDownload,
     CancelOrder,
     ChangeScanSettings,
+    ChangeSignalExchange,
     ChooseMessages,
     ClosePosition,
     Command,
@@ -167,6 +168,8 @@ class CommandHandler:
                 )
             case ChangeScanSettings():
                 return engine.roster.change_scan(command.bot_id, command.settings)
+            case ChangeSignalExchange():
+                return engine.roster.change_signals(command.bot_id, command.exchange)
             case ClosePosition():
                 return engine.close_position(command.account, command.symbol)
             case CancelOrder():

@@ -97,6 +97,14 @@ class ChangeScanSettings(_Command, frozen=True):
     settings: ScanSettings
 
 
+class ChangeSignalExchange(_Command, frozen=True):
+    """Another configured exchange whose candles give the signals from now on, "" the account's
+    own. Refused unless the bot stands still, and where that exchange does not have its symbol."""
+
+    bot_id: str
+    exchange: str
+
+
 class RemoveBot(_Command, frozen=True):
     """Refused while the bot runs or holds a position."""
 
@@ -301,6 +309,7 @@ Command = (
     | RenameBot
     | DuplicateBot
     | ChangeScanSettings
+    | ChangeSignalExchange
     | ClosePosition
     | CancelOrder
     | AmendOrder

@@ -76,6 +76,19 @@ class BotActions:
             sheet.leave()
         return None
 
+    async def change_signals(self, bot: BotLink) -> CommandResult | None:
+        """Whose candles give them; asks again with the engine's sentence while it says no."""
+        sheet = bot_questions.SignalsSheet(self._window(), self._bridge, bot.latest)
+        try:
+            while await sheet.ask_again() == questions.GO:
+                result = await bot.change_signal_exchange(sheet.signals.exchange())
+                if result.ok:
+                    return self._told(result)
+                sheet.show_problem(result.text)
+        finally:
+            sheet.leave()
+        return None
+
     async def remove(self, bot: BotLink) -> CommandResult | None:
         """One that runs is stopped first, and what it holds is closed: the question says so."""
         latest = bot.latest
@@ -116,6 +129,7 @@ class BotActions:
         entries = [
             (tr("Rename…"), self.rename),
             (tr("Duplicate…"), self.duplicate),
+            (tr("Signals from…"), self.change_signals),
             (tr("Remove this bot…"), self.remove),
         ]
         if bot.latest.scan is not None:

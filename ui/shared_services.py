@@ -13,6 +13,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from core.commands import (
     CancelDownload,
     ChangeScanSettings,
+    ChangeSignalExchange,
     Command,
     CommandResult,
     DuplicateBot,
@@ -190,6 +191,9 @@ class BotLink(QObject):
 
     async def change_scan_settings(self, settings: ScanSettings) -> CommandResult:
         return await self._send(ChangeScanSettings(self.bot_id, settings))
+
+    async def change_signal_exchange(self, exchange: str) -> CommandResult:
+        return await self._send(ChangeSignalExchange(self.bot_id, exchange))
 
     def take(self, bot: BotSnapshot) -> None:
         if bot != self.latest or self.is_old:

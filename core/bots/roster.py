@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
@@ -150,9 +150,7 @@ class BotRoster:
         return f"{spec.bot_id} is ready."
 
     def remove(self, bot_id: str) -> str:
-        bot = self._bot(bot_id)
-        if bot.state not in (BotState.STOPPED, BotState.ERROR):
-            raise Refused(f"{bot_id} is {bot.state}; stop it first.")
+        bot = self._still(bot_id)
         desk = self._desks[bot.spec.account]
         for symbol in self._symbols_of(bot):
             if _has_position(desk, symbol):
@@ -189,6 +187,18 @@ class BotRoster:
             raise Refused(f"{bot_id} follows {bot.spec.symbol} alone: it does not scan.")
         self._reconfigure(bot, msgspec.structs.replace(bot.spec, scan=settings))
         return f"{bot_id} scans with the new settings."
+
+    def change_signals(self, bot_id: str, exchange: str) -> str:
+        """The exchange whose candles give its signals; "" is its account's own. It is made anew,
+        on that one's feed."""
+        bot = self._still(bot_id)
+        own = self._desks[bot.spec.account].port.exchange
+        wanted = "" if exchange == own else exchange
+        spec = msgspec.structs.replace(bot.spec, signal_exchange=wanted)
+        bot.stop()  # one that could not be started may follow something
+        self._make(spec)
+        self._keep(spec)
+        return f"{bot_id} takes its signals from {exchange or own}."
 
     def new_id(self, spec: BotSpec) -> str:
         """An id for a bot that has none yet: from its symbol, or from its kind where it scans
@@ -290,9 +300,19 @@ class BotRoster:
             likely = difflib.get_close_matches(spec.symbol, desk.instruments, n=1)
             hint = f" Did you mean {likely[0]}?" if likely else ""
             raise Refused(f"{desk.port.exchange} has no symbol {spec.symbol}.{hint}")
+        listed = self._listed(spec.signal_exchange)
+        if listed and spec.symbol not in listed:
+            raise Refused(
+                f"{spec.signal_exchange} has no symbol {spec.symbol}, so it gives no signals."
+            )
         owner = self.owner_of(spec.account, spec.symbol)
         if owner not in ("", spec.bot_id):
             raise Refused(f"{owner} trades {spec.symbol} on {spec.account} already.")
+
+    def _listed(self, exchange: str) -> Collection[str]:
+        """Its symbols, as far as an account on it has read them."""
+        desks = (desk for desk in self._desks.values() if desk.port.exchange == exchange)
+        return next((desk.instruments for desk in desks if desk.instruments), ())
 
     def _parts(self, spec: BotSpec, desk: AccountDesk) -> BotParts:
         """Raises ValueError."""
@@ -429,6 +449,13 @@ class BotRoster:
         if bot.spec.symbol:
             return [bot.spec.symbol]
         return sorted(bot.account.engaged())
+
+    def _still(self, bot_id: str) -> Bot:
+        """One that stands still. Raises Refused."""
+        bot = self._bot(bot_id)
+        if bot.state not in (BotState.STOPPED, BotState.ERROR):
+            raise Refused(f"{bot_id} is {bot.state}; stop it first.")
+        return bot
 
     def _bot(self, bot_id: str) -> Bot:
         if bot_id not in self.bots:

@@ -18,15 +18,16 @@ from ui.dialogs.add_bot_steps import (
     MANY,
     ONE,
     KindStep,
-    PartStep,
     SizingStep,
     Step,
+    StrategyStep,
     SummaryStep,
     SymbolStep,
     UniverseStep,
 )
 from ui.dialogs.sheet import Sheet
 from ui.i18n import sentence, tr
+from ui.models import words
 from ui.widgets.basic import label, row
 from ui.widgets.buttons import TextButton
 
@@ -44,7 +45,7 @@ class AddBotDialog(Sheet):
         self.kind = KindStep(bridge)
         self.symbols = SymbolStep(bridge, symbol)
         self.universe = UniverseStep()
-        self.strategy = PartStep("Strategy")
+        self.strategy = StrategyStep(bridge)
         self.sizing = SizingStep(bridge)
         self.summary = SummaryStep()
         self._steps: list[tuple[str, Step]] = [
@@ -64,6 +65,8 @@ class AddBotDialog(Sheet):
         self.symbols.list.doubleClicked.connect(lambda _index: self.finish_with(_ADD))
         self._offer_strategies()
         self.kind.changed.connect(self._offer_strategies)
+        self._offer_signals()
+        self.kind.account.currentIndexChanged.connect(self._offer_signals)
         self._show(self._current)
 
     def _lay_out(self) -> None:
@@ -120,6 +123,7 @@ class AddBotDialog(Sheet):
             name=" ".join(self.sizing.name.text().split()),
             parameters=self.strategy.values(),
             scan=self.universe.settings() if many else None,
+            signal_exchange=self.strategy.signals.exchange(),
             sizing=self.sizing.sizing(),
         )
 
@@ -144,6 +148,9 @@ class AddBotDialog(Sheet):
         self.strategy.offer({part.name: part for part in fitting})
         for step, mark in self._marks.items():
             mark.setVisible(step in self.shown_steps)
+
+    def _offer_signals(self) -> None:
+        self.strategy.signals.offer(self.kind.account.currentData() or "")
 
     def _step_by(self, places: int) -> None:
         steps = self.shown_steps
@@ -181,6 +188,7 @@ class AddBotDialog(Sheet):
             tr("Account"): self.kind.account.currentText(),
             tr("Symbol"): wanted.symbol,
             tr("Strategy"): f"{wanted.strategy} · {wanted.timeframe}",
+            tr("Signals from"): words.exchange_name(wanted.signal_exchange),
             tr("Position size"): self.sizing.choice.currentText(),
             tr("Name"): wanted.name,
         }

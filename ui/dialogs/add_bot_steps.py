@@ -32,6 +32,7 @@ from ui.models.scan_form import SCAN_FIELDS, scan_settings, scan_texts
 from ui.models.value_fields import changed_values, default_texts, field_of
 from ui.widgets.basic import KeyValue, clear, label, show_value
 from ui.widgets.search_field import SearchField
+from ui.widgets.signal_choice import SignalChoice
 from ui.widgets.value_form import ValueForm
 
 ONE, MANY = "UnifiedBot", "MultiTrader"
@@ -222,6 +223,16 @@ class PartStep(Step):
             self._room.addWidget(self.form)
             self._room.addStretch(1)
         self.changed.emit()
+
+
+class StrategyStep(PartStep):
+    """When it enters and leaves, and whose candles say so."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__("Strategy")
+        self.signals = SignalChoice(bridge)
+        self.box.addWidget(self.signals)
+        self.signals.changed.connect(self.changed)
 
 
 class SizingStep(PartStep):

@@ -15,6 +15,7 @@ from ui.dialogs.sheet import Sheet
 from ui.i18n import sentence, tr
 from ui.models import words
 from ui.widgets.basic import label
+from ui.widgets.signal_choice import SignalChoice
 
 _LISTED = 6
 _NAME_LENGTH = 40
@@ -96,6 +97,32 @@ class NameSheet(Sheet):
         self.field.textChanged.connect(lambda text: go.setEnabled(bool(text.strip())))
         go.setEnabled(bool(bot.name))
         self.field.setFocus()
+
+
+class SignalsSheet(Sheet):
+    """Answers GO once another exchange is chosen. Attributes: signals, problem."""
+
+    def __init__(self, parent: QWidget, bridge: Bridge, bot: BotSnapshot) -> None:
+        super().__init__(parent, tr("Signals of {name}", name=bot.title))
+        self.signals = SignalChoice(bridge)
+        self.signals.offer(bot.account, bot.signal_exchange)
+        self.content.addWidget(self.signals)
+        self.problem = label("error")
+        self.problem.setWordWrap(True)
+        self.problem.hide()
+        self.content.addWidget(self.problem)
+        go = self.add_button(GO, tr("Change"), "primary", default=True)
+        self.add_cancel(default=False)
+        self.signals.changed.connect(
+            lambda: go.setEnabled(self.signals.exchange() != bot.signal_exchange)
+        )
+        go.setEnabled(False)
+
+    def show_problem(self, text: str) -> None:
+        """The engine's sentence, below the field."""
+        self.problem.setText(sentence(text))
+        self.problem.show()
+        self.fit()
 
 
 class DuplicateSheet(Sheet):

@@ -77,7 +77,9 @@ class BotHeader(Panel):
         line.setContentsMargins(INSET + 4, 0, 8, 0)
         line.setSpacing(0)
         name, price, state = self._name, self._prices, self._states
-        name.setLayout(column(None, self._symbol, self._market, None, spacing=3))
+        lines = column(None, self._symbol, self._market, None, spacing=3)
+        lines.setContentsMargins(0, 0, 12, 0)
+        name.setLayout(lines)
         name.setMinimumWidth(132)
         price.setLayout(column(None, self._price, self._change, None, spacing=2))
         price.setMinimumWidth(144)
@@ -197,7 +199,10 @@ class BotHeader(Panel):
         self._fit()
 
     def _market_text(self, bot: BotSnapshot, exchange: str) -> str:
-        return f"{exchange} {tr('perpetual')} · {bot.timeframe}"
+        text = f"{exchange} {tr('perpetual')} · {bot.timeframe}"
+        if not bot.signal_exchange:
+            return text
+        return f"{text} · {tr('by {exchange}', exchange=words.exchange_name(bot.signal_exchange))}"
 
     def _show_waiting(self) -> None:
         """Nobody has said yet what the bot does."""

@@ -172,3 +172,46 @@ async def test_an_exchange_without_an_account_gives_no_signals(world: Any) -> No
     )  # fmt: skip
     with pytest.raises(Refused, match=r"no account is on 'binance'.*simulated, elsewhere"):
         await world.start([bot])
+
+
+async def test_a_bot_that_stands_still_may_take_its_signals_from_elsewhere(world: Any) -> None:
+    """And keeps that over a restart; one that runs is left alone."""
+    here = BotSpec("bot", "UnifiedBot", "demo", "BTCUSDT", Timeframe.M15, "macd_rsi_trend")
+    await world.start([here])
+    await world.running()
+    roster = world.engine.roster
+    with pytest.raises(Refused, match="bot is running; stop it first"):
+        roster.change_signals("bot", THERE)
+    await roster.stop("bot", close_position=True)
+    assert roster.change_signals("bot", THERE) == "bot takes its signals from elsewhere."
+    await world.engine.start_bot("bot", confirm_live=False)
+    assert world.engine.feeds[THERE].is_followed_by("", "BTCUSDT", Timeframe.M15)
+    heard = heard_signals(world)
+    await world.until(lambda: bool(heard), within_h=96)
+    signal, price_here, close_there = heard[0]
+    assert signal.reference_price == price_here
+    atr_there = Decimal(str(signal.evidence["atr"]))
+    stop_share = signal.stop_distance / signal.reference_price
+    assert abs(stop_share / (atr_there / close_there) - 1) < Decimal("0.0001"), "judged there"
+    await world.stop()
+    await world.start([here])
+    bot = world.engine.bots["bot"]
+    assert bot.spec.signal_exchange == THERE
+    await world.running()
+    await world.engine.stop_bot("bot", close_position=False)
+    assert world.engine.roster.change_signals("bot", HERE).endswith("from simulated.")
+    assert world.engine.bots["bot"].spec.signal_exchange == ""
+
+
+async def test_an_exchange_that_does_not_list_the_symbol_gives_no_signals(world: Any) -> None:
+    await world.start([])
+    del world.engine.desks["far"].instruments["BTCUSDT"]
+    bot = spec("UnifiedBot", "BTCUSDT", "macd_rsi_trend")
+    with pytest.raises(Refused, match="elsewhere has no symbol BTCUSDT, so it gives no signals"):
+        world.engine.add_bot(bot)
+    eth = spec("UnifiedBot", "ETHUSDT", "macd_rsi_trend")
+    world.engine.add_bot(eth)
+    del world.engine.desks["far"].instruments["ETHUSDT"]
+    with pytest.raises(Refused, match="no account is on 'okx'"):
+        world.engine.roster.change_signals("bot", "okx")
+    assert world.engine.bots["bot"].spec == eth, "a no leaves the bot as it was"

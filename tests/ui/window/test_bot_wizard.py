@@ -15,19 +15,21 @@ from scan_samples import SCANNER, scanning_bot, scanning_engine
 from core.commands import (
     AddBot,
     ChangeScanSettings,
+    ChangeSignalExchange,
     DuplicateBot,
     RemoveBot,
     RenameBot,
     StopBot,
 )
 from core.scanning.settings import ScanSettings
-from core.snapshots import BotState
+from core.snapshots import AccountMode, BotState
 from ui import i18n
 from ui.bot_actions import BotActions
 from ui.dialogs.add_bot import AddBotDialog
-from ui.dialogs.bot_questions import DuplicateSheet, NameSheet
+from ui.dialogs.bot_questions import DuplicateSheet, NameSheet, SignalsSheet
 from ui.dialogs.scan_settings import ScanSettingsSheet
 from ui.main_window import MainWindow
+from ui.widgets.bot_header import BotHeader
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", r"raise\(\)", "grabbing the keyboard")
 Until = Callable[[Callable[[], Any]], Awaitable[None]]
@@ -100,6 +102,74 @@ async def test_a_symbol_typed_opens_the_wizard_where_one_is_chosen(
     assert sheet.symbols.isVisible()
     assert sheet.wanted() == AddBot("UnifiedBot", "main", "ETHUSDT", "15m", "macd_rsi_trend")
     await trader.answer("")
+
+
+def with_binance(snapshot: Any) -> Any:
+    """A paper account on another exchange beside the first."""
+    first = snapshot.accounts[0]
+    other = replace(first, name="paper", exchange="binance", mode=AccountMode.PAPER)
+    return replace(snapshot, accounts=[first, other])
+
+
+async def test_signals_may_come_from_the_candles_of_another_exchange(
+    window: MainWindow, link_server: Any, trader: Any, until: Until
+) -> None:
+    """Spec T7, `use_binance_signal`."""
+    link_server.publish(with_binance(scanning_engine()))
+    await until(lambda: len(window.bridge.snapshot.accounts) == 2)
+    window.add_bot("BTC")
+    sheet = await trader.asked()
+    assert isinstance(sheet, AddBotDialog)
+    signals = sheet.strategy.signals
+    names = [signals.choice.itemText(i) for i in range(signals.choice.count())]
+    assert names == ["Bybit, as its orders", "Binance"]
+    assert sheet.wanted().signal_exchange == ""
+    signals.choice.setCurrentText("Binance")
+    assert signals._hint.text() == "Orders go to Bybit at its prices; Binance only says when."
+    sheet.kind.account.setCurrentIndex(1)
+    assert signals.exchange() == "", "another account, another choice"
+    assert [signals.choice.itemText(i) for i in range(2)] == ["Binance, as its orders", "Bybit"]
+    sheet.kind.account.setCurrentIndex(0)
+    signals.choice.setCurrentText("Binance")
+    press(sheet.next, 3)
+    assert sheet.summary.lines["Signals from"] == "Binance"
+    await trader.answer("add")
+    await until(lambda: trader.sent(AddBot))
+    assert trader.sent(AddBot)[0].signal_exchange == "binance"
+
+
+async def test_with_one_exchange_there_is_nothing_to_choose_and_a_word_why(
+    wizard: AddBotDialog, trader: Any
+) -> None:
+    signals = wizard.strategy.signals
+    assert not signals.choice.isEnabled()
+    assert signals._hint.text().startswith("With an account on another exchange, paper is enough")
+    await trader.answer("")
+
+
+async def test_a_bots_signals_are_changed_in_its_menu_and_stand_in_its_head(
+    window: MainWindow, link_server: Any, trader: Any, until: Until
+) -> None:
+    snapshot = with_binance(scanning_engine())
+    link_server.publish(snapshot)
+    await until(lambda: len(window.bridge.snapshot.accounts) == 2)
+    link_server.answers[ChangeSignalExchange] = lambda _c: (False, "b1 is running; stop it first.")
+    actions = BotActions(window.bridge, lambda: window)
+    task = asyncio.ensure_future(actions.change_signals(window.bridge.bots["b1"]))
+    sheet = await trader.asked()
+    assert isinstance(sheet, SignalsSheet)
+    assert not sheet.buttons["go"].isEnabled()
+    sheet.signals.choice.setCurrentText("Binance")
+    press(sheet.buttons["go"])
+    await until(lambda: sheet.problem.text() == "b1 is running; stop it first.")
+    link_server.answers[ChangeSignalExchange] = lambda _c: (True, "b1 takes its signals there.")
+    press(sheet.buttons["go"])
+    await task
+    assert trader.sent(ChangeSignalExchange)[-1] == ChangeSignalExchange("b1", "binance")
+    header = BotHeader(window.bridge, window.bridge.bots["b1"])
+    header.show_bot(replace(snapshot.bots[0], signal_exchange="binance"))
+    assert header._market.text() == "Bybit perpetual · 15m · by Binance"
+    header.deleteLater()
 
 
 async def test_the_engines_no_stands_in_the_wizard(
@@ -239,7 +309,7 @@ async def test_a_bot_that_stands_still_goes_by_one_question(
 async def test_the_list_of_bots_has_the_menu_of_each(window: MainWindow) -> None:
     menu = BotActions(window.bridge, lambda: window).menu(window.bridge.bots[SCANNER], window)
     assert [action.text() for action in menu.actions()] == [
-        "Scan settings…", "Rename…", "Duplicate…", "Remove this bot…",
+        "Scan settings…", "Rename…", "Duplicate…", "Signals from…", "Remove this bot…",
     ]  # fmt: skip
     one = BotActions(window.bridge, lambda: window).menu(window.bridge.bots["b1"], window)
     assert "Scan settings…" not in [action.text() for action in one.actions()]
@@ -279,4 +349,5 @@ async def test_the_wizard_speaks_korean(window: MainWindow, trader: Any) -> None
     assert sheet.kind.many.text() == "여러 종목"
     assert sheet.strategy.form is not None
     assert "macd_fast" in sheet.strategy.form.lines
+    assert sheet.strategy.signals.choice.itemText(0).endswith("(주문 거래소와 동일)")
     await trader.answer("")
