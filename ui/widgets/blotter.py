@@ -30,6 +30,7 @@ from ui.widgets.basic import EmptyState, Panel
 from ui.widgets.blotter_bar import BlotterBar
 from ui.widgets.blotter_page import BlotterPage
 from ui.widgets.latest_events import EVENTS, LatestEvents
+from ui.widgets.table_view import DataTable
 
 _FEED_MS = 100  # what comes in a burst is shown once
 
@@ -137,30 +138,37 @@ class Blotter(Panel):
         bar.cancel_wanted.connect(self._cancel_many)
         bar.close_all.clicked.connect(lambda: self.close_all())  # noqa: PLW0108
         for page in self.pages:
-            page.table.entered.connect(self._show_trail)
-            page.table.menu_wanted.connect(self._open_menu)
+            page.wire(lambda table: table.entered.connect(self._show_trail))
+            page.wire(lambda table: table.menu_wanted.connect(self._open_menu))
         for page in (self._protection, self._fills, self._history, self._refused):
-            page.table.chosen.connect(self._show_trail)
-        held, orders = self._positions.table, self._working.table
+            page.wire(lambda table: table.chosen.connect(self._show_trail))
+        self._positions.wire(self._connect_positions)
+        self._working.wire(self._connect_orders)
+        actions.busy_changed.connect(self._positions.paint_again)
+        actions.busy_changed.connect(self._working.paint_again)
+        bridge.snapshot_changed.connect(self._take)
+        bridge.feed_items.connect(self._take_items)
+        bridge.feed_reset.connect(self.refresh)
+        bridge.state_changed.connect(self._take_link_state)
+        i18n.language.changed.connect(self._retranslate)
+
+    def _connect_positions(self, held: DataTable) -> None:
+        actions = self.order_actions
         held.action.connect(lambda row, _name: self._do(actions.close(row)))
         held.chosen.connect(lambda row: self._do(actions.close(row)))
         held.delete_wanted.connect(lambda row: self._do(actions.close(row)))
         held.edited.connect(
             lambda row, title, text: self._do(actions.change_position(row, title=title, text=text))
         )
+
+    def _connect_orders(self, orders: DataTable) -> None:
+        actions = self.order_actions
         orders.action.connect(lambda row, _name: self._do(actions.cancel(row)))
         orders.chosen.connect(lambda row: self._do(actions.cancel(row)))
         orders.delete_wanted.connect(lambda row: self._do(actions.ask_and_cancel(row)))
         orders.edited.connect(
             lambda row, title, text: self._do(actions.change_order(row, title=title, text=text))
         )
-        actions.busy_changed.connect(held.paint_again)
-        actions.busy_changed.connect(orders.paint_again)
-        bridge.snapshot_changed.connect(self._take)
-        bridge.feed_items.connect(self._take_items)
-        bridge.feed_reset.connect(self.refresh)
-        bridge.state_changed.connect(self._take_link_state)
-        i18n.language.changed.connect(self._retranslate)
 
     def _add_shortcuts(self) -> None:
         shortcuts.bind("search_table", self, self.bar.begin_search, local=True)
@@ -201,7 +209,7 @@ class Blotter(Panel):
 
     def _take_link_state(self, _state: object) -> None:
         for page in self.pages:
-            page.table.paint_again()
+            page.paint_again()
         self._show_allowed()
 
     def showEvent(self, event: Any) -> None:
