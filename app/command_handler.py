@@ -26,6 +26,7 @@ from core.commands import (
     DuplicateBot,
     GetCandles,
     GetJournal,
+    GetStatistics,
     GetTrail,
     IgnoreFinding,
     KillSwitch,
@@ -109,23 +110,26 @@ class CommandHandler:
 
     async def _answer(self, request_id: int, command: Command) -> CommandResult | None:
         """To a command that asks for more than a sentence; None for one that does something."""
+        answer: CommandResult | None = None
         match command:
             case GetCandles():
-                return await self._candles(request_id, command)
+                answer = await self._candles(request_id, command)
             case ListSeries():
                 series = await self._engine.downloads.stored_series()
-                return CommandResult(request_id, ok=True, series=series)
+                answer = CommandResult(request_id, ok=True, series=series)
             case GetTrail():
                 trail = self._engine.trail(command.client_order_id)
-                return CommandResult(request_id, ok=True, trail=trail)
+                answer = CommandResult(request_id, ok=True, trail=trail)
             case GetJournal():
                 page = await self._engine.journal.page(command.account, command.end, command.count)
-                return CommandResult(request_id, ok=True, journal=page)
+                answer = CommandResult(request_id, ok=True, journal=page)
+            case GetStatistics():
+                found = await self._engine.statistics(command.account, command.choice)
+                answer = CommandResult(request_id, ok=True, statistics=found)
             case PreviewOrder():
                 preview = self._engine.preview_order(command.ticket)
-                return CommandResult(request_id, ok=True, preview=preview)
-            case _:
-                return None
+                answer = CommandResult(request_id, ok=True, preview=preview)
+        return answer
 
     async def _candles(self, request_id: int, command: GetCandles) -> CommandResult:
         symbol, timeframe = series_of(command.symbol, command.timeframe)
@@ -223,6 +227,7 @@ class CommandHandler:
                 | ListSeries()
                 | GetTrail()
                 | GetJournal()
+                | GetStatistics()
                 | PreviewOrder()
             ):
                 return ""

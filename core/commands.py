@@ -15,6 +15,8 @@ from core.journal.entries import JournalPage
 from core.models.alerts import AlertWish
 from core.models.indicators import STANDARD, IndicatorSpec
 from core.models.tickets import OrderPreview, OrderTicket
+from core.reports.chosen_statistics import Choice
+from core.reports.statistics import Statistics
 from core.scanning.settings import ScanSettings
 from core.snapshots import (
     Attached,
@@ -272,6 +274,13 @@ class WriteTradeNote(_Command, frozen=True):
     tags: tuple[str, ...] = ()
 
 
+class GetStatistics(_Command, frozen=True):
+    """How good a part of an account's trading was (`CommandResult.statistics`)."""
+
+    account: str
+    choice: Choice = Choice()
+
+
 class AddPriceAlert(_Command, frozen=True):
     """Kept by the engine, which fires it whether a screen is open or not."""
 
@@ -333,6 +342,7 @@ Command = (
     | GetTrail
     | GetJournal
     | WriteTradeNote
+    | GetStatistics
     | AddPriceAlert
     | MovePriceAlert
     | RemovePriceAlert
@@ -360,6 +370,7 @@ class CommandResult(msgspec.Struct, frozen=True, tag=True):
     trail: list[TrailLine] | None = None
     preview: OrderPreview | None = None
     journal: JournalPage | None = None
+    statistics: Statistics | None = None
 
 
 class SnapshotMessage(_Command, frozen=True):

@@ -36,6 +36,9 @@ from core.models.tickets import OrderPreview, OrderTicket
 from core.order_ticket import TicketRefused
 from core.record_feed import RecordFeed
 from core.refusal import Refused as Refused  # noqa: PLC0414 (what a command of it may raise)
+from core.reports.chosen_statistics import Choice, chosen_statistics
+from core.reports.live_statistics import DAYS_COUNTED
+from core.reports.statistics import Statistics
 from core.risk.risk_manager import ResumeRefused
 from core.snapshots import (
     AccountMode,
@@ -323,6 +326,16 @@ class Engine:
             if lines:
                 return lines
         raise Refused(f"There is no order {client_order_id!r} in the journal.")
+
+    async def statistics(self, account: str, choice: Choice) -> Statistics:
+        """Of a part of an account's trading, beside the loop: its record may be long."""
+        desk = self._built(account)
+        try:
+            days = desk.capital.trading_days(DAYS_COUNTED)
+        except sqlite3.Error as fault:
+            raise Refused(f"The ledger cannot be read: {fault}.") from None
+        trips, now_ms = list(desk.trades.round_trips), self.clock.time_ms()
+        return await asyncio.to_thread(chosen_statistics, trips, days, choice, now_ms)
 
     def _built(self, account: str) -> AccountDesk:
         desk = self._desk(account)

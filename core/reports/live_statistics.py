@@ -24,12 +24,16 @@ class LiveStatistics:
         self.latest = Statistics(trade_statistics([]), day_statistics([], None), [])
         self._log = log
         self._trades: TradeStatistics = self.latest.trades
+        self._bots: list[str] = []
+        self._symbols: list[str] = []
         self.refresh()
 
     def refresh(self) -> None:
         trips = self._log.round_trips
         if len(trips) != self._trades.trades:
             self._trades = trade_statistics(trips)
+            self._bots = sorted({trip.bot_id for trip in trips})
+            self._symbols = sorted({trip.symbol for trip in trips})
         try:
             days = self.capital.trading_days(DAYS_COUNTED)
         except sqlite3.Error:  # the ledger says so itself; a screen goes on showing what was
@@ -39,4 +43,6 @@ class LiveStatistics:
             trades=self._trades,
             days=day_statistics(finished, today),
             calendar=[(name, display_number(day.result)) for name, day in days.items()],
+            bots=self._bots,
+            symbols=self._symbols,
         )

@@ -62,11 +62,14 @@ class DayStatistics(msgspec.Struct, frozen=True):
 
 class Statistics(msgspec.Struct, frozen=True):
     """`calendar`: (2026-11-20, result of the day), oldest first; the names are the account's own
-    days, so that no reader has to know its time zone."""
+    days, so that no reader has to know its time zone. `bots` and `symbols` are those that have
+    ended a trade: what may be chosen from."""
 
     trades: TradeStatistics
     days: DayStatistics
     calendar: list[tuple[str, float]]
+    bots: list[str] = []
+    symbols: list[str] = []
 
 
 def trade_statistics(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import date, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -18,7 +17,7 @@ from ui.models.words import tone_of
 
 ALL, WON, LOST = "All", "Won", "Lost"
 RESULTS = (ALL, WON, LOST)
-PERIODS = (("1D", 1), ("1W", 7), ("1M", 30), ("3M", 90), ("All", None))
+PERIODS = (("1D", 1), ("1W", 7), ("1M", 30), ("3M", 90), ("All", 0))
 
 
 class JournalFilter(NamedTuple):
@@ -36,13 +35,6 @@ class JournalFilter(NamedTuple):
         if self.since and entry.day < self.since:
             return False
         return not self.words or all(word in texts(entry) for word in self.words)
-
-
-def first_day(today: str, days: int | None) -> str:
-    """Of the newest `days` trading days, today included; "" for all of them."""
-    if days is None or not today:
-        return ""
-    return (date.fromisoformat(today) - timedelta(days=days - 1)).isoformat()
 
 
 class Totals(NamedTuple):

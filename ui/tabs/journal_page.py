@@ -9,6 +9,7 @@ from PyQt6.QtGui import QKeySequence, QShowEvent
 from PyQt6.QtWidgets import QButtonGroup, QGridLayout, QMenu, QStackedWidget, QWidget
 
 from core.journal.entries import JournalEntry, TradeKey
+from core.reports.chosen_statistics import first_day
 from ui import export, formatting, i18n, shortcuts
 from ui.bridge import Bridge, LinkState
 from ui.i18n import sentence, tr
@@ -33,7 +34,7 @@ class JournalPage(QWidget):
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
         self._bridge = bridge
-        self._days: int | None = None
+        self._days = 0
         self._result = model.ALL
         self._texts: dict[TradeKey, tuple[JournalEntry, str]] = {}
         self.book = JournalBook(bridge, self)
@@ -62,7 +63,7 @@ class JournalPage(QWidget):
         periods, results = QButtonGroup(self), QButtonGroup(self)
         head.addSpacing(8)
         for name, days in model.PERIODS:
-            chip = _chip(name, periods, is_on=days is None)
+            chip = _chip(name, periods, is_on=not days)
             chip.clicked.connect(lambda _on, chosen=days: self._choose_period(chosen))
             self.periods[name] = chip
             head.addWidget(chip)
@@ -130,7 +131,7 @@ class JournalPage(QWidget):
         chosen = model.JournalFilter(
             tuple(self.search.text().casefold().split()),
             self._result,
-            model.first_day(self._today(entries), self._days),
+            first_day(self._today(entries), self._days),
         )
         shown = [entry for entry in entries if chosen.passes(entry, self._texts_of)]
         self.model.set_rows(shown)
@@ -193,7 +194,7 @@ class JournalPage(QWidget):
 
     # What the trader does
 
-    def _choose_period(self, days: int | None) -> None:
+    def _choose_period(self, days: int) -> None:
         self._days = days
         self._show()
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC
 
+from app.command_handler import CommandHandler
+from core.commands import GetStatistics, Request
+from core.reports.chosen_statistics import Choice
 from core.reports.daily import report_day
 from core.snapshot_builder import SLOW_EVERY, SnapshotBuilder
 
@@ -40,3 +43,29 @@ async def test_the_daily_report_of_what_was_traded_ties_out(world):
     assert sum(len(found.trips) for found in reports) == len(desk.trades.round_trips) > 0
     assert [found.difference for found in reports] == [0] * len(days)
     assert sum(found.cash for found in reports) == desk.capital.snapshot().realized_pnl
+
+
+async def test_the_statistics_of_bots_and_symbols_add_up_to_the_whole(world):
+    await world.start()
+    await world.running()
+    await world.until(lambda: len(world.desk.trades.round_trips) >= 3, within_h=48)
+    handler = CommandHandler(world.engine, SnapshotBuilder(world.engine))
+
+    async def ask(**choice):
+        request = Request(1, GetStatistics("demo", Choice(**choice)))
+        answer, _ = await handler.handle(request)
+        return answer.statistics.trades
+
+    whole = await ask()
+    trips = world.desk.trades.round_trips
+    assert whole.trades == len(trips)
+    bots = [await ask(bot_id=bot) for bot in sorted({trip.bot_id for trip in trips})]
+    symbols = [await ask(symbol=name) for name in sorted({trip.symbol for trip in trips})]
+    for parts in (bots, symbols):
+        assert sum(part.net_result for part in parts) == whole.net_result
+        assert sum(part.trades for part in parts) == whole.trades
+    live = SnapshotBuilder(world.engine).build([]).capital.statistics
+    assert live.symbols == sorted({trip.symbol for trip in trips})
+    assert live.bots == sorted({trip.bot_id for trip in trips})
+    refused, _ = await handler.handle(Request(2, GetStatistics("nobody")))
+    assert (refused.ok, refused.text) == (False, "There is no account 'nobody'.")

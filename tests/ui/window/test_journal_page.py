@@ -17,6 +17,7 @@ from PyQt6.QtWidgets import QApplication
 
 from core.commands import CommandResult, GetCandles, GetJournal, GetTrail, WriteTradeNote
 from core.journal.entries import JournalEntry, TradeNote
+from core.reports.chosen_statistics import first_day
 from core.snapshots import FillRecord, TrailLine
 from ui import export, i18n
 from ui.main_window import MainWindow
@@ -112,13 +113,11 @@ async def test_filters_by_word_result_and_the_accounts_own_days(open_journal) ->
 
 
 def test_a_period_counts_trading_days_with_today() -> None:
-    assert model.first_day("2026-11-20", 1) == "2026-11-20"
-    assert model.first_day("2026-11-20", 30) == "2026-10-22"
-    assert model.first_day("2026-11-20", None) == ""
     entry = msgspec.structs.replace(sample_entry(1), day="2026-10-21")
-    since = model.JournalFilter(since=model.first_day("2026-11-20", 30))
+    since = model.JournalFilter(since=first_day("2026-11-20", 30))
     assert not since.passes(entry, lambda _: "")
     assert since.passes(msgspec.structs.replace(entry, day="2026-10-22"), lambda _: "")
+    assert model.JournalFilter(since=first_day("2026-11-20", 0)).passes(entry, lambda _: "")
 
 
 async def test_columns_sort_as_numbers_and_what_is_unknown_comes_last(open_journal) -> None:  # type: ignore[no-untyped-def]
