@@ -481,6 +481,8 @@ class CandleChart(QWidget):
     def hideEvent(self, event: QHideEvent | None) -> None:
         super().hideEvent(event)
         self._tags.run(False)
+        for layer in self._layers:
+            layer.forget_picture()
 
     def _apply_theme(self) -> None:
         self._latest.setIcon(icons.icon("chevrons-right", "t1", 14))

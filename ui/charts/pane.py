@@ -252,6 +252,11 @@ class Layer(PaneItem):
         self._is_valid = False
         self.update()
 
+    def forget_picture(self) -> None:
+        """Nobody looks: a picture of a whole chart is megabytes, and drawn in milliseconds."""
+        self._picture = QPixmap()
+        self._is_valid = False
+
     def invalidate_from(self, slot: float) -> None:
         """Draws again from `slot` to the right edge: what a live tick can change."""
         left = math.floor(max(0.0, self.pane.x_of(slot - 1.5 * self.pane.group) - 2))

@@ -138,10 +138,9 @@ class Blotter(Panel):
         bar.cancel_wanted.connect(self._cancel_many)
         bar.close_all.clicked.connect(lambda: self.close_all())  # noqa: PLW0108
         for page in self.pages:
-            page.wire(lambda table: table.entered.connect(self._show_trail))
-            page.wire(lambda table: table.menu_wanted.connect(self._open_menu))
+            page.wire(self._connect_any)
         for page in (self._protection, self._fills, self._history, self._refused):
-            page.wire(lambda table: table.chosen.connect(self._show_trail))
+            page.wire(self._connect_records)
         self._positions.wire(self._connect_positions)
         self._working.wire(self._connect_orders)
         actions.busy_changed.connect(self._positions.paint_again)
@@ -151,6 +150,13 @@ class Blotter(Panel):
         bridge.feed_reset.connect(self.refresh)
         bridge.state_changed.connect(self._take_link_state)
         i18n.language.changed.connect(self._retranslate)
+
+    def _connect_any(self, table: DataTable) -> None:
+        table.entered.connect(self._show_trail)
+        table.menu_wanted.connect(self._open_menu)
+
+    def _connect_records(self, table: DataTable) -> None:
+        table.chosen.connect(self._show_trail)
 
     def _connect_positions(self, held: DataTable) -> None:
         actions = self.order_actions

@@ -480,3 +480,13 @@ async def test_an_unprotected_position_warns_in_table_and_tab(
     assert blotter.bar.tabs.tabText(PROTECTION) == "Protection  1"
     i18n.use("ko")
     assert blotter.bar.tabs.tabText(PROTECTION) == "보호  1"
+
+
+async def test_a_page_makes_its_table_when_it_first_has_something_to_show(blotter):
+    made = [page.name for page in blotter.pages if page._table is not None]
+    assert made == ["Positions"]
+    show(blotter, WORKING)
+    made = [page.name for page in blotter.pages if page._table is not None]
+    assert made == ["Positions", "Working"]
+    assert blotter.pages[WORKING].table.isVisible()
+    assert not blotter.pages[WORKING]._empty.isVisible()
