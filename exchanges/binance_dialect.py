@@ -6,16 +6,16 @@ Sources: developers.binance.com, USDⓈ-M futures, websocket market streams (rou
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import msgspec
 
-from core.models.books import BookChange, BookLevel
+from core.models.books import BookChange
 from core.models.orders import Side
 from core.models.streams import Channel, Topic
 from core.models.trades import PublicTrade
+from exchanges.base_dialect import BaseDialect, levels
 from exchanges.numbers import decimal, ratio_of_percent
 from exchanges.stream_dialect import (
     IGNORED,
@@ -34,8 +34,6 @@ from exchanges.stream_dialect import (
 )
 
 EXCHANGE = "binance"
-WS_URL = "wss://fstream.binance.com"
-TOPICS_PER_REQUEST = 100
 BOOK_STREAM = "depth20@100ms"
 
 
@@ -123,48 +121,29 @@ _decode_partial = msgspec.json.Decoder(_PartialDepth).decode
 Payload = bytes | msgspec.Raw
 
 
-class BinanceDialect:
+class BinanceDialect(BaseDialect):
     exchange = EXCHANGE
     limits = StreamLimits(topics_per_connection=200, connections=50, pause_s=0.15)
-
-    def __init__(self, url: str = WS_URL) -> None:
-        self._url = url
-        self._request_ids = itertools.count(1)
+    ws_url = "wss://fstream.binance.com"
+    topics: ClassVar = {
+        Channel.CANDLES: "{symbol}@kline_{interval}",
+        Channel.TICKER: "{symbol}@ticker",
+        Channel.TRADES: "{symbol}@aggTrade",
+        Channel.BOOK: "{symbol}@" + BOOK_STREAM,
+    }
 
     def url(self, channel: Channel) -> str:
         route = "public" if channel is Channel.BOOK else "market"
         return f"{self._url}/{route}/stream"
 
     def wire_name(self, topic: Topic) -> str:
-        symbol = topic.symbol.lower()
-        match topic.channel:
-            case Channel.CANDLES:
-                assert topic.timeframe is not None
-                return f"{symbol}@kline_{topic.timeframe.value}"
-            case Channel.TICKER:
-                return f"{symbol}@ticker"
-            case Channel.TRADES:
-                return f"{symbol}@aggTrade"
-            case Channel.BOOK:
-                return f"{symbol}@{BOOK_STREAM}"
+        return super().wire_name(topic._replace(symbol=topic.symbol.lower()))
 
-    def subscribe(self, names: Sequence[str], all_names: Sequence[str]) -> Iterator[Request]:  # noqa: ARG002
-        return self._requests("SUBSCRIBE", names)
-
-    def unsubscribe(self, names: Sequence[str], all_names: Sequence[str]) -> Iterator[Request]:  # noqa: ARG002
-        return self._requests("UNSUBSCRIBE", names)
-
-    def _requests(self, method: str, names: Sequence[str]) -> Iterator[Request]:
-        for first in range(0, len(names), TOPICS_PER_REQUEST):
-            batch = list(names[first : first + TOPICS_PER_REQUEST])
-            number = next(self._request_ids)
-            payload = msgspec.json.encode({"method": method, "params": batch, "id": number})
-            yield Request(
-                payload, tuple(batch), str(number), is_unsubscribe=method == "UNSUBSCRIBE"
-            )
-
-    def ping(self) -> None:
-        return None
+    def _request(self, names: Sequence[str], *, is_unsubscribe: bool) -> Request:
+        number = next(self._request_ids)
+        method = "UNSUBSCRIBE" if is_unsubscribe else "SUBSCRIBE"
+        body = {"method": method, "params": names, "id": number}
+        return self._numbered(body, names, number, is_unsubscribe=is_unsubscribe)
 
     def parse(self, payload: bytes) -> Message:
         if not payload.startswith(b"{"):
@@ -272,8 +251,8 @@ def _picture(
     return BookChange(
         symbol,
         True,
-        [BookLevel(decimal(price), decimal(size)) for price, size in bids],
-        [BookLevel(decimal(price), decimal(size)) for price, size in asks],
+        levels(bids),
+        levels(asks),
         time_ms,
         update_id,
     )

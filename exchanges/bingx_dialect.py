@@ -7,16 +7,17 @@ pings every 5 s and wants a text pong, at most 200 topics a connection).
 
 from __future__ import annotations
 
-import itertools
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import msgspec
 
-from core.models.books import BookChange, BookLevel
+from core.models.books import BookChange
 from core.models.orders import Side
-from core.models.streams import Channel, Topic
+from core.models.streams import Channel
 from core.models.trades import PublicTrade
+from exchanges.base_dialect import BaseDialect, levels
 from exchanges.numbers import decimal, milliseconds, ratio_of_percent
 from exchanges.stream_dialect import (
     IGNORED,
@@ -35,7 +36,6 @@ from exchanges.stream_dialect import (
 )
 
 EXCHANGE = "bingx"
-WS_URL = "wss://open-api-swap.bingx.com/swap-market"
 BOOK_CHANNEL = "depth20@100ms"  # whole pictures of twenty levels
 MAX_MESSAGE_BYTES = 4_000_000  # unpacked: a thousand times what any topic brings
 _GZIP = 16 + zlib.MAX_WBITS
@@ -94,43 +94,23 @@ _decode_trades = msgspec.json.Decoder(list[_TradeRow] | _TradeRow).decode
 _decode_book = msgspec.json.Decoder(_BookData).decode
 
 
-class BingxDialect:
+class BingxDialect(BaseDialect):
     exchange = EXCHANGE
     limits = StreamLimits(topics_per_connection=200, connections=50, pause_s=0.1)
+    ws_url = "wss://open-api-swap.bingx.com/swap-market"
+    topics: ClassVar = {
+        Channel.CANDLES: "{symbol}@kline_{interval}",
+        Channel.TICKER: "{symbol}@ticker",
+        Channel.TRADES: "{symbol}@trade",
+        Channel.BOOK: "{symbol}@" + BOOK_CHANNEL,
+    }
+    topics_per_request = 1
 
-    def __init__(self, url: str = WS_URL) -> None:
-        self._url = url
-        self._request_ids = itertools.count(1)
-
-    def url(self, channel: Channel) -> str:  # noqa: ARG002 (one address serves all)
-        return self._url
-
-    def wire_name(self, topic: Topic) -> str:
-        match topic.channel:
-            case Channel.CANDLES:
-                assert topic.timeframe is not None
-                return f"{topic.symbol}@kline_{topic.timeframe.value}"
-            case Channel.TICKER:
-                return f"{topic.symbol}@ticker"
-            case Channel.TRADES:
-                return f"{topic.symbol}@trade"
-            case Channel.BOOK:
-                return f"{topic.symbol}@{BOOK_CHANNEL}"
-
-    def subscribe(self, names: Sequence[str], all_names: Sequence[str]) -> Iterator[Request]:  # noqa: ARG002
-        return self._requests("sub", names)
-
-    def unsubscribe(self, names: Sequence[str], all_names: Sequence[str]) -> Iterator[Request]:  # noqa: ARG002
-        return self._requests("unsub", names)
-
-    def _requests(self, kind: str, names: Sequence[str]) -> Iterator[Request]:
-        for name in names:
-            number = str(next(self._request_ids))
-            payload = msgspec.json.encode({"id": number, "reqType": kind, "dataType": name})
-            yield Request(payload, (name,), number, is_unsubscribe=kind == "unsub")
-
-    def ping(self) -> None:
-        return None
+    def _request(self, names: Sequence[str], *, is_unsubscribe: bool) -> Request:
+        number, [name] = next(self._request_ids), names
+        kind = "unsub" if is_unsubscribe else "sub"
+        body = {"id": str(number), "reqType": kind, "dataType": name}
+        return self._numbered(body, names, number, is_unsubscribe=is_unsubscribe)
 
     def parse(self, payload: bytes) -> Message:
         if payload.startswith(_GZIP_MAGIC):
@@ -206,8 +186,8 @@ def _book(name: str, envelope: _Envelope) -> Book:
     change = BookChange(
         name.partition("@")[0],
         True,
-        [BookLevel(decimal(price), decimal(size)) for price, size in data.bids],
-        [BookLevel(decimal(price), decimal(size)) for price, size in data.asks],
+        levels(data.bids),
+        levels(data.asks),
         envelope.ts,
     )
     return Book(name, change)

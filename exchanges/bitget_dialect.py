@@ -7,14 +7,15 @@ second, text ping every 30 s, cut after 2 minutes).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
+from typing import ClassVar
 
 import msgspec
 
-from core.models.books import BookChange, BookLevel
-from core.models.candles import Timeframe
-from core.models.streams import Channel, Topic
+from core.models.books import BookChange
+from core.models.streams import Channel
 from core.models.trades import PublicTrade
+from exchanges.base_dialect import ArgDialect, levels
 from exchanges.numbers import decimal, milliseconds, side_of
 from exchanges.stream_dialect import (
     IGNORED,
@@ -24,7 +25,6 @@ from exchanges.stream_dialect import (
     Book,
     Ignored,
     Message,
-    Request,
     StreamLimits,
     Tick,
     TickerText,
@@ -32,27 +32,7 @@ from exchanges.stream_dialect import (
 )
 
 EXCHANGE = "bitget"
-WS_URL = "wss://ws.bitget.com/v2/ws/public"
-INSTRUMENT_TYPE = "USDT-FUTURES"
 BOOK_CHANNEL = "books15"  # whole pictures of fifteen levels
-TOPICS_PER_REQUEST = 40  # a request may have 4,096 bytes
-
-# Bars of six hours and more begin at 00:00 Hong Kong time unless asked for by UTC.
-INTERVAL_OF = {
-    Timeframe.M1: "1m",
-    Timeframe.M3: "3m",
-    Timeframe.M5: "5m",
-    Timeframe.M15: "15m",
-    Timeframe.M30: "30m",
-    Timeframe.H1: "1H",
-    Timeframe.H2: "2H",
-    Timeframe.H4: "4H",
-    Timeframe.H6: "6Hutc",
-    Timeframe.H12: "12Hutc",
-    Timeframe.D1: "1Dutc",
-    Timeframe.W1: "1Wutc",
-    Timeframe.MONTH: "1Mutc",
-}
 
 
 class _Arg(msgspec.Struct, rename="camel", frozen=True):
@@ -119,48 +99,18 @@ _decode_trades = msgspec.json.Decoder(list[_TradeRow]).decode
 _decode_books = msgspec.json.Decoder(list[_BookRow]).decode
 
 
-class BitgetDialect:
+class BitgetDialect(ArgDialect):
     exchange = EXCHANGE
     limits = StreamLimits(topics_per_connection=200, connections=50, pause_s=0.15)
-
-    def __init__(self, url: str = WS_URL) -> None:
-        self._url = url
-
-    def url(self, channel: Channel) -> str:  # noqa: ARG002 (one address serves all)
-        return self._url
-
-    def wire_name(self, topic: Topic) -> str:
-        match topic.channel:
-            case Channel.CANDLES:
-                assert topic.timeframe is not None
-                return f"candle{INTERVAL_OF[topic.timeframe]}:{topic.symbol}"
-            case Channel.TICKER:
-                return f"ticker:{topic.symbol}"
-            case Channel.TRADES:
-                return f"trade:{topic.symbol}"
-            case Channel.BOOK:
-                return f"{BOOK_CHANNEL}:{topic.symbol}"
-
-    def subscribe(self, names: Sequence[str], all_names: Sequence[str]) -> Iterator[Request]:  # noqa: ARG002
-        return self._requests("subscribe", names)
-
-    def unsubscribe(self, names: Sequence[str], all_names: Sequence[str]) -> Iterator[Request]:  # noqa: ARG002
-        return self._requests("unsubscribe", names)
-
-    def _requests(self, op: str, names: Sequence[str]) -> Iterator[Request]:
-        """Each topic is answered on its own."""
-        for first in range(0, len(names), TOPICS_PER_REQUEST):
-            batch = names[first : first + TOPICS_PER_REQUEST]
-            pairs = (name.partition(":") for name in batch)
-            args = [
-                {"instType": INSTRUMENT_TYPE, "channel": channel, "instId": symbol}
-                for channel, _, symbol in pairs
-            ]
-            payload = msgspec.json.encode({"op": op, "args": args})
-            yield Request(payload, tuple(batch), is_unsubscribe=op == "unsubscribe")
-
-    def ping(self) -> bytes:
-        return b"ping"
+    ws_url = "wss://ws.bitget.com/v2/ws/public"
+    topics: ClassVar = {
+        Channel.CANDLES: "candle{interval}:{symbol}",
+        Channel.TICKER: "ticker:{symbol}",
+        Channel.TRADES: "trade:{symbol}",
+        Channel.BOOK: BOOK_CHANNEL + ":{symbol}",
+    }
+    topics_per_request = 40  # a request may have 4,096 bytes
+    said_of_all: ClassVar = {"instType": "USDT-FUTURES"}
 
     def parse(self, payload: bytes) -> Message:
         if payload == b"pong":
@@ -241,8 +191,8 @@ def _book(envelope: _Envelope) -> Message:
     change = BookChange(
         envelope.arg.inst_id,
         envelope.action != "update",
-        [BookLevel(decimal(price), decimal(size)) for price, size in row.bids],
-        [BookLevel(decimal(price), decimal(size)) for price, size in row.asks],
+        levels(row.bids),
+        levels(row.asks),
         milliseconds(row.ts),
     )
     return Book(envelope.arg.name, change)

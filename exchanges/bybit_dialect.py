@@ -7,15 +7,16 @@ slower road through the envelope.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar
 
 import msgspec
 from msgspec import UnsetType
 
-from core.models.books import BookChange, BookLevel
-from core.models.streams import Channel, Topic
+from core.models.books import BookChange
+from core.models.streams import Channel
 from core.models.trades import PublicTrade
+from exchanges.base_dialect import BaseDialect, levels
 from exchanges.bybit_words import EXCHANGE, INTERVAL_OF, side_of
 from exchanges.numbers import decimal
 from exchanges.stream_dialect import (
@@ -32,7 +33,6 @@ from exchanges.stream_dialect import (
     word,
 )
 
-WS_PUBLIC_URL = "wss://stream.bybit.com/v5/public/linear"
 MAX_ARGS_CHARS = 21_000  # docs/v5/ws/connect.mdx, public channel: length of the args array
 BOOK_DEPTH = 50
 PING = b'{"op":"ping"}'
@@ -120,56 +120,40 @@ _decode_book = msgspec.json.Decoder(_BookMessage).decode
 _decode_control = msgspec.json.Decoder(_Control).decode
 
 
-class BybitDialect:
+class BybitDialect(BaseDialect):
     """The demo exchange and the testnet have URLs of their own."""
 
     exchange = EXCHANGE
     # wire.md C6: 500 connects per 5 minutes, 1,000 connections per IP and market. No bound of
     # topics is published beyond the length of a request; a thousand symbols' all on one socket.
     limits = StreamLimits(topics_per_connection=4000, connections=5)
+    ws_url = "wss://stream.bybit.com/v5/public/linear"
+    topics: ClassVar = {
+        Channel.CANDLES: "kline.{interval}.{symbol}",
+        Channel.TICKER: "tickers.{symbol}",
+        Channel.TRADES: "publicTrade.{symbol}",
+        Channel.BOOK: f"orderbook.{BOOK_DEPTH}.{{symbol}}",
+    }
+    intervals: ClassVar = INTERVAL_OF
 
-    def __init__(self, url: str = WS_PUBLIC_URL) -> None:
-        self._url = url
-        self._request_ids = itertools.count(1)
-
-    def url(self, channel: Channel) -> str:  # noqa: ARG002 (one address serves all)
-        return self._url
-
-    def wire_name(self, topic: Topic) -> str:
-        match topic.channel:
-            case Channel.CANDLES:
-                assert topic.timeframe is not None
-                return f"kline.{INTERVAL_OF[topic.timeframe]}.{topic.symbol}"
-            case Channel.TICKER:
-                return f"tickers.{topic.symbol}"
-            case Channel.TRADES:
-                return f"publicTrade.{topic.symbol}"
-            case Channel.BOOK:
-                return f"orderbook.{BOOK_DEPTH}.{topic.symbol}"
-
-    def subscribe(self, names: Sequence[str], all_names: Sequence[str]) -> Iterator[Request]:  # noqa: ARG002
-        return self._requests("subscribe", names)
-
-    def unsubscribe(self, names: Sequence[str], all_names: Sequence[str]) -> Iterator[Request]:  # noqa: ARG002
-        return self._requests("unsubscribe", names)
-
-    def _requests(self, op: str, names: Sequence[str]) -> Iterator[Request]:
+    def _batches(self, names: Sequence[str]) -> Iterator[Sequence[str]]:
         """As few frames as the length limit allows."""
         batch: list[str] = []
         chars = 0
         for name in names:
             if batch and chars + len(name) + 3 > MAX_ARGS_CHARS:
-                yield self._request(op, batch)
+                yield batch
                 batch, chars = [], 0
             batch.append(name)
             chars += len(name) + 3
         if batch:
-            yield self._request(op, batch)
+            yield batch
 
-    def _request(self, op: str, names: list[str]) -> Request:
-        request_id = str(next(self._request_ids))
-        payload = msgspec.json.encode({"op": op, "req_id": request_id, "args": names})
-        return Request(payload, tuple(names), request_id, is_unsubscribe=op == "unsubscribe")
+    def _request(self, names: Sequence[str], *, is_unsubscribe: bool) -> Request:
+        number = next(self._request_ids)
+        op = "unsubscribe" if is_unsubscribe else "subscribe"
+        body = {"op": op, "req_id": str(number), "args": names}
+        return self._numbered(body, names, number, is_unsubscribe=is_unsubscribe)
 
     def ping(self) -> bytes:
         return PING
@@ -220,8 +204,8 @@ def _book(payload: bytes) -> Book:
         BookChange(
             symbol=data.s,
             is_snapshot=message.type == "snapshot" or data.u == 1,
-            bids=[BookLevel(decimal(price), decimal(size)) for price, size in data.b],
-            asks=[BookLevel(decimal(price), decimal(size)) for price, size in data.a],
+            bids=levels(data.b),
+            asks=levels(data.a),
             time_ms=message.ts,
             update_id=data.u,
         ),

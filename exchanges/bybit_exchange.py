@@ -21,7 +21,7 @@ from core.models.orders import Order, OrderRequest, OrderType, Side
 from core.models.positions import Balance, Position
 from core.models.streams import Channel, StreamStatistics, Topic, TopicLatency
 from exchanges import bybit_parsers
-from exchanges.bybit_dialect import WS_PUBLIC_URL, BybitDialect
+from exchanges.bybit_dialect import BybitDialect
 from exchanges.bybit_errors import unanswered
 from exchanges.bybit_fills import BybitFills
 from exchanges.bybit_private_stream import BybitPrivateStream, PrivateTiming
@@ -66,7 +66,7 @@ class BybitExchange:
         limiter: RequestLimiter,
         rng: random.Random,
         rest_url: str = REST_URL,
-        ws_public_url: str = WS_PUBLIC_URL,
+        ws_public_url: str = "",
         ws_private_url: str = WS_PRIVATE_URL,
         request_timeout_s: float = 10.0,
         stream_timing: StreamTiming = StreamTiming(),  # noqa: B008 (immutable)

@@ -84,7 +84,7 @@ class CcxtExchange:
         self._fills = CcxtFills(self._rest, account, self._market_of_row)
         dialect = PUBLIC_DIALECTS[exchange]
         self._public = StreamedMarket(
-            dialect(ws_public_url) if ws_public_url else dialect(),
+            dialect(ws_public_url),
             PolledMarket(self, clock=clock, tickers_poll_s=self._quirks.tickers_poll_s),
             self._wire_names,
             clock=clock,

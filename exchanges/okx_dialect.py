@@ -7,14 +7,15 @@ operations an hour and connection, text ping within 30 s, notice 64008 before an
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
+from typing import ClassVar
 
 import msgspec
 
-from core.models.books import BookChange, BookLevel
-from core.models.candles import Timeframe
-from core.models.streams import Channel, Topic
+from core.models.books import BookChange
+from core.models.streams import Channel
 from core.models.trades import PublicTrade
+from exchanges.base_dialect import ArgDialect, levels
 from exchanges.numbers import decimal, milliseconds, ratio_of_prices, side_of
 from exchanges.stream_dialect import (
     IGNORED,
@@ -25,7 +26,6 @@ from exchanges.stream_dialect import (
     Goodbye,
     Ignored,
     Message,
-    Request,
     StreamLimits,
     Tick,
     TickerText,
@@ -33,28 +33,9 @@ from exchanges.stream_dialect import (
 )
 
 EXCHANGE = "okx"
-WS_URL = "wss://ws.okx.com:8443/ws/v5"
 BOOK_CHANNEL = "books5"  # whole pictures of five levels, every 100 ms
-TOPICS_PER_REQUEST = 100
 _UPGRADE = "64008"
 _NO_SUCH_TOPIC = re.compile(r"channel:(\S+?),instId:(\S+) doesn't exist")
-
-# Bars of six hours and more begin at 00:00 Hong Kong time unless asked for by UTC.
-INTERVAL_OF = {
-    Timeframe.M1: "1m",
-    Timeframe.M3: "3m",
-    Timeframe.M5: "5m",
-    Timeframe.M15: "15m",
-    Timeframe.M30: "30m",
-    Timeframe.H1: "1H",
-    Timeframe.H2: "2H",
-    Timeframe.H4: "4H",
-    Timeframe.H6: "6Hutc",
-    Timeframe.H12: "12Hutc",
-    Timeframe.D1: "1Dutc",
-    Timeframe.W1: "1Wutc",
-    Timeframe.MONTH: "1Mutc",
-}
 
 
 class _Arg(msgspec.Struct, rename="camel", frozen=True):
@@ -110,45 +91,19 @@ _decode_trades = msgspec.json.Decoder(list[_TradeRow]).decode
 _decode_books = msgspec.json.Decoder(list[_BookRow]).decode
 
 
-class OkxDialect:
+class OkxDialect(ArgDialect):
     exchange = EXCHANGE
     limits = StreamLimits(topics_per_connection=480, pause_s=0.35, connect_pause_s=0.4)
-
-    def __init__(self, url: str = WS_URL) -> None:
-        self._url = url
+    ws_url = "wss://ws.okx.com:8443/ws/v5"
+    topics: ClassVar = {
+        Channel.CANDLES: "candle{interval}:{symbol}",
+        Channel.TICKER: "tickers:{symbol}",
+        Channel.TRADES: "trades:{symbol}",
+        Channel.BOOK: BOOK_CHANNEL + ":{symbol}",
+    }
 
     def url(self, channel: Channel) -> str:
         return f"{self._url}/{'business' if channel is Channel.CANDLES else 'public'}"
-
-    def wire_name(self, topic: Topic) -> str:
-        match topic.channel:
-            case Channel.CANDLES:
-                assert topic.timeframe is not None
-                return f"candle{INTERVAL_OF[topic.timeframe]}:{topic.symbol}"
-            case Channel.TICKER:
-                return f"tickers:{topic.symbol}"
-            case Channel.TRADES:
-                return f"trades:{topic.symbol}"
-            case Channel.BOOK:
-                return f"{BOOK_CHANNEL}:{topic.symbol}"
-
-    def subscribe(self, names: Sequence[str], all_names: Sequence[str]) -> Iterator[Request]:  # noqa: ARG002
-        return self._requests("subscribe", names)
-
-    def unsubscribe(self, names: Sequence[str], all_names: Sequence[str]) -> Iterator[Request]:  # noqa: ARG002
-        return self._requests("unsubscribe", names)
-
-    def _requests(self, op: str, names: Sequence[str]) -> Iterator[Request]:
-        """Each topic is answered on its own."""
-        for first in range(0, len(names), TOPICS_PER_REQUEST):
-            batch = names[first : first + TOPICS_PER_REQUEST]
-            pairs = (name.partition(":") for name in batch)
-            args = [{"channel": channel, "instId": symbol} for channel, _, symbol in pairs]
-            payload = msgspec.json.encode({"op": op, "args": args})
-            yield Request(payload, tuple(batch), is_unsubscribe=op == "unsubscribe")
-
-    def ping(self) -> bytes:
-        return b"ping"
 
     def parse(self, payload: bytes) -> Message:
         if payload == b"pong":
@@ -237,8 +192,8 @@ def _book(envelope: _Envelope) -> Message:
     change = BookChange(
         envelope.arg.inst_id,
         envelope.action != "update",
-        [BookLevel(decimal(price), decimal(size)) for price, size, _, _ in row.bids],
-        [BookLevel(decimal(price), decimal(size)) for price, size, _, _ in row.asks],
+        levels(row.bids),
+        levels(row.asks),
         milliseconds(row.ts),
         row.seq_id,
         row.prev_seq_id,

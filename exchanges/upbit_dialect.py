@@ -10,19 +10,19 @@ docs.upbit.com/reference/websocket-guide, apidocs.bithumb.com (5 connects and 5 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from types import MappingProxyType
+from typing import ClassVar
 
 import msgspec
 
 from core.models.books import BookChange, BookLevel
 from core.models.candles import Timeframe
 from core.models.orders import Side
-from core.models.streams import Channel, Topic
+from core.models.streams import Channel
 from core.models.trades import PublicTrade
+from exchanges.base_dialect import BaseDialect
 from exchanges.numbers import finite, milliseconds
 from exchanges.stream_dialect import (
     IGNORED,
@@ -37,20 +37,6 @@ from exchanges.stream_dialect import (
     TickerText,
     Trades,
 )
-
-UPBIT_WS_URL = "wss://api.upbit.com/websocket/v1"
-BITHUMB_WS_URL = "wss://ws-api.bithumb.com/websocket/v1"
-
-CANDLES = {
-    Timeframe.M1: "candle.1m",
-    Timeframe.M3: "candle.3m",
-    Timeframe.M5: "candle.5m",
-    Timeframe.M15: "candle.15m",
-    Timeframe.M30: "candle.30m",
-    Timeframe.H1: "candle.60m",
-    Timeframe.H4: "candle.240m",
-}
-_TYPES = {Channel.TICKER: "ticker", Channel.TRADES: "trade", Channel.BOOK: "orderbook"}
 
 
 class _Kind(msgspec.Struct):
@@ -113,7 +99,7 @@ _decode_book = msgspec.json.Decoder(_OrderBook).decode
 _decode_candle = msgspec.json.Decoder(_Candle).decode
 
 
-class UpbitDialect:
+class UpbitDialect(BaseDialect):
     exchange = "upbit"
     # A coin may well not trade for a minute; its book hardly ever stands still.
     limits = StreamLimits(
@@ -122,22 +108,22 @@ class UpbitDialect:
         connect_pause_s=0.25,
         silence_s={Channel.BOOK: 15.0, Channel.TICKER: 60.0, Channel.CANDLES: 120.0},
     )
-    candles: Mapping[Timeframe, str] = MappingProxyType(CANDLES)
-
-    def __init__(self, url: str = UPBIT_WS_URL) -> None:
-        self._url = url
-        self._tickets = itertools.count(1)
-
-    def url(self, channel: Channel) -> str:  # noqa: ARG002 (one address serves all)
-        return self._url
-
-    def wire_name(self, topic: Topic) -> str:
-        if topic.channel is not Channel.CANDLES:
-            return f"{_TYPES[topic.channel]}:{topic.symbol}"
-        kind = self.candles.get(topic.timeframe) if topic.timeframe else None
-        if kind is None:
-            raise ValueError(f"{self.exchange} streams no {topic.timeframe} candles")
-        return f"{kind}:{topic.symbol}"
+    ws_url = "wss://api.upbit.com/websocket/v1"
+    topics: ClassVar = {
+        Channel.CANDLES: "candle.{interval}:{symbol}",
+        Channel.TICKER: "ticker:{symbol}",
+        Channel.TRADES: "trade:{symbol}",
+        Channel.BOOK: "orderbook:{symbol}",
+    }
+    intervals: ClassVar[Mapping[Timeframe, str]] = {
+        Timeframe.M1: "1m",
+        Timeframe.M3: "3m",
+        Timeframe.M5: "5m",
+        Timeframe.M15: "15m",
+        Timeframe.M30: "30m",
+        Timeframe.H1: "60m",
+        Timeframe.H4: "240m",
+    }
 
     def subscribe(self, names: Sequence[str], all_names: Sequence[str]) -> Iterator[Request]:
         return self._whole_list(names, all_names)
@@ -145,21 +131,22 @@ class UpbitDialect:
     def unsubscribe(self, names: Sequence[str], all_names: Sequence[str]) -> Iterator[Request]:
         return self._whole_list(names, [name for name in all_names if name not in set(names)])
 
-    def _whole_list(self, names: Sequence[str], all_names: Sequence[str]) -> Iterator[Request]:
+    def _whole_list(self, asked: Sequence[str], all_names: Sequence[str]) -> Iterator[Request]:
         """An empty list cannot be asked for: then the last one goes on unheard."""
+        if all_names:
+            request = self._request(all_names, is_unsubscribe=False)
+            yield msgspec.structs.replace(request, names=tuple(asked))
+
+    def _request(self, names: Sequence[str], *, is_unsubscribe: bool) -> Request:
         codes: dict[str, list[str]] = {}
-        for name in all_names:
+        for name in names:
             kind, _, symbol = name.partition(":")
             codes.setdefault(kind, []).append(symbol)
-        if not codes:
-            return
-        message: list[dict[str, object]] = [{"ticket": f"twinstar-{next(self._tickets)}"}]
+        message: list[dict[str, object]] = [{"ticket": f"twinstar-{next(self._request_ids)}"}]
         message += [{"type": kind, "codes": symbols} for kind, symbols in codes.items()]
         message.append({"format": "DEFAULT"})
-        yield Request(msgspec.json.encode(message), tuple(names), is_answered=False)
-
-    def ping(self) -> None:
-        return None
+        payload = msgspec.json.encode(message)
+        return Request(payload, tuple(names), is_answered=False, is_unsubscribe=is_unsubscribe)
 
     def parse(self, payload: bytes) -> Message:
         kind = _decode_kind(payload)
@@ -173,10 +160,8 @@ class BithumbDialect(UpbitDialect):
     """No candles at all: they are built from trades."""
 
     exchange = "bithumb"
-    candles: Mapping[Timeframe, str] = MappingProxyType({})
-
-    def __init__(self, url: str = BITHUMB_WS_URL) -> None:
-        super().__init__(url)
+    ws_url = "wss://ws-api.bithumb.com/websocket/v1"
+    intervals: ClassVar[Mapping[Timeframe, str]] = {}
 
 
 def _ticker(exchange: str, payload: bytes) -> Tick:  # noqa: ARG001 (of no matter to a ticker)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from core.commands import (
     AddPriceAlert,
@@ -14,6 +15,10 @@ from core.commands import (
     SendTestMessage,
 )
 from core.models.alerts import AlertWish
+from ui import tasks
+
+if TYPE_CHECKING:  # numpy is not for the first paint
+    from ui.charts.trading_chart import TradingChart
 
 _TEST_TIMEOUT_S = 60.0
 
@@ -40,3 +45,15 @@ class AlertActions:
     async def send_test(self) -> CommandResult:
         """A channel may take its time."""
         return await self._send(SendTestMessage(), timeout_s=_TEST_TIMEOUT_S)
+
+
+def take_lines(chart: TradingChart, send: Callable[..., Awaitable[CommandResult]]) -> None:
+    """What is done to the alerts' lines on `chart` is asked of the engine; a refusal is told, a
+    success the line shows itself."""
+    desk = AlertActions(send)
+
+    async def ask(question: Awaitable[CommandResult]) -> None:
+        tasks.announce(await question)
+
+    chart.alert_moved.connect(lambda number, at: tasks.spawn(ask(desk.move(number, at))))
+    chart.alert_unwanted.connect(lambda number: tasks.spawn(ask(desk.remove(number))))

@@ -60,6 +60,7 @@ from core.snapshots import (
     PositionSnapshot,
     TickerRow,
 )
+from ui.chart_links import ChartLinks
 from ui.chart_memory import ChartMemory
 from ui.i18n import tr
 from ui.order_desk import OrderDesk
@@ -287,7 +288,7 @@ class Bridge(QObject):
     def __init__(self, data_dir: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.data_dir = data_dir
-        self.chart_memory = ChartMemory(data_dir, self)
+        self.chart_memory, self.chart_links = ChartMemory(data_dir, self), ChartLinks(self)
         self.link = EngineLink(data_dir, self)
         self.data = SharedDataManager(self.link.send, self)
         self.capital = SharedCapitalManager(self)

@@ -1,4 +1,5 @@
-"""What charts remember between starts: drawings by symbol, indicators and scale by bot.
+"""What charts remember between starts: drawings by symbol, indicators and scale by bot, and which
+charts stand beside each other.
 
 One small JSON file each, in the data directory, written whole or not at all. A file that cannot
 be read is put aside as `.bak` and the chart starts afresh: a broken layout never stands between
@@ -20,6 +21,7 @@ from core.storage.durable import write_atomic
 from ui.charts.drawings import Drawing, DrawingSet, is_sound
 
 _LOG = logging.getLogger(__name__)
+_WALL = "charts"
 _WRITE_AFTER_MS = 400  # a line that is dragged is written once, not at every step
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
@@ -39,6 +41,27 @@ class ChartLayout(msgspec.Struct, frozen=True):
     is_inverted: bool = False
     is_magnetic: bool = False
     drags_with_alt: bool = False  # order lines move only while Alt is held
+    group: str = "1"  # of the charts that are linked with it
+
+
+class SavedChart(msgspec.Struct, frozen=True):
+    """One of the charts that stand beside each other. `symbol` "": none was chosen yet."""
+
+    symbol: str = ""
+    timeframe: str = "15m"
+    group: str = "1"
+
+
+class ChartWall(msgspec.Struct, frozen=True):
+    """The first `count` of `charts` are shown."""
+
+    count: int = 2
+    charts: tuple[SavedChart, ...] = (
+        SavedChart(timeframe="15m"),
+        SavedChart(timeframe="1h"),
+        SavedChart(timeframe="4h"),
+        SavedChart(timeframe="1d"),
+    )
 
 
 class _Drawings(msgspec.Struct, frozen=True):
@@ -84,6 +107,13 @@ class ChartMemory(QObject):
 
     def keep_layout(self, bot_id: str, layout: ChartLayout) -> None:
         self._keep(self._path("layouts", bot_id), layout)
+
+    def wall(self) -> ChartWall:
+        """As it was kept; sound or not is for who shows it."""
+        return self._read(self._path("layouts", _WALL), ChartWall) or ChartWall()
+
+    def keep_wall(self, wall: ChartWall) -> None:
+        self._keep(self._path("layouts", _WALL), wall)
 
     def save(self) -> None:
         """Write what waits, now. A disk that refuses is logged; the next change tries again."""

@@ -261,6 +261,8 @@ class MainWindow(QMainWindow):
             page = self._pages[title] = make_page(entry, self.bridge)
             if hasattr(page, "bot_wanted"):
                 page.bot_wanted.connect(self.show_bot)
+            if hasattr(page, "alert_wanted"):
+                page.alert_wanted.connect(self.alert_centre.ask_alert)
             if hasattr(page, "moment_wanted"):
                 page.moment_wanted.connect(self.show_moment)
             if hasattr(page, "trail_wanted"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,8 @@ from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication, QFrame, QSplitter
 from pytestqt.qtbot import QtBot
 
-from ui.docks import Arrangement, Cell, Docks, Stripe, bring_inside, is_sound
+from ui.docks import Docks
+from ui.panel_layouts import Arrangement, Cell, Stripe, bring_inside, is_sound, xml_of
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", r"(raise|lower)\(\)")
 
@@ -42,9 +45,9 @@ def settle() -> None:
 
 
 def place(docks: Docks, name: str) -> tuple[int, int, int, int]:
-    dock = docks._docks[name]
-    at = dock.mapTo(docks, QPoint(0, 0))
-    return at.x(), at.y(), dock.width(), dock.height()
+    panel = docks._panels[name]
+    at = panel.mapTo(docks, QPoint(0, 0))
+    return at.x(), at.y(), panel.width(), panel.height()
 
 
 def places(docks: Docks) -> dict[str, tuple[int, int, int, int]]:
@@ -100,9 +103,28 @@ def test_a_layout_comes_back_and_the_default_too(docks: Docks) -> None:
     assert docks.restore(layout)
     settle()
     assert docks.is_floating("chart")
-    assert docks._docks["chart"].isVisible()
+    assert docks._panels["chart"].isVisible()
     assert not docks.is_open("book")
     assert docks.layout_now()
+
+
+def test_a_layout_given_before_the_first_showing_is_as_large_as_it_was(
+    docks: Docks, qtbot: QtBot
+) -> None:
+    """ux 2: on the way to the screen a tab has sizes of its own."""
+    docks.close_panel("book")
+    layout = docks.layout_now()
+    again = Docks()
+    qtbot.addWidget(again)
+    for name in docks.names:
+        again.add(name, name.title(), QFrame())
+    again.use_default(_choose, "chart")
+    assert again.restore(layout)
+    assert again.layout_now() == layout
+    again.resize(1640, 1006)
+    again.show()
+    settle()
+    assert places(again) == places(docks)
 
 
 def test_a_window_that_is_closed_gives_its_panel_back(docks: Docks) -> None:
@@ -110,7 +132,7 @@ def test_a_window_that_is_closed_gives_its_panel_back(docks: Docks) -> None:
     docks.caption = "BTCUSDT"
     docks.take_out("chart")
     settle()
-    window = docks._docks["chart"].window()
+    window = docks._panels["chart"].window()
     assert window is not docks.window()
     assert window is not None
     assert window.windowTitle() == "Chart · BTCUSDT"
@@ -139,13 +161,18 @@ def test_a_closed_panel_comes_back_where_it_was(docks: Docks) -> None:
     assert places(docks) == DEFAULT
 
 
+def dock_of(docks: Docks, name: str) -> Any:
+    assert docks._site is not None
+    return docks._site._docks[name]
+
+
 def drag_head(docks: Docks, name: str, to: QPoint) -> None:
     """The head of a panel's area, by the mouse; an invisible one too."""
-    area = docks._docks[name].dockAreaWidget()
+    area = dock_of(docks, name).dockAreaWidget()
     assert area is not None
     bar = area.titleBar()
     assert bar is not None
-    held = docks._docks[name].tabWidget() or bar
+    held = dock_of(docks, name).tabWidget() or bar
     start = held.rect().center()
     QTest.mousePress(held, Qt.MouseButton.LeftButton, pos=start)
     for step in range(1, 5):
@@ -155,33 +182,43 @@ def drag_head(docks: Docks, name: str, to: QPoint) -> None:
     settle()
 
 
+def heads(docks: Docks) -> list[bool]:
+    assert docks._site is not None
+    return [a.titleBar().isVisible() for a in docks._site._manager.openedDockAreas()]
+
+
 def test_locked_dragging_a_head_changes_nothing(docks: Docks) -> None:
     """ux 4"""
+    docks.set_locked(False)
+    settle()
+    assert all(heads(docks))
+    docks.set_locked(True)
+    settle()
+    assert not any(heads(docks))
+    assert places(docks) == DEFAULT
     drag_head(docks, "book", QPoint(-700, 300))
     assert places(docks) == DEFAULT
     assert not docks.has_floating
-    assert all(not a.titleBar().isVisible() for a in docks._manager.openedDockAreas())
-    docks.set_locked(False)
-    settle()
-    assert all(a.titleBar().isVisible() for a in docks._manager.openedDockAreas())
-    docks.set_locked(True)
-    settle()
-    assert places(docks) == DEFAULT
 
 
 def test_unlocked_a_double_click_on_a_head_takes_a_panel_out(docks: Docks) -> None:
     docks.set_locked(False)
     settle()
-    tab = docks._docks["book"].tabWidget()
-    assert tab is not None
-    QTest.mouseDClick(tab, Qt.MouseButton.LeftButton)
+    QTest.mouseDClick(dock_of(docks, "book").tabWidget(), Qt.MouseButton.LeftButton)
     settle()
     assert docks.is_floating("book")
     assert docks.layout_now()
 
 
-def test_a_border_that_is_dragged_is_the_traders_own_layout(docks: Docks) -> None:
-    splitter = docks._manager.findChildren(QSplitter)[0]
+@pytest.mark.parametrize("is_docking", [False, True])
+def test_a_border_that_is_dragged_is_the_traders_own_layout(docks: Docks, is_docking: bool) -> None:
+    if is_docking:
+        docks.restore(xml_of(_choose(docks.size()), docks.size()))
+        settle()
+    splitter = next(
+        s for s in docks.findChildren(QSplitter)
+        if s.isAncestorOf(docks._panels["chart"]) and s.orientation() is Qt.Orientation.Horizontal
+    )  # fmt: skip
     handle = splitter.handle(1)
     assert handle is not None
     at = handle.rect().center()
@@ -190,8 +227,15 @@ def test_a_border_that_is_dragged_is_the_traders_own_layout(docks: Docks) -> Non
     QTest.mousePress(handle, Qt.MouseButton.LeftButton, pos=at)
     QTest.mouseMove(handle, at + QPoint(-40, -40))
     QTest.mouseRelease(handle, Qt.MouseButton.LeftButton, pos=at + QPoint(-40, -40))
+    settle()
     assert moved
-    assert docks.layout_now()
+    assert place(docks, "chart")[2] == 1272
+    layout = docks.layout_now()
+    docks.restore_default()
+    assert docks.restore(layout)
+    settle()
+    assert place(docks, "chart")[2] == 1272
+    assert place(docks, "blotter")[3] == 224
 
 
 def test_what_is_hidden_for_room_is_no_part_of_the_layout(docks: Docks) -> None:
@@ -205,16 +249,25 @@ def test_what_is_hidden_for_room_is_no_part_of_the_layout(docks: Docks) -> None:
     assert docks.is_open("order")
 
 
+def test_while_a_column_is_hidden_the_chart_has_its_room(docks: Docks) -> None:
+    docks.hide_for_room("order", "book")
+    settle()
+    assert place(docks, "chart")[2] == 1640
+    docks.show_again()
+    settle()
+    assert places(docks) == DEFAULT
+
+
 def test_a_window_on_a_screen_that_is_gone_comes_inside(docks: Docks) -> None:
     docks.take_out("book")
-    window = docks._docks["book"].window()
+    window = docks._panels["book"].window()
     assert window is not None
     window.move(20_000, -9_000)
     layout = docks.layout_now()
     docks.restore_default()
     assert docks.restore(layout)
     settle()
-    back = docks._docks["book"].window()
+    back = docks._panels["book"].window()
     screen = QApplication.primaryScreen()
     assert back is not None
     assert screen is not None

@@ -24,6 +24,7 @@ class Page(NamedTuple):
 
 
 PAGES = (
+    Page("Charts", "ui.tabs.charts_page:ChartsPage"),
     Page("Capital", "ui.tabs.capital_page:CapitalPage"),
     Page("Journal", "ui.tabs.journal_page:JournalPage"),
     Page("Trail", "ui.tabs.trail_page:TrailPage"),

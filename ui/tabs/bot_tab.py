@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from decimal import Decimal
 from typing import Any
 
 from PyQt6 import sip
-from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QHBoxLayout, QScrollArea, QWidget
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtWidgets import QWidget
 
 from core.commands import CommandResult
 from core.models.tickets import OrderPreview, OrderTicket
 from core.snapshots import EngineSnapshot, FeedItem, FillRecord, LiveCandle
-from ui import shortcuts, tasks, zones
-from ui.alert_desk import AlertActions
+from ui import alert_desk, shortcuts, tasks, zones
 from ui.bridge import (
     CONNECTING,
     NOT_CONNECTED,
@@ -27,7 +25,9 @@ from ui.dialogs import questions
 from ui.i18n import sentence, tr
 from ui.last_chart import LastChart
 from ui.shared_services import BotLink
-from ui.widgets.basic import GUTTER, column
+from ui.tabs import bot_panels
+from ui.tabs.bot_panels import BotPanels
+from ui.widgets.basic import column
 from ui.widgets.blotter import Blotter
 from ui.widgets.bot_header import BotHeader
 from ui.widgets.chart_history import BARS_AT_ONCE, ChartHistory
@@ -37,8 +37,6 @@ from ui.widgets.position_panel import PositionPanel
 from ui.widgets.risk_panel import RiskPanel
 from ui.widgets.ticket import OrderTicketPanel
 
-_RIGHT_WIDE, _RIGHT_NARROW = 324, 280
-_BLOTTER_WIDE, _BLOTTER_NARROW = 224, 124
 _KEPT_BARS = 300
 
 
@@ -65,7 +63,11 @@ class BotTab(QWidget):
         self.header = BotHeader(bridge, bot)
         self.header.ask_start, self.header.ask_stop = self._ask_start, self._ask_stop
         self._panel = ChartPanel(
-            bridge.chart_memory, bot.bot_id, self._timeframe, bridge.data_dir / "pictures"
+            bridge.chart_memory,
+            bot.bot_id,
+            self._timeframe,
+            bridge.data_dir / "pictures",
+            bridge.chart_links,
         )
         self.chart = self._panel.chart
         self._history = ChartHistory(bridge.data, self.chart)
@@ -79,7 +81,6 @@ class BotTab(QWidget):
         self.book.price_chosen.connect(self.ticket.set_price)
         self._risk = RiskPanel(bridge)
         self._risk.setMinimumHeight(188)
-        self._right = QScrollArea()
         self._lay_out()
         self._connect()
         self._name_chart()
@@ -88,34 +89,30 @@ class BotTab(QWidget):
         self._load_if_wanted()
 
     def _lay_out(self) -> None:
-        centre = column(self.header, self._panel, self.blotter, spacing=GUTTER)
-        centre.setStretch(1, 1)
-        side = column(self.position, self.ticket, self.book, self._risk, spacing=GUTTER)
-        side.setStretch(3, 1)
-        content = QWidget()
-        content.setProperty("role", "page")
-        content.setLayout(side)
-        self._right.setWidget(content)
-        self._right.setWidgetResizable(True)
-        self._right.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        outer = QHBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.setSpacing(GUTTER)
-        outer.addLayout(centre, 1)
-        outer.addWidget(self._right)
+        self.docks = BotPanels(
+            self.header,
+            {
+                bot_panels.CHART: self._panel,
+                bot_panels.BLOTTER: self.blotter,
+                bot_panels.POSITION: self.position,
+                bot_panels.ORDER: self.ticket,
+                bot_panels.BOOK: self.book,
+                bot_panels.RISK: self._risk,
+            },
+        )
+        self.docks.caption = self._bot.latest.symbol
+        self.setLayout(column(self.docks))
         self.set_narrow(False)
 
     def _connect(self) -> None:
         bridge = self._bridge
         self._panel.timeframe_chosen.connect(self._change_timeframe)
-        self._panel.expand_wanted.connect(self._expand)
+        self._panel.expand_wanted.connect(self.docks.show_chart_alone)
         self.chart.level_change_wanted.connect(self._change_level)
         self.chart.pending_moved.connect(self.ticket.move_line)
         self.ticket.pending_changed.connect(self.chart.trades.set_pending)
         self.chart.alert_wanted.connect(self._want_alert)
-        desk = AlertActions(bridge.link.send)
-        self.chart.alert_moved.connect(lambda number, at: _ask(desk.move(number, at)))
-        self.chart.alert_unwanted.connect(lambda number: _ask(desk.remove(number)))
+        alert_desk.take_lines(self.chart, bridge.link.send)
         self.chart.set_market_clock(
             lambda: bridge.snapshot.market_time_ms if bridge.snapshot else 0
         )
@@ -131,17 +128,21 @@ class BotTab(QWidget):
         bridge.data.candle_closed.connect(self._take_closed)
 
     def set_narrow(self, narrow: bool) -> None:
-        self._right.setFixedWidth(_RIGHT_NARROW if narrow else _RIGHT_WIDE)
-        self.blotter.setFixedHeight(_BLOTTER_NARROW if narrow else _BLOTTER_WIDE)
+        self.docks.set_narrow(narrow)
         for part in (self.header, self._panel, self.blotter):
             part.set_narrow(narrow)
 
     def set_right_shown(self, shown: bool) -> None:
-        self._right.setVisible(shown)
+        self.docks.show_side(shown)
 
     @property
     def is_right_shown(self) -> bool:
-        return self._right.isVisible()
+        return self.docks.is_side_shown
+
+    @property
+    def is_seen(self) -> bool:
+        """In front, or with a panel in a window of its own."""
+        return self.isVisible() or self.docks.has_floating
 
     def last_chart(self) -> LastChart | None:
         """What the next run may show first; None while the chart is not live."""
@@ -184,7 +185,7 @@ class BotTab(QWidget):
         live = self._bridge.live_candle(bot.symbol, self._timeframe)
         if live is not None and self._bars_are_live:
             self.chart.update_live(live)
-        if not self.isVisible():
+        if not self.is_seen:
             return
         stale = self._show_freshness()
         if self._bot.is_old:
@@ -290,7 +291,7 @@ class BotTab(QWidget):
             self._go_if_wanted()
 
     def _tell_painted(self) -> None:
-        if self.isVisible():
+        if self.is_seen:
             self.chart.repaint()
             self.chart_painted.emit(self._bars_are_live)
 
@@ -298,13 +299,6 @@ class BotTab(QWidget):
 
     def _want_alert(self, price: Decimal) -> None:
         self.alert_wanted.emit(self._bot.latest.symbol, price)
-
-    def _expand(self) -> None:
-        """The chart alone, or everything again."""
-        is_alone = not self.header.isVisible()
-        for part in (self.header, self.blotter):
-            part.setVisible(is_alone)
-        self.set_right_shown(is_alone)
 
     def _change_level(self, kind: str, key: str, price: Decimal) -> None:
         """A line of the chart was dragged and confirmed."""
@@ -344,12 +338,3 @@ class BotTab(QWidget):
         bot = self._bot.latest
         held = self._bridge.position(bot.account, bot.symbol)
         return await self.blotter.order_actions.close(held) if held is not None else None
-
-
-def _ask(question: Coroutine[Any, Any, CommandResult]) -> None:
-    """The line itself shows what came of it; a refusal is told."""
-
-    async def ask() -> None:
-        tasks.announce(await question)
-
-    tasks.spawn(ask())

@@ -6,20 +6,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
+import msgspec
 from PyQt6.QtCore import pyqtSignal
-from PyQt6.QtGui import QPixmap
+from PyQt6.QtGui import QPixmap, QShowEvent
 
 from core.commands import CommandResult
 from ui import shortcuts, tasks
+from ui.chart_links import ChartLinks
 from ui.chart_memory import ChartMemory
+from ui.charts.chart_link import ChartLink
 from ui.charts.trading_chart import TradingChart
 from ui.i18n import tr
 from ui.widgets.basic import Panel, rule
 from ui.widgets.chart_toolbar import ChartToolbar
+from ui.widgets.link_dot import LinkDot
 
 
 class ChartPanel(Panel):
-    """`layout_key` names whose indicators and scale these are (a bot). Attributes: chart, toolbar.
+    """`layout_key` names whose indicators and scale these are (a bot). Attributes: chart, toolbar,
+    link (its group).
 
     Signals: timeframe_chosen(str), expand_wanted(): the chart alone, or everything again.
     """
@@ -28,7 +33,12 @@ class ChartPanel(Panel):
     expand_wanted = pyqtSignal()
 
     def __init__(
-        self, memory: ChartMemory, layout_key: str, timeframe: str, pictures: Path
+        self,
+        memory: ChartMemory,
+        layout_key: str,
+        timeframe: str,
+        pictures: Path,
+        links: ChartLinks,
     ) -> None:
         super().__init__()
         self._memory, self._key, self._pictures = memory, layout_key, pictures
@@ -36,13 +46,22 @@ class ChartPanel(Panel):
         self.body.addWidget(self.toolbar)
         self.body.addWidget(rule())
         self.body.addWidget(self.chart, 1)
-        self.chart.use_layout(memory.layout(layout_key))
+        kept = memory.layout(layout_key)
+        self.chart.use_layout(kept)
+        self.link = ChartLink(links, self.chart, kept.group)
+        self.toolbar.add_first(LinkDot(self.link))
         self.toolbar.show_kind(self.chart.kind)
         self._connect()
 
     def show_symbol(self, symbol: str) -> None:
-        """The drawings of that symbol."""
+        """The drawings of that symbol; linked charts look at it while this one is in front."""
         self.chart.use_drawings(self._memory.drawings(symbol))
+        if self.isVisible():
+            self.link.choose(symbol)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        super().showEvent(event)
+        self.link.choose(self.chart.series[0])
 
     def set_narrow(self, narrow: bool) -> None:
         self.toolbar.set_narrow(narrow)
@@ -60,6 +79,7 @@ class ChartPanel(Panel):
         toolbar.expand_wanted.connect(self.expand_wanted)
         chart.timeframe_wanted.connect(self._take_timeframe)
         chart.layout_changed.connect(self._keep_layout)
+        self.link.changed.connect(self._keep_layout)
         chart.levels.changed.connect(lambda: toolbar.show_unlocked(chart.levels.is_unlocked))
         chart.snapshot_taken.connect(self._save_picture)
         chart.refused.connect(lambda text: tasks.announce(CommandResult(0, False, text)))
@@ -75,16 +95,21 @@ class ChartPanel(Panel):
 
     def _keep_layout(self) -> None:
         self.toolbar.show_kind(self.chart.kind)
-        self._memory.keep_layout(self._key, self.chart.layout_now())
+        layout = msgspec.structs.replace(self.chart.layout_now(), group=self.link.group)
+        self._memory.keep_layout(self._key, layout)
 
     def _save_picture(self, picture: QPixmap) -> None:
-        """Into the data directory, named after what it shows and now."""
-        now = datetime.now(UTC)
-        name = quote("_".join(self.chart.series), safe="")
-        path = self._pictures / f"{name}_{now:%Y-%m-%d_%H-%M-%S}.png"
-        self._pictures.mkdir(parents=True, exist_ok=True)
-        if picture.save(str(path)):
-            tasks.tell(CommandResult(0, True, tr("Picture saved: {path}", path=path)))
-        else:
-            text = tr("The picture could not be saved: {path}", path=path)
-            tasks.tell(CommandResult(0, False, text))
+        keep_picture(picture, self.chart.series, self._pictures)
+
+
+def keep_picture(picture: QPixmap, series: tuple[str, str], folder: Path) -> None:
+    """Into `folder`, named after what it shows and now; its place is told."""
+    now = datetime.now(UTC)
+    name = quote("_".join(series), safe="")
+    path = folder / f"{name}_{now:%Y-%m-%d_%H-%M-%S}.png"
+    folder.mkdir(parents=True, exist_ok=True)
+    if picture.save(str(path)):
+        tasks.tell(CommandResult(0, True, tr("Picture saved: {path}", path=path)))
+    else:
+        text = tr("The picture could not be saved: {path}", path=path)
+        tasks.tell(CommandResult(0, False, text))

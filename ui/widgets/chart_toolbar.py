@@ -44,8 +44,8 @@ class ChartToolbar(QWidget):
         self._group = QButtonGroup(self)
         self._chip_row = row(spacing=2)
         self._kind = "candles"
-        line = row(spacing=2)
-        line.setContentsMargins(10, 0, 10, 0)
+        self._line = line = row(spacing=2)
+        line.setContentsMargins(6, 0, 10, 0)
         line.addLayout(self._chip_row)
         line.addSpacing(8)
         for name in _OFFERED:
@@ -75,6 +75,10 @@ class ChartToolbar(QWidget):
             line.addWidget(part)
         self.setLayout(line)
         self.show_timeframe(timeframe)
+
+    def add_first(self, part: QWidget) -> None:
+        """Before the intervals."""
+        self._line.insertWidget(0, part)
 
     def set_narrow(self, narrow: bool) -> None:
         for part in (self._measure, self._alert, self._marks):

@@ -316,6 +316,49 @@ def test_what_an_exchange_is_asked(dialect, symbol, expected):
     assert [name for request in requests for name in request.names] == names
 
 
+GIVEN_UP = [
+    (BinanceDialect, {"method": "UNSUBSCRIBE", "params": ["btc@ticker"], "id": 1}),
+    (OkxDialect, {"op": "unsubscribe", "args": [{"channel": "tickers", "instId": "BTC"}]}),
+    (BitgetDialect,
+     {"op": "unsubscribe",
+      "args": [{"instType": "USDT-FUTURES", "channel": "ticker", "instId": "BTC"}]}),
+    (BybitDialect, {"op": "unsubscribe", "req_id": "1", "args": ["tickers.BTC"]}),
+    (BingxDialect, {"id": "1", "reqType": "unsub", "dataType": "BTC@ticker"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("dialect", "expected"), GIVEN_UP)
+def test_how_a_topic_is_given_up(dialect, expected):
+    made = dialect()
+    name = made.wire_name(Topic(Channel.TICKER, "BTC"))
+    [request] = made.unsubscribe([name], [])
+    assert json.loads(request.payload) == expected
+    assert (request.names, request.is_unsubscribe) == ((name,), True)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "frames"),
+    [
+        (BinanceDialect, [100, 100, 50]),
+        (OkxDialect, [100, 100, 50]),
+        (BitgetDialect, [40, 40, 40, 40, 40, 40, 10]),
+        (BybitDialect, [250]),
+        (BingxDialect, [1] * 250),
+        (UpbitDialect, [250]),
+    ],
+)
+def test_many_topics_are_asked_for_in_as_few_frames_as_the_exchange_takes(dialect, frames):
+    made = dialect()
+    names = [made.wire_name(Topic(Channel.TICKER, f"COIN{n}USDT")) for n in range(250)]
+    requests = list(made.subscribe(names, names))
+    assert [len(request.names) for request in requests] == frames
+    assert [name for request in requests for name in request.names] == names
+    numbers = [request.request_id for request in requests if request.request_id]
+    assert len(set(numbers)) == len(numbers)
+    assert made.url(Channel.TICKER).startswith("wss://")
+    assert dialect("ws://127.0.0.1:1").url(Channel.TICKER).startswith("ws://127.0.0.1:1")
+
+
 def test_upbits_list_is_always_the_whole_one():
     dialect = UpbitDialect()
     [request] = dialect.subscribe(["ticker:KRW-ETH"], ["ticker:KRW-BTC", "ticker:KRW-ETH"])

@@ -1,0 +1,132 @@
+"""What keeps a chart that belongs to no bot up to date: its bars, the forming one, what is traded
+on its symbol, and how old all of it is."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from PyQt6 import sip
+from PyQt6.QtCore import QObject
+
+from core.snapshots import EngineSnapshot, FeedItem, FillRecord, LiveCandle
+from ui import tasks, zones
+from ui.bridge import CONNECTING, STALE_AFTER_MS, Bridge, LinkState
+from ui.charts.trading_chart import TradingChart
+from ui.i18n import sentence, tr
+from ui.widgets.chart_history import BARS_AT_ONCE, ChartHistory
+
+_UNKNOWN_DECIMALS, _UNKNOWN_TICK = 2, Decimal("0.01")
+
+
+class ChartFeed(QObject):
+    """Of `chart`; `owner` names it to the engine, which streams it from `show_series` to `leave`.
+    Attribute: is_live, whether the bars are the engine's own."""
+
+    def __init__(self, bridge: Bridge, chart: TradingChart, owner: str) -> None:
+        super().__init__(chart)
+        self.is_live = False
+        self._bridge, self._chart, self._owner = bridge, chart, owner
+        self._symbol, self._timeframe = "", ""
+        self._is_wanted = False
+        self._history = ChartHistory(bridge.data, chart)
+        chart.set_market_clock(lambda: bridge.snapshot.market_time_ms if bridge.snapshot else 0)
+        bridge.snapshot_changed.connect(self._take)
+        bridge.state_changed.connect(self._take_state)
+        bridge.feed_reset.connect(self._want)
+        bridge.feed_items.connect(self._take_items)
+        bridge.data.candle_closed.connect(self._take_closed)
+
+    def show_series(self, symbol: str, timeframe: str) -> None:
+        """From now on this one."""
+        self._symbol, self._timeframe = symbol, timeframe
+        self._want()
+
+    def leave(self) -> None:
+        """The chart is put away."""
+        if self._symbol:
+            self._symbol, self.is_live, self._is_wanted = "", False, False
+            tasks.spawn(self._bridge.data.unwatch(self._owner))
+
+    def _want(self) -> None:
+        self._is_wanted, self.is_live = bool(self._symbol), False
+        self._name()
+        self._load_if_wanted()
+
+    def _load_if_wanted(self) -> None:
+        bridge = self._bridge
+        if self._is_wanted and bridge.is_attached and bridge.is_settled:
+            self._is_wanted = False
+            self._name()
+            tasks.spawn(self._load(self._symbol, self._timeframe))
+
+    def _name(self) -> None:
+        if not self._symbol:
+            return
+        found = self._bridge.instruments.get(self._symbol)
+        self._chart.set_instrument(
+            found.price_decimals if found else _UNKNOWN_DECIMALS,
+            found.tick_size if found else _UNKNOWN_TICK,
+            self._symbol,
+            self._timeframe,
+            found.base if found else "",
+        )
+        self._chart.trades.set_fills(self._bridge.fills(self._symbol))
+
+    async def _load(self, symbol: str, timeframe: str) -> None:
+        chart, data = self._chart, self._bridge.data
+        chart.set_loading(tr("Loading candles"))
+        await data.watch(self._owner, symbol, timeframe)
+        block, refusal = await data.candles(symbol, timeframe, BARS_AT_ONCE, indicators=chart.specs)
+        if sip.isdeleted(self) or (symbol, timeframe) != (self._symbol, self._timeframe):
+            return  # something else was chosen meanwhile
+        if block is None:
+            chart.set_message(tr("No candles"), sentence(refusal))
+        elif block.rows == 0:
+            chart.set_message(tr("No candles yet"), tr("They come with the first closed bar."))
+        else:
+            chart.set_history(block)
+            self.is_live = True
+            self._show_age()
+
+    def _take(self, snapshot: EngineSnapshot) -> None:
+        self._load_if_wanted()
+        chart, symbol = self._chart, self._symbol
+        live = self._bridge.live_candle(symbol, self._timeframe)
+        if live is not None and self.is_live:
+            chart.update_live(live)
+        if not chart.isVisible() or not self._bridge.is_settled:
+            return
+        self._show_age()
+        chart.set_zone(zones.of_first(snapshot.accounts))
+        held = (p for p in snapshot.positions if p.position.symbol == symbol)
+        chart.trades.set_position(next((p for p in held if not p.position.is_flat), None))
+        chart.trades.set_orders(self._bridge.working_orders(symbol))
+        chart.trades.set_alerts(snapshot.alerts)
+
+    def _take_state(self, state: LinkState) -> None:
+        if state is LinkState.LOST:
+            self.is_live = False
+        self._show_age()
+
+    def _take_items(self, items: list[FeedItem]) -> None:
+        records = (item.record for item in items)
+        if any(isinstance(r, FillRecord) and r.fill.symbol == self._symbol for r in records):
+            self._chart.trades.set_fills(self._bridge.fills(self._symbol))
+
+    def _take_closed(self, candle: LiveCandle) -> None:
+        if self.is_live:
+            self._chart.append_closed(candle)
+
+    def _show_age(self) -> None:
+        """Grey where the price is old or the engine away."""
+        chart, bridge = self._chart, self._bridge
+        age_ms = bridge.price_age_ms(self._symbol)
+        if bridge.link.state is LinkState.LOST:
+            chart.set_stale(0, tr("Engine lost"))
+        elif chart.has_bars and not self.is_live:
+            chart.set_stale(0, tr(CONNECTING))
+        elif age_ms is not None and age_ms > STALE_AFTER_MS:
+            text = tr("No price for {n} s, reconnecting", n=age_ms // 1000)
+            chart.set_stale(age_ms / 1000, text)
+        else:
+            chart.set_stale(None)
