@@ -86,7 +86,8 @@ class ChartFeed(QObject):
         else:
             chart.set_history(block)
             self.is_live = True
-            self._show_age()
+            if self._bridge.snapshot is not None:
+                self._take(self._bridge.snapshot)
 
     def _take(self, snapshot: EngineSnapshot) -> None:
         self._load_if_wanted()
