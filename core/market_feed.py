@@ -134,6 +134,9 @@ class MarketFeed:
                 if not followers:
                     self._let_go(series)
 
+    def is_followed(self, symbol: str, timeframe: Timeframe) -> bool:
+        return (symbol, timeframe) in self._managers
+
     def is_followed_by(self, by: str, symbol: str, timeframe: Timeframe) -> bool:
         return by in self._followers.get((symbol, timeframe), ())
 

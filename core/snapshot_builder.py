@@ -198,7 +198,7 @@ class SnapshotBuilder:
 
     def _look_at_data(self) -> None:
         """One exchange's managers; with several, the figures are added up."""
-        parts = [feed.data.snapshot() for feed in self._engine.feeds.values()]
+        parts = [_data_of(feed) for feed in self._engine.feeds.values()]
         first = parts[0]
         for other in parts[1:]:
             first = DataSnapshot(
@@ -317,6 +317,15 @@ class _BotRecords:
             record.add(trip.net_result, trip.closed_ms)
             self._read += 1
         return self._records.setdefault(bot_id, _BotRecord())
+
+
+def _data_of(feed: MarketFeed) -> DataSnapshot:
+    """What nobody follows any more ends where it was let go of: that is no open gap."""
+    data = feed.data.snapshot()
+    followed = (
+        row for row in data.series if feed.is_followed(row.symbol, Timeframe(row.timeframe))
+    )
+    return msgspec.structs.replace(data, gaps_open=sum(row.gaps for row in followed))
 
 
 def _account(desk: AccountDesk) -> AccountSnapshot:

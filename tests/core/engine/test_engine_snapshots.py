@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from core.models.candles import Timeframe
 from core.snapshot_builder import SLOW_EVERY, SnapshotBuilder
 
 
@@ -43,3 +44,16 @@ async def test_within_a_second_of_snapshots_every_slow_part_is_new(world):
     assert after.limiters == [
         row for limiter in world.engine.limiters for row in limiter.snapshot()
     ]
+
+
+async def test_candles_that_nobody_follows_any_more_are_no_open_gap(world):
+    await world.start()
+    await world.running()
+    [other] = set(world.engine.desks["demo"].instruments) - {bot.symbol for bot in world.bots}
+    await world.feed.follow_many([other], Timeframe.M15, by="scanner", bars=50)
+    await world.hours(1)
+    world.feed.release("scanner")
+    await world.hours(3)
+    data = SnapshotBuilder(world.engine).build([]).data
+    assert next(row.gaps for row in data.series if row.symbol == other) > 0  # as it is stored
+    assert data.gaps_open == sum(row.gaps for row in data.series if row.symbol != other)
