@@ -64,7 +64,8 @@ class SnapshotBuilder:
         self._figures: dict[str, StreamStatistics] = {}
         self._scans: dict[str, ScanSnapshot | None] = {}
         self._records: dict[str, _BotRecords] = {}
-        self._statistics: LiveStatistics | None = None
+        self._statistics: dict[str, LiveStatistics] = {}
+        self._other_capital: list[CapitalSnapshot] = []
         self._slow_parts = (
             self._measure_machine,
             self._measure_latencies,
@@ -72,6 +73,7 @@ class SnapshotBuilder:
             self._look_at_limiters,
             self._look_at_streams,
             self._refresh_statistics,
+            self._look_at_other_accounts,
         )
 
     def build(self, charts: Iterable[tuple[str, Timeframe]]) -> EngineSnapshot:
@@ -118,12 +120,16 @@ class SnapshotBuilder:
             feeds=[row for name, feed in engine.feeds.items() for row in self._feed(name, feed)],
             alerts=engine.alerts.prices.snapshot(),
             sending=engine.alerts.sending(),
+            other_capital=self._other_capital,
         )
 
     def _capital(self, desk: AccountDesk) -> CapitalSnapshot:
-        if self._statistics is None or self._statistics.capital is not desk.capital:
-            self._statistics = LiveStatistics(desk.trades, desk.capital)
-        return msgspec.structs.replace(desk.capital.snapshot(), statistics=self._statistics.latest)
+        known = self._statistics.get(desk.name)
+        if known is None or known.capital is not desk.capital:
+            known = self._statistics[desk.name] = LiveStatistics(desk.trades, desk.capital)
+        return msgspec.structs.replace(
+            desk.capital.snapshot(), statistics=known.latest, account=desk.name
+        )
 
     def _connection(self, desk: AccountDesk) -> ConnectionState:
         feed = self._engine.feeds[desk.port.exchange]
@@ -225,8 +231,12 @@ class SnapshotBuilder:
         self._limiters = [row for limiter in self._engine.limiters for row in limiter.snapshot()]
 
     def _refresh_statistics(self) -> None:
-        if self._statistics is not None:
-            self._statistics.refresh()
+        for known in self._statistics.values():
+            known.refresh()
+
+    def _look_at_other_accounts(self) -> None:
+        desks = [desk for desk in self._engine.desks.values() if desk.is_built]
+        self._other_capital = [self._capital(desk) for desk in desks[1:]]
 
     def _measure_latencies(self) -> None:
         for name, feed in self._engine.feeds.items():

@@ -168,6 +168,7 @@ class CapitalSnapshot(msgspec.Struct, frozen=True):
     worst_day: Decimal | None = None
     trades: int = 0
     statistics: Statistics | None = None
+    account: str = ""
 
 
 class RiskLimit(msgspec.Struct, frozen=True):
@@ -280,7 +281,7 @@ class EngineSnapshot(msgspec.Struct, frozen=True):
     working_orders: list[Order]
     tickers: list[TickerRow]
     live_candles: list[LiveCandle]
-    capital: CapitalSnapshot | None
+    capital: CapitalSnapshot | None  # the first account's
     risk: RiskSnapshot  # of the account that is stopped furthest; its name in the reason
     limiters: list[LimiterSnapshot]
     data: DataSnapshot
@@ -293,6 +294,7 @@ class EngineSnapshot(msgspec.Struct, frozen=True):
     alerts: list[PriceAlert] = []  # oldest first
     books: list[OrderBookSnapshot] = []  # of the symbols in view, where the exchange streams them
     sending: SendingSnapshot = SendingSnapshot()
+    other_capital: list[CapitalSnapshot] = []  # of the other accounts; renewed every second
 
 
 class FeedSnapshot(msgspec.Struct, frozen=True):

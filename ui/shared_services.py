@@ -122,18 +122,46 @@ class SharedDataManager(QObject):
 
 
 class SharedCapitalManager(QObject):
-    """The engine's capital ledger. Signal: changed(CapitalSnapshot)."""
+    """The engine's capital ledgers, one of them in view: the first account's until another is
+    chosen. Attributes: latest (that one's), accounts (all that have one, by name).
+    Signals: changed(CapitalSnapshot), accounts_changed()."""
 
     changed = pyqtSignal(object)
+    accounts_changed = pyqtSignal()
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self.latest: CapitalSnapshot | None = None
+        self.accounts: list[str] = []
+        self._all: list[CapitalSnapshot] = []
+        self._chosen = ""
+
+    @property
+    def account(self) -> str:
+        """Whose capital is in view."""
+        return self.latest.account if self.latest is not None else ""
+
+    def choose(self, account: str) -> None:
+        """From now on this account's, for as long as there is one."""
+        self._chosen = account
+        self._show()
 
     def take(self, snapshot: EngineSnapshot) -> None:
-        if snapshot.capital is not None and snapshot.capital != self.latest:
-            self.latest = snapshot.capital
-            self.changed.emit(snapshot.capital)
+        first = [snapshot.capital] if snapshot.capital is not None else []
+        self._all = [*first, *snapshot.other_capital]
+        names = [capital.account for capital in self._all]
+        if names != self.accounts:
+            self.accounts = names
+            self.accounts_changed.emit()
+        self._show()
+
+    def _show(self) -> None:
+        if not self._all:
+            return
+        shown = next((one for one in self._all if one.account == self._chosen), self._all[0])
+        if shown != self.latest:
+            self.latest = shown
+            self.changed.emit(shown)
 
 
 class APIRateLimiter(QObject):

@@ -78,8 +78,7 @@ def _part(key: str, group: Sequence[CapitalSlice], total: Decimal) -> Part:
 def bot_name(bridge: Bridge, bot_id: str) -> str:
     link = bridge.bots.get(bot_id)
     if link is not None:
-        bot = link.latest
-        return f"{bot.kind} {bot.timeframe}" if bot.symbol else bot.title
+        return f"{link.latest.title} {link.latest.timeframe}"
     return tr(_OWNERS[bot_id]) if bot_id in _OWNERS else bot_id
 
 
@@ -112,16 +111,16 @@ def holdings(
         return Cell(formatting.money(row.pnl, sign=True), tone_of(row.pnl), _MEDIUM, arrow=arrow)
 
     columns: list[Column[Part]] = [
-        Column("Held by", title, 92, lambda r: r.key),
-        Column("Inside", inside, 112, stretch=1),
+        Column("Held by", title, 88, lambda r: r.key, stretch=1),
+        Column("Inside", inside, 80, stretch=1),
         Column("Amount", lambda r: Cell(formatting.money(r.amount), weight=_MEDIUM), 84,
                lambda r: r.amount, right=True),
         Column("Share of limit", lambda r: Cell("", "warnf" if used(r) >= 0.8 else "accent",
-               bar=used(r)), 84, lambda r: r.share),
+               bar=used(r)), 100, lambda r: r.share),
         Column("", lambda r: Cell(formatting.percent(r.share, 1, sign=False),
-               "warn" if used(r) >= 0.8 else "t1", _MEDIUM), 58, right=True),
+               "warn" if used(r) >= 0.8 else "t1", _MEDIUM), 64, right=True),
         Column("PnL", pnl, 80, lambda r: r.pnl, right=True),
         Column("State", lambda r: Cell(tr(_STATES[r.state]),
-               "accent" if r.state == RESERVED else "t1", tool_tip=tr(_STATES[r.state])), 80),
+               "accent" if r.state == RESERVED else "t1", tool_tip=tr(_STATES[r.state])), 76),
     ]  # fmt: skip
     return TableModel(columns, key=lambda r: r.key)

@@ -3,7 +3,7 @@ services."""
 
 from __future__ import annotations
 
-from decimal import Decimal
+from datetime import tzinfo
 
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import (
@@ -28,16 +28,14 @@ from ui.widgets.allocation import AllocationPanel
 from ui.widgets.basic import (
     GUTTER,
     INSET,
-    ChangeLabel,
     Panel,
     Stat,
-    column,
     label,
-    row,
     show_value,
 )
 from ui.widgets.buttons import TextButton
 from ui.widgets.capital_bar import CapitalBar
+from ui.widgets.capital_figures import CapitalFigures
 from ui.widgets.heat_map import HeatMapPanel
 from ui.widgets.request_limits import RequestLimits
 from ui.widgets.risk_panel import RiskPanel
@@ -48,98 +46,6 @@ _RANGES = (("1D", 1), ("1W", 7), ("1M", 30), ("3M", 90), ("All", None))
 _BOTTOM_HEIGHT = 326
 _STATISTICS_HEIGHT = 176
 _EQUITY_LEAST = 258  # so that 1080 px show the whole page
-
-
-class _Figure(QWidget):
-    """Caption, figure of 24 px, a line below."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._name, self._figure = label("label", name), ChangeLabel("big")
-        self._unit, self._below = label("label", tone="t3"), label("caption")
-        line = row(self._figure, self._unit, None, spacing=8)
-        outer = column(None, self._name, spacing=2)
-        outer.addLayout(line)
-        outer.addWidget(self._below)
-        outer.addStretch(1)
-        self.setLayout(outer)
-
-    def show_figure(
-        self,
-        text: str,
-        below: str,
-        *,
-        tone: str = "t1",
-        direction: int = 0,
-        unit: str = "",
-        below_tone: str = "",
-    ) -> None:
-        self._figure.show_change(text, direction, tone)
-        show_value(self._below, below, below_tone or tone)
-        show_value(self._unit, unit)
-
-    def set_name(self, text: str) -> None:
-        self._name.setProperty("trText", None)
-        show_value(self._name, text)
-
-
-class _Figures(Panel):
-    """Equity, today, unrealised, realised today, since the start, drawdown."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        names = ("Equity", "Today", "Unrealised", "Realised today", "Since the start", "Drawdown")
-        self._figures = [_Figure(name) for name in names]
-        self._grid = QGridLayout()
-        self._grid.setContentsMargins(INSET, 8, INSET, 8)
-        self._grid.setHorizontalSpacing(24)
-        self.body.addLayout(self._grid)
-        self.set_narrow(False)
-
-    def set_narrow(self, narrow: bool) -> None:
-        for i, figure in enumerate(self._figures):
-            self._grid.removeWidget(figure)
-            place = divmod(i, 3) if narrow else (0, i)
-            self._grid.addWidget(figure, *place)
-        for i in range(6):
-            self._grid.setColumnStretch(i, 1 if not narrow or i < 3 else 0)
-        self.setFixedHeight(176 if narrow else 92)
-
-    def show_capital(self, capital: CapitalSnapshot, drawdown_limit: str) -> None:
-        equity, today, unrealized, realized, since, drawdown = self._figures
-        currency = capital.currency
-        total = tr("Total {sum} realised", sum=formatting.long_sum(capital.total, currency))
-        equity.show_figure(
-            formatting.money(capital.equity, currency), total, unit=currency, below_tone="t3"
-        )
-        start_of_day = capital.equity - capital.daily_pnl
-        for figure, change, base in (
-            (today, capital.daily_pnl, start_of_day),
-            (unrealized, capital.unrealized_pnl, capital.total),
-            (realized, capital.daily_realized_pnl, start_of_day),
-            (since, capital.equity - capital.initial, capital.initial),
-        ):
-            self._show_change(figure, change, base, currency)
-        since.set_name(
-            tr("Since the start, {sum}", sum=formatting.long_sum(capital.initial, currency))
-        )
-        drawdown.set_name(tr("Drawdown from {sum}", sum=formatting.long_sum(capital.peak, currency)))
-        most = tr("most {n}", n=formatting.percent(capital.max_drawdown, sign=False))
-        drawdown.show_figure(
-            formatting.percent(capital.drawdown, sign=False),
-            f"{drawdown_limit} · {most}" if drawdown_limit else most,
-            below_tone="t3",
-        )
-
-    @staticmethod
-    def _show_change(figure: _Figure, change: Decimal, base: Decimal, currency: str) -> None:
-        ratio = change / base if base > 0 else None
-        figure.show_figure(
-            formatting.money(change, currency, sign=True),
-            formatting.percent(ratio),
-            tone=tone_of(change),
-            direction=int(change.compare(Decimal(0))),
-        )
 
 
 class _EquityPanel(Panel):
@@ -165,10 +71,11 @@ class _EquityPanel(Panel):
         bridge.capital.changed.connect(self.show_capital)
 
     def show_capital(self, capital: CapitalSnapshot) -> None:
-        if self._bridge.snapshot is not None:
-            self.chart.set_zone(zones.of_first(self._bridge.snapshot.accounts))
+        self.chart.set_zone(_zone_of(self._bridge, capital))
         self.chart.set_curve(capital.equity_curve, capital.currency)
-        show_value(self._peak, tr("Peak {sum}", sum=formatting.long_sum(capital.peak, capital.currency)))
+        show_value(
+            self._peak, tr("Peak {sum}", sum=formatting.long_sum(capital.peak, capital.currency))
+        )
 
 
 class _DailyPanel(Panel):
@@ -190,8 +97,7 @@ class _DailyPanel(Panel):
         bridge.capital.changed.connect(self.show_capital)
 
     def show_capital(self, capital: CapitalSnapshot) -> None:
-        if self._bridge.snapshot is not None:
-            self.chart.set_zone(zones.of_first(self._bridge.snapshot.accounts))
+        self.chart.set_zone(_zone_of(self._bridge, capital))
         self.chart.set_bars(capital.daily_results, capital.currency)
         results = [result for _, result in capital.daily_results]
         up, down = sum(r > 0 for r in results), sum(r < 0 for r in results)
@@ -218,7 +124,7 @@ class CapitalPage(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._figures = _Figures()
+        self._figures = CapitalFigures(bridge)
         self._bar = CapitalBar(bridge)
         self._equity, self._daily = _EquityPanel(bridge), _DailyPanel(bridge)
         self._statistics, self._calendar = StatisticsPanel(bridge), HeatMapPanel(bridge)
@@ -298,3 +204,9 @@ def _empty(layout: QLayout) -> None:
     """Take everything out of a layout; the widgets live on."""
     while layout.takeAt(0) is not None:
         pass
+
+
+def _zone_of(bridge: Bridge, capital: CapitalSnapshot) -> tzinfo:
+    """Where this account's day begins at midnight."""
+    account = bridge.account(capital.account)
+    return zones.named(account.timezone if account is not None else "UTC")

@@ -123,8 +123,14 @@ class AllocationBar(QWidget):
             if part.key and area.width() >= primitives.text_width(part.name) + 12:
                 draw_left(
                     painter, part.name, (area.left() + 6, area.center().y()),
-                    Ink("t1" if part.token == "accent" else "e0", 500, 11), area.right() - 6,
+                    Ink(_ink_on(part.token), 500, 11), area.right() - 6,
                 )  # fmt: skip
+
+
+def _ink_on(token: str) -> str:
+    """What can be read on a part: the reserved ones are pale in both themes."""
+    is_light = theme.current().name == "light"
+    return "t1" if token == "reserved" and is_light else "e0"
 
 
 class AllocationPanel(Panel):
@@ -181,6 +187,7 @@ class AllocationPanel(Panel):
 
     def show_view(self, view: str) -> None:
         self._view, self._within = view, ""
+        self.views[view].setChecked(True)
         self._show()
 
     def open_part(self, key: str) -> None:

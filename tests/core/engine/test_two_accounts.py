@@ -19,7 +19,7 @@ from core.limits.api_rate_limiter import MultiExchangeRateLimiter
 from core.models.candles import Timeframe
 from core.models.fills import Fill
 from core.models.orders import Order, OrderRequest
-from core.snapshot_builder import SnapshotBuilder
+from core.snapshot_builder import SLOW_EVERY, SnapshotBuilder
 from core.snapshots import AccountMode, BotState, EngineState, Notice, TradingState
 from exchanges.paper import PaperExchange
 from exchanges.simulated.simulated_exchange import SimulatedExchange
@@ -290,3 +290,16 @@ def notices(two) -> list[Notice]:
 
 async def nobody():
     raise Unavailable("no answer")
+
+
+async def test_a_screen_is_told_the_capital_of_every_account(world, two):
+    await two.engine.start(BOTS)
+    builder = SnapshotBuilder(two.engine)
+    for _ in range(SLOW_EVERY):
+        snapshot = builder.build([])
+    assert snapshot.capital.account == ONE
+    [other] = snapshot.other_capital
+    assert other.account == TWO
+    assert other.total == two.engine.desks[TWO].capital.snapshot().total
+    assert other.statistics.trades.trades == len(two.engine.desks[TWO].trades.round_trips)
+    assert other.total == other.free + other.reserved + other.locked

@@ -172,7 +172,7 @@ def _capital() -> CapitalSnapshot:
                        D("1804.10")),
         ],
         equity_curve=curve, daily_results=days, best_day=D("318.44"), worst_day=D("-168.96"),
-        trades=74, statistics=_statistics(),
+        trades=74, statistics=_statistics(), account="main",
     )  # fmt: skip
 
 
@@ -192,6 +192,8 @@ def _statistics() -> Statistics:
             "sortino": "Needs 20 finished days, there are 19.",
         }),
         calendar=calendar[:100] + calendar[102:],
+        bots=["", "b1", "b2"],
+        symbols=["BTCUSDT", "ETHUSDT"],
     )  # fmt: skip
 
 

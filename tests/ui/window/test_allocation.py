@@ -94,7 +94,7 @@ def test_by_symbol_and_by_bot_are_the_same_money(panel: AllocationPanel) -> None
     assert shown(panel) == {"b1": D(5000), "manual": D(500)}
     assert panel._sum.text() == "total 5,500.00"
     titles = [panel.model.columns[0].cell(panel.model.row_at(i)).text for i in range(2)]
-    assert titles == ["UnifiedBot 15m", "By hand"]
+    assert titles == ["BTCUSDT 15m", "By hand"]
 
 
 def test_a_click_on_a_part_of_the_bar_opens_it_and_back_returns(panel: AllocationPanel) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from decimal import Decimal
 
 import msgspec
-from PyQt6.QtCore import QPointF
+import pytest
+from PyQt6.QtCore import QPointF, Qt
 from PyQt6.QtGui import QImage
+from PyQt6.QtTest import QTest
 
-from core.reports.statistics import Statistics
+from core.commands import CommandResult, GetStatistics
+from core.reports.chosen_statistics import WHOLE_ONLY, Choice
+from core.reports.statistics import DayStatistics, Statistics
 from core.snapshots import CapitalSnapshot
 from ui import i18n, theme
 from ui.bridge import Bridge
@@ -126,3 +131,105 @@ def test_the_page_shows_both_from_the_start(still_bridge: Bridge) -> None:
     page._calendar.map.grab()
     newest = date.fromisoformat(statistics(still_bridge).calendar[-1][0])
     assert page._calendar.map.cell_of(newest) is not None
+
+
+@pytest.fixture
+async def asked(  # type: ignore[no-untyped-def]
+    link_server, bridge: Bridge, until, qapp
+) -> AsyncIterator[tuple[StatisticsPanel, list[GetStatistics]]]:
+    """A panel over an engine that answers for any part: 3 trades, and no day of its own."""
+    sent: list[GetStatistics] = []
+
+    def answer(command: GetStatistics) -> CommandResult:
+        sent.append(command)
+        whole = statistics(bridge)
+        few = "Needs 10 trades, there are 3."
+        trades = msgspec.structs.replace(
+            whole.trades, trades=3, win_rate=None, unknown={"win_rate": few}
+        )
+        days = DayStatistics(6, None, None, None, None, dict.fromkeys(
+            ("total_return", "sharpe", "sortino", "max_drawdown"), WHOLE_ONLY
+        ))  # fmt: skip
+        return CommandResult(0, True, statistics=Statistics(trades, days, whole.calendar[-7:]))
+
+    link_server.results[GetStatistics] = answer
+    await until(lambda: bridge.capital.latest is not None)
+    panel = StatisticsPanel(bridge)
+    panel.resize(900, 176)
+    panel.show()
+    panel.show_capital(shown(bridge))
+    yield panel, sent
+    panel.hide()
+    panel.deleteLater()
+
+
+async def test_a_period_is_asked_of_the_engine_and_shown_with_its_own_sample(asked, until) -> None:  # type: ignore[no-untyped-def]
+    panel, sent = asked
+    assert panel.stats["win_rate"].value.text() == "60.8 %"
+    QTest.mouseClick(panel.periods["1W"], Qt.MouseButton.LeftButton)
+    await until(lambda: panel._sample.text() == "trades 3 · days 7")
+    assert sent == [GetStatistics("main", Choice(days=7))]
+    assert panel.stats["win_rate"].value.text() == "—"
+    assert panel.stats["win_rate"].toolTip() == "Needs 10 trades, there are 3."
+    assert panel.stats["total_return"].toolTip() == WHOLE_ONLY
+    QTest.mouseClick(panel.periods["All"], Qt.MouseButton.LeftButton)
+    assert panel.stats["win_rate"].value.text() == "60.8 %"
+    assert len(sent) == 1  # the whole is in every snapshot
+
+
+async def test_a_bot_or_a_symbol_is_chosen_from_those_that_have_traded(asked, until) -> None:  # type: ignore[no-untyped-def]
+    panel, sent = asked
+    panel._fill_menu()
+    choices = [action.text() for action in panel._menu.actions() if action.text()]
+    assert choices == ["Whole account", "By hand", "BTCUSDT 15m", "ETHUSDT 1h", "BTCUSDT",
+                       "ETHUSDT"]  # fmt: skip
+    next(a for a in panel._menu.actions() if a.text() == "ETHUSDT 1h").trigger()
+    await until(lambda: len(sent) == 1)
+    assert panel.part.text() == "ETHUSDT 1h"
+    next(a for a in panel._menu.actions() if a.text() == "BTCUSDT").trigger()
+    QTest.mouseClick(panel.periods["1M"], Qt.MouseButton.LeftButton)
+    await until(lambda: len(sent) == 3)
+    assert [one.choice for one in sent] == [
+        Choice(bot_id="b2"), Choice(symbol="BTCUSDT"), Choice(symbol="BTCUSDT", days=30),
+    ]  # fmt: skip
+
+
+async def test_a_part_stays_shown_while_the_whole_goes_on(asked, until, bridge: Bridge) -> None:  # type: ignore[no-untyped-def]
+    panel, sent = asked
+    panel.choose(Choice(symbol="BTCUSDT"))
+    await until(lambda: panel._sample.text() == "trades 3 · days 7")
+    panel.show_capital(shown(bridge))
+    assert panel._sample.text() == "trades 3 · days 7"
+    panel._ask_again.timeout.emit()
+    await until(lambda: len(sent) == 2)
+    panel.hide()
+    panel._ask_again.timeout.emit()  # nobody looks
+    other = msgspec.structs.replace(shown(bridge), account="second")
+    panel.show_capital(other)
+    assert panel.part.text() == "Whole account"
+    assert len(sent) == 2
+
+
+def test_another_account_is_chosen_where_there_is_more_than_one(still_bridge: Bridge) -> None:
+    page = CapitalPage(still_bridge)
+    page.show()
+    choice = page._figures.account
+    assert not choice.isVisible()
+    assert still_bridge.snapshot is not None
+    won = msgspec.structs.replace(
+        shown(still_bridge), account="krw", currency="KRW", equity=Decimal(33_210_000)
+    )
+    both = msgspec.structs.replace(still_bridge.snapshot, other_capital=[won])
+    still_bridge.take_snapshot(both)
+    assert choice.isVisible()
+    assert (choice.text(), page._figures._figures[0]._unit.text()) == ("main", "USDT")
+    choice._fill_menu()
+    next(action for action in choice._menu.actions() if action.text() == "krw").trigger()
+    assert (choice.text(), page._figures._figures[0]._unit.text()) == ("krw", "KRW")
+    assert page._figures._figures[0]._figure.text() == "33,210,000"
+    still_bridge.take_snapshot(both)
+    assert still_bridge.capital.account == "krw"
+    still_bridge.take_snapshot(msgspec.structs.replace(both, other_capital=[]))
+    assert (still_bridge.capital.account, choice.isVisible()) == ("main", False)
+    page.hide()
+    page.deleteLater()

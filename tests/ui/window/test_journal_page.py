@@ -6,7 +6,6 @@ import csv
 import io
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
-from typing import cast
 
 import msgspec
 import pytest
@@ -24,6 +23,7 @@ from ui.main_window import MainWindow
 from ui.models import journal as model
 from ui.tabs.bot_tab import BotTab
 from ui.tabs.journal_page import JournalPage
+from ui.tabs.trail_page import TrailPage
 
 Until = Callable[[Callable[[], object]], Awaitable[None]]
 
@@ -41,11 +41,17 @@ def open_journal(make_window, until: Until, keeper: JournalKeeper):  # type: ign
     async def open_it() -> tuple[MainWindow, JournalPage]:
         window = make_window()
         window.show_page("Journal")
-        page = cast("JournalPage", window._pages["Journal"])
+        page = journal_of(window)
         await until(lambda: not page.book.is_loading and page.book.total == len(keeper.entries))
         return window, page
 
     return open_it
+
+
+def journal_of(window: MainWindow) -> JournalPage:
+    page = window.findChild(JournalPage)
+    assert page is not None
+    return page
 
 
 def choose(page: JournalPage, row: int) -> JournalEntry:
@@ -208,8 +214,8 @@ async def test_a_double_click_shows_the_trade_on_its_chart_at_its_time(  # type:
     row = next(i for i, e in enumerate(page.rows) if e.trip.symbol == "ETHUSDT")
     entry = page.model.row_at(row)
     page.table.doubleClicked.emit(page.model.index(row, 1))
-    assert window._current == "b2"
-    tab = cast("BotTab", window._tabs["b2"])
+    tab = next(tab for tab in window.findChildren(BotTab) if tab._bot.bot_id == "b2")
+    assert tab.isVisible()
     model_ = tab.chart.canvas.viewport_model
     await until(lambda: tab.chart.has_bars and tab._moment_ms is None)
 
@@ -224,9 +230,9 @@ async def test_a_double_click_shows_the_trade_on_its_chart_at_its_time(  # type:
 async def test_a_trade_of_a_bot_that_is_gone_says_that_no_chart_follows_it(  # type: ignore[no-untyped-def]
     open_journal,
 ) -> None:
-    window, _ = await open_journal()
+    window, page = await open_journal()
     window.show_moment("gone", "DOGEUSDT", 1)
-    assert window._current == "Journal"
+    assert page.isVisible()
     assert [toast.words[1] for toast in window.toaster._toasts] == [
         "No bot follows DOGEUSDT. Add one to see its chart."
     ]
@@ -242,7 +248,9 @@ async def test_return_shows_why_the_trade_began(open_journal, link_server, until
     await until(lambda: any(isinstance(c, GetTrail) for c in link_server.commands))
     asked = next(c for c in link_server.commands if isinstance(c, GetTrail))
     assert asked.client_order_id == entry.trip.entry_order_id
-    assert window._current == "Trail"
+    trail = window.findChild(TrailPage)
+    assert trail is not None
+    assert trail.isVisible()
 
 
 async def test_the_export_has_every_trip_shown_with_every_digit_and_the_note(  # type: ignore[no-untyped-def]
@@ -271,7 +279,7 @@ async def test_the_journal_of_an_engine_that_cannot_tell_it_says_why(  # type: i
     link_server.answers[GetJournal] = lambda _c: (False, "main is not connected yet: Starting.")
     window = make_window()
     window.show_page("Journal")
-    page = cast("JournalPage", window._pages["Journal"])
+    page = journal_of(window)
     await until(lambda: page.empty.title.text() == "The journal cannot be read")
     assert page.empty.hint.text() == "main is not connected yet: Starting."
 
