@@ -64,7 +64,7 @@ class StatisticsPanel(Panel):
         self._ask_again.timeout.connect(self._ask)
         self._name_part()
         bridge.capital.changed.connect(self.show_capital)
-        i18n.language.changed.connect(lambda _name: self._name_part())
+        i18n.language.changed.connect(self._name_part)  # bound: it ends with the panel
 
     def _lay_out_head(self) -> None:
         group = QButtonGroup(self)
