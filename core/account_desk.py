@@ -17,7 +17,7 @@ from decimal import Decimal
 from core.capital.shared_capital_manager import SharedCapitalManager
 from core.capital.trading_day import day_start_ms
 from core.clock import Clock
-from core.clock_watch import InStep
+from core.clock_watch import InStep, SteadyClock
 from core.event_bus import EventBus
 from core.events import Error, MarketData, Severity
 from core.exchange_port import (
@@ -139,6 +139,7 @@ class AccountDesk:
         self._on_external = on_external
         self._on_kill = on_kill
         self._correct_clock = correct_clock
+        self._day_clock = SteadyClock(clock)
         self._in_step = InStep(
             part=self.name,
             clock=clock,
@@ -206,6 +207,7 @@ class AccountDesk:
         if self._correct_clock is not None:
             self._correct_clock(await self.port.fetch_clock_offset_ms())
             self._in_step.rebase()
+        self._day_clock.trust()
 
     async def _busiest_symbols(self) -> list[str]:
         """What the watchlist shows: the symbols with the largest turnover."""
@@ -218,7 +220,7 @@ class AccountDesk:
             self.port.exchange,
             balance.wallet_balance,
             database=self._database,
-            clock=self._clock,
+            clock=self._day_clock,
             currency=balance.currency,
             timezone=self.timezone,
         )
@@ -343,6 +345,7 @@ class AccountDesk:
     async def prepare(self, symbol: str) -> None:
         """Set the leverage once before the first order. Raises ExchangeError."""
         if symbol not in self._leverage_set:
+            await self._in_step.wait()
             await self.port.set_leverage(symbol, self._leverage)
             self._leverage_set.add(symbol)
 
@@ -352,7 +355,7 @@ class AccountDesk:
 
     def day_start_ms(self) -> int:
         """Market time of the midnight at which this account's trading day began."""
-        return day_start_ms(self._clock.time_ms(), self.timezone)
+        return day_start_ms(self._day_clock.time_ms(), self.timezone)
 
     def trip(self, reason: str) -> None:
         """Pull the kill switch; where the books are not open yet, as soon as they are."""

@@ -46,6 +46,34 @@ class ClockWatch:
         return ""
 
 
+class SteadyClock:
+    """The clock as it was when it was last known to be right, carried on by monotonic time.
+
+    What has legal force by the hour goes by it: a clock that somebody sets past midnight must
+    not end the trading day, and with it a day's loss limit, until it is corrected a second later.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        """`clock` is right now."""
+        self._clock = clock
+        self.trust()
+
+    @property
+    def rate(self) -> float:
+        return self._clock.rate
+
+    def trust(self) -> None:
+        """The clock is right, as of now."""
+        self._right_ms, self._right_s = self._clock.time_ms(), self._clock.monotonic_s()
+
+    def time_ms(self) -> int:
+        passed_s = self._clock.monotonic_s() - self._right_s
+        return self._right_ms + int(passed_s * 1000 * self._clock.rate)
+
+    def monotonic_s(self) -> float:
+        return self._clock.monotonic_s()
+
+
 class InStep:
     """Whether clock and books of one account are right, and the way back to it.
 

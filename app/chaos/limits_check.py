@@ -117,8 +117,7 @@ class LimitsCheck:
         if len(self._let_through_s) >= self._limits.max_orders_per_minute:
             count = len(self._let_through_s)
             self._verdict.fail("too_many", f"{name} was sent after {count} within a minute")
-        heard_s = self._world.exchange.heard_s.get(symbol, float("-inf"))
-        age_s = self._world.clock.monotonic_s() - heard_s
+        age_s = self._heard_age_s(symbol)
         if age_s > self._limits.max_price_age_s + _PRICE_SLACK_S:
             self._verdict.fail("stale_price", f"{name} was sent on a price {age_s:.0f} s old")
         if self._is_known():
@@ -126,7 +125,7 @@ class LimitsCheck:
 
     def _judge_size(self, order: Order) -> None:
         symbol, account = order.symbol, self._world.account
-        price = self._world.market.price(symbol, self._world.clock.time_ms())
+        price = self._least_price(symbol)
         wanted = order.quantity * min(order.price or price, price)
         wanted += sum((p.entry_notional for p in account.positions() if p.symbol == symbol), 0)
         wanted += sum(
@@ -139,20 +138,30 @@ class LimitsCheck:
             text = f"{symbol} would hold {wanted:.2f} of {best:.2f} with {order.client_order_id}"
             self._verdict.fail("too_large", text)
 
+    def _least_price(self, symbol: str) -> Decimal:
+        """The lower of the newest price and the one last heard: a market that leaps in between
+        makes an order larger than anybody could know."""
+        world = self._world
+        newest = world.market.price(symbol, world.clock.time_ms())
+        heard = world.exchange.heard.get(symbol)
+        return min(newest, heard.price) if heard is not None else newest
+
+    def _heard_age_s(self, symbol: str) -> float:
+        heard = self._world.exchange.heard.get(symbol)
+        at_s = heard.at_s if heard is not None else float("-inf")
+        return self._world.clock.monotonic_s() - at_s
+
     def _is_known(self) -> bool:
         """The engine has just heard the newest price of everything, knows what time it is, and
         all that is held is its own."""
         world = self._world
-        heard_s, now_s = world.exchange.heard_s, world.clock.monotonic_s()
         return (
             world.is_up
             and not self._foreign
             and not world.plan.active(FaultKind.PUBLIC_LATE)
             and not world.plan.active(FaultKind.PUBLIC_DUPLICATE)
             and abs(world.clock.engine_error_s()) < _CLOCK_ERROR_S
-            and all(
-                now_s - heard_s.get(s, float("-inf")) < _HEARD_S for s in world.schedule.symbols
-            )
+            and all(self._heard_age_s(symbol) < _HEARD_S for symbol in world.schedule.symbols)
         )
 
     def _today(self) -> int:

@@ -31,7 +31,7 @@ from core.models.orders import Order, OrderRequest
 from core.models.positions import Position
 from exchanges.simulated.account import Account
 from exchanges.simulated.faults import FaultKind, FaultPlan
-from exchanges.simulated.faulty_streams import FaultyStreams
+from exchanges.simulated.faulty_streams import FaultyStreams, Heard
 from exchanges.simulated.simulated_exchange import SimulatedExchange
 from exchanges.simulated.venue import Venue
 
@@ -80,8 +80,8 @@ class Standing(msgspec.Struct):
 
 
 class FaultyExchange(SimulatedExchange):
-    """Attributes: `standing`; `plan`; `heard_s`, when each symbol's price reached the engine last,
-    by the loop's time; `is_dead` after `die`."""
+    """Attributes: `standing`; `plan`; `heard`, each symbol's price that reached the engine last;
+    `is_dead` after `die`."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class FaultyExchange(SimulatedExchange):
         super().__init__(account, venue=venue, stream_interval_s=stream_interval_s)
         self.plan = plan
         self.standing = standing
-        self.heard_s: dict[str, float] = {}
+        self.heard: dict[str, Heard] = {}
         self.is_dead = False
         self._dice = dice
         self._now_s = now_s
@@ -147,7 +147,7 @@ class FaultyExchange(SimulatedExchange):
     # ---- streams
 
     def _streams(self, listener: ExchangeListener) -> FaultyStreams:
-        return FaultyStreams(self.plan, listener, self.heard_s, is_dead=lambda: self.is_dead)
+        return FaultyStreams(self.plan, listener, self.heard, is_dead=lambda: self.is_dead)
 
     async def start_market_data(self, listener: ExchangeListener) -> None:
         await super().start_market_data(self._streams(listener))

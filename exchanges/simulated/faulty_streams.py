@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from decimal import Decimal
+from typing import NamedTuple
 
 from core.exchange_port import ExchangeListener, StreamKind, StreamState
 from core.models.candles import CandleUpdate, Ticker
@@ -13,6 +15,13 @@ from core.models.positions import Balance, Position
 from exchanges.simulated.faults import FaultKind, FaultPlan
 
 
+class Heard(NamedTuple):
+    """A price that reached the engine; `at_s` by the loop's time."""
+
+    at_s: float
+    price: Decimal
+
+
 class FaultyStreams:
     """`ExchangeListener`, standing before the engine's own."""
 
@@ -20,16 +29,16 @@ class FaultyStreams:
         self,
         plan: FaultPlan,
         listener: ExchangeListener,
-        heard_s: dict[str, float],
+        heard: dict[str, Heard],
         *,
         is_dead: Callable[[], bool],
     ) -> None:
-        """`heard_s` gets when a symbol's price was handed over last. `is_dead()`: the engine
+        """`heard` gets the price of each symbol that was handed over last. `is_dead()`: the engine
         behind `listener` is gone."""
         self._plan = plan
         self._listener = listener
         self._is_dead = is_dead
-        self._heard_s = heard_s
+        self._heard = heard
         self._loop = asyncio.get_running_loop()
 
     def on_order(self, order: Order) -> None:
@@ -58,7 +67,7 @@ class FaultyStreams:
             self._listener.on_stream_state(kind, state, detail)
 
     def _take_ticker(self, ticker: Ticker, latency_ms: float) -> None:
-        self._heard_s[ticker.symbol] = self._loop.time()
+        self._heard[ticker.symbol] = Heard(self._loop.time(), ticker.last_price)
         self._listener.on_ticker(ticker, latency_ms)
 
     def _private(

@@ -33,6 +33,18 @@ def test_schedules_pass(first_seed):
     assert all(outcome.healed_s is not None for outcome in outcomes)
 
 
+@pytest.mark.parametrize(
+    "seed",
+    [
+        884,  # a clock set past midnight ended the day whose loss had locked trading
+        1197,  # a market that leaps: the judge wanted what nobody could know
+        2183,  # the leverage was signed with a wrong time, and its bot never started
+    ],
+)
+def test_what_was_found_once_passes(seed):
+    assert not play_seed(seed).failures
+
+
 def test_the_same_seed_is_the_same_run():
     first = [play_seed(seed).trace for seed in range(10)]
     assert [play_seed(seed).trace for seed in range(10)] == first

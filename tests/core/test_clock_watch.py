@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from core.clock import ManualClock
-from core.clock_watch import ClockWatch, InStep
+from core.clock_watch import ClockWatch, InStep, SteadyClock
 from core.event_bus import EventBus
 from core.supervision import Supervisor
 
@@ -51,6 +51,22 @@ def test_what_we_did_to_the_clock_ourselves_does_not_count():
     clock.jump(market_ms=7_000)
     watch.rebase()
     assert watch.look() == ""
+
+
+@pytest.mark.parametrize("rate", [1.0, 900.0])
+@pytest.mark.parametrize("step_ms", [3_600_000, -3_600_000])
+def test_a_clock_that_somebody_sets_does_not_end_the_day(rate, step_ms):
+    clock = TwoClocks(rate=rate)
+    steady = SteadyClock(clock)
+    clock.advance_ms(90_000)
+    right_ms = clock.time_ms()
+    clock.jump(market_ms=step_ms)
+    assert steady.time_ms() == right_ms
+    clock.advance_ms(90_000)
+    assert steady.time_ms() == right_ms + 90_000
+    clock.jump(market_ms=-step_ms + 7)  # it is corrected, by the exchange's
+    steady.trust()
+    assert steady.time_ms() == clock.time_ms() == right_ms + 90_007
 
 
 class Account:
