@@ -50,6 +50,7 @@ from core.commands import (
     StopBot,
     StopEngine,
     WatchChart,
+    WriteReport,
     WriteTradeNote,
 )
 from core.download_service import DownloadRefused, DownloadService
@@ -126,6 +127,10 @@ class CommandHandler:
             case GetStatistics():
                 found = await self._engine.statistics(command.account, command.choice)
                 answer = CommandResult(request_id, ok=True, statistics=found)
+            case WriteReport():
+                first, *_ = await self._engine.reports.write(command.account, command.day)
+                text = f"{first.name} is written."
+                answer = CommandResult(request_id, ok=True, text=text, path=str(first))
             case PreviewOrder():
                 preview = self._engine.preview_order(command.ticket)
                 answer = CommandResult(request_id, ok=True, preview=preview)
@@ -228,6 +233,7 @@ class CommandHandler:
                 | GetTrail()
                 | GetJournal()
                 | GetStatistics()
+                | WriteReport()
                 | PreviewOrder()
             ):
                 return ""

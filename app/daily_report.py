@@ -7,8 +7,8 @@ from pathlib import Path
 from app.capital_export import account_zone, known_accounts, open_books
 from app.options import Options, StartError
 from core.oms.intent_journal import IntentJournal
-from core.reports.daily import as_csv, as_markdown, report_day
-from core.storage.durable import write_atomic
+from core.reports.daily import report_of_history, write_files
+from core.reports.report_desk import REPORTS
 
 _ALL_DAYS = 100_000
 
@@ -28,7 +28,7 @@ def write_report(account: str | None, day_name: str | None, options: Options) ->
                 f"{account} has no trading day {chosen!r}; it has {len(days)}, "
                 f"from {next(iter(days))} to {newest}"
             )
-        report = report_day(
+        report = report_of_history(
             chosen,
             account=account,
             exchange=capital.exchange,
@@ -37,16 +37,10 @@ def write_report(account: str | None, day_name: str | None, options: Options) ->
             days=days,
             history=IntentJournal(database).history(account),
         )
-    folder = options.data_dir / "reports"
-    written = []
     try:
-        for suffix, text in ((".md", as_markdown(report)), (".csv", as_csv(report))):
-            path = folder / f"{account}-{chosen}{suffix}"
-            write_atomic(path, text.encode())
-            written.append(path)
+        return write_files(report, options.data_dir / REPORTS)
     except OSError as fault:
         raise StartError(f"the report cannot be written: {fault}") from None
-    return written
 
 
 def _only_account(options: Options) -> str:

@@ -61,6 +61,7 @@ async def run(
         return EXIT_OK
     engine = build_engine(config, options, demo)
     _send_messages(engine, options)
+    engine.supervisor.keep_running("daily reports", engine.reports.run)
     built_after_s = time.time() - psutil.Process().create_time()
     loop.set_exception_handler(lambda _loop, context: _on_stray_exception(engine, context))
     link = LinkServer(engine, on_stop=stopping.set)

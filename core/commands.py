@@ -281,6 +281,14 @@ class GetStatistics(_Command, frozen=True):
     choice: Choice = Choice()
 
 
+class WriteReport(_Command, frozen=True):
+    """The files of an account's trading day ("2026-11-20"; "" is today as it stands), beside those
+    that the engine writes by itself at a day's end (`CommandResult.path`: of the page)."""
+
+    account: str
+    day: str = ""
+
+
 class AddPriceAlert(_Command, frozen=True):
     """Kept by the engine, which fires it whether a screen is open or not."""
 
@@ -343,6 +351,7 @@ Command = (
     | GetJournal
     | WriteTradeNote
     | GetStatistics
+    | WriteReport
     | AddPriceAlert
     | MovePriceAlert
     | RemovePriceAlert
@@ -371,6 +380,7 @@ class CommandResult(msgspec.Struct, frozen=True, tag=True):
     preview: OrderPreview | None = None
     journal: JournalPage | None = None
     statistics: Statistics | None = None
+    path: str = ""
 
 
 class SnapshotMessage(_Command, frozen=True):

@@ -38,6 +38,7 @@ from core.record_feed import RecordFeed
 from core.refusal import Refused as Refused  # noqa: PLC0414 (what a command of it may raise)
 from core.reports.chosen_statistics import Choice, chosen_statistics
 from core.reports.live_statistics import DAYS_COUNTED
+from core.reports.report_desk import REPORTS, ReportDesk
 from core.reports.statistics import Statistics
 from core.risk.risk_manager import ResumeRefused
 from core.snapshots import (
@@ -60,7 +61,7 @@ BY_HAND, IN_VIEW = "orders by hand", "charts in view"  # who needs a price, besi
 
 class Engine:
     """Attributes: desks by account, feeds by exchange, charts by exchange, roster, its bots by id,
-    records, downloads, alerts, journal, probe, state, state_text."""
+    records, downloads, alerts, journal, reports, probe, state, state_text."""
 
     def __init__(
         self,
@@ -107,6 +108,7 @@ class Engine:
         self.journal = TradeJournal(
             data_dir / "storage" / "journal.sqlite", clock=clock, desks=desks, feeds=feeds
         )
+        self.reports = ReportDesk(data_dir / REPORTS, clock=clock, desks=desks, tell=self._notice)
         self.state = EngineState.STARTING
         self.state_text = "Starting."
         self.started_s = clock.monotonic_s()

@@ -23,6 +23,7 @@ from core.event_bus import EventBus
 from core.events import Error, MarketData, Severity
 from core.exchange_port import ExchangeError, MarketDataPort, StreamKind, StreamState
 from core.followed_prices import FollowedPrices
+from core.hourly_closes import HOUR, hourly_closes
 from core.market_data.bot_data_manager import AppendOutcome, BotDataManager
 from core.market_data.candle_store import StoreFault
 from core.market_data.shared_data_manager import SharedDataManager
@@ -43,7 +44,6 @@ WATCH_STORE_INTERVAL_S = 1.0
 MONITOR_INTERVAL_S = 300  # spec T3: a backfill every 300 s, whatever the stream says
 OVERDUE_INTERVAL_S = 1.0
 CORRECTED_WITHIN_S = 40.0  # real seconds after a bar's end; the silence before it is noticed too
-HOUR = Timeframe.H1
 RETRY_FIRST_S, RETRY_MOST_S = 1.0, 60.0
 LATENCY_SAMPLES = 50_000
 _FOR_GOOD = ""  # who follows a series without ever letting go of it
@@ -289,13 +289,13 @@ class MarketFeed:
         """Market time, in seconds from anywhere; no correction of the clock moves it."""
         return self._clock.monotonic_s() * self._clock.rate
 
-    def hourly_closes(self) -> dict[str, list[Decimal]]:
-        """The newest hourly closes in memory of every followed symbol whose bars make hours,
-        oldest first. Raises StoreFault."""
+    def hourly_closes(self, symbols: Collection[str], count: int) -> dict[str, list[Decimal]]:
+        """The newest `count` of each of these that is followed with bars that make hours, oldest
+        first. Raises StoreFault."""
         return {
-            symbol: [Decimal(str(close)) for close in manager.frame(HOUR)["close"]]
+            symbol: hourly_closes(manager, count)
             for (symbol, timeframe), manager in self._managers.items()
-            if timeframe.duration_ms <= HOUR.duration_ms
+            if symbol in symbols and timeframe.duration_ms <= HOUR.duration_ms
         }
 
     # What the stream brings: called by the adapter on the loop.

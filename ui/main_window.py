@@ -1,17 +1,17 @@
 """The window: app bar, bands, bots and watchlist, the tabs, status bar, toasts.
 
-It only arranges. What a panel shows comes to it from the bridge; what the window adds is which
-tab is in front, what fits at this size, and the questions before it closes.
+It only arranges. What a panel shows comes to it from the bridge, which tab is in front is the
+stack's business; the window adds what fits at this size, and the questions before it closes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 from PyQt6.QtCore import QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QKeyEvent, QResizeEvent, QShowEvent
-from PyQt6.QtWidgets import QFrame, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
 from core.commands import CommandResult
 from core.snapshots import (
@@ -24,19 +24,19 @@ from ui.alert_centre import AlertCentre
 from ui.announcer import Announcer
 from ui.bridge import Bridge, LinkState
 from ui.dialogs import questions
+from ui.i18n import tr
 from ui.last_chart import LastChart
 from ui.order_actions import OrderActions
 from ui.settings import ScreenSettings
 from ui.settings_menu import SettingsMenu
-from ui.shared_services import BotLink
 from ui.sounds import Sounds
-from ui.tabs import PAGES, make_page
+from ui.tab_stack import TabStack, title_of
+from ui.tabs import PAGES
 from ui.widgets.app_bar import AppBar
 from ui.widgets.attention_band import AttentionBand
 from ui.widgets.bands import EngineBand, KillBand
-from ui.widgets.basic import GUTTER, EmptyState, Veil
+from ui.widgets.basic import GUTTER, Veil
 from ui.widgets.bots_list import BotsList
-from ui.widgets.buttons import TextButton
 from ui.widgets.left_column import LeftColumn
 from ui.widgets.status_bar import StatusBar
 from ui.widgets.toasts import Toaster
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from ui.dialogs.tour import Tour
     from ui.tabs.bot_tab import BotTab
     from ui.tabs.multi_tab import MultiTab
-    from ui.tabs.trail_page import TrailPage
 
+PROGRAM = "TwinStar Quantum"
 DEFAULT_SIZE = QSize(1600, 940)
 _NARROW_WIDTH, _NARROW_HEIGHT, _NO_RIGHT_WIDTH = 1500, 900, 1180
 _TICK_MS = 500
@@ -79,19 +79,14 @@ class MainWindow(QMainWindow):
         self._start_engine = start_engine
         self.accounts: Keeper | None = None
         self._tour: Tour | None = None
-        self._last = last
-        self._last_bot = ""
         if last is not None:
             bridge.recall(last.bot, last.instrument)
-        self._tabs: dict[str, BotTab | MultiTab] = {}
-        self._pages: dict[str, QWidget] = {}
-        self._current = ""
         self._narrow: bool | None = None
         self._may_close = self._has_left = False
         self._start_problem = ""
-        self.setWindowTitle("TwinStar Quantum")
+        self.setWindowTitle(PROGRAM)
         self.setMinimumSize(960, 640)
-        self._build()
+        self._build(last)
         self._connect()
         self._add_shortcuts()
         self._restore_geometry()
@@ -100,11 +95,11 @@ class MainWindow(QMainWindow):
         self._tick_timer.start(_TICK_MS)
         if bridge.snapshot is not None:
             self._take(bridge.snapshot)
-        self._show_bots()
+        self._stack.show_bots()
 
     # Building
 
-    def _build(self) -> None:
+    def _build(self, last: LastChart | None) -> None:
         bridge = self.bridge
         self.live_line = QFrame()
         self.live_line.setProperty("role", "live_line")
@@ -117,19 +112,7 @@ class MainWindow(QMainWindow):
         self.bots = BotsList(bridge)
         self.watchlist = Watchlist(bridge)
         self.status = StatusBar(bridge)
-        self._stack = QStackedWidget()
-        self._waiting = EmptyState(
-            "hourglass", "Starting the engine", "Charts come as soon as it answers."
-        )
-        add = TextButton("Add a bot", kind="primary", icon="plus", color="#FFFFFF")
-        add.clicked.connect(lambda: self.add_bot())  # noqa: PLW0108 (clicked carries a bool)
-        self._no_bots = EmptyState(
-            "layers", "No bots", "A bot trades one symbol by one strategy.", add
-        )
-        if self._last is not None:
-            self._stack.addWidget(QWidget())  # its chart comes in the next turn of the loop
-        self._stack.addWidget(self._waiting)
-        self._stack.addWidget(self._no_bots)
+        self._stack = TabStack(bridge, last)
         self._body = QWidget()
         self._body_line = QHBoxLayout(self._body)
         self._body_line.setContentsMargins(GUTTER, 0, GUTTER, GUTTER)
@@ -154,7 +137,7 @@ class MainWindow(QMainWindow):
             self.toaster,
             show_bot=self.show_bot,
             show_trail=self.show_trail,
-            in_front=lambda: self._current,
+            in_front=lambda: self._stack.current,
         )
         self.alert_centre = AlertCentre(self, bridge, Sounds(self.settings), self.open_symbol)
         central.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
@@ -164,7 +147,11 @@ class MainWindow(QMainWindow):
         bridge = self.bridge
         bridge.snapshot_changed.connect(self._take)
         bridge.state_changed.connect(self._take_link_state)
-        bridge.bots_changed.connect(self._show_bots)
+        self._stack.came.connect(self._take_front)
+        self._stack.tab_made.connect(self._wire_tab)
+        self._stack.page_made.connect(self._wire_page)
+        self._stack.chart_painted.connect(self.chart_painted)
+        self._stack.add_wanted.connect(self.add_bot)
         i18n.language.changed.connect(self._retranslate)
         self.app_bar.bot_chosen.connect(self.show_bot)
         self.app_bar.page_chosen.connect(self.show_page)
@@ -182,12 +169,12 @@ class MainWindow(QMainWindow):
 
     def _add_shortcuts(self) -> None:
         shortcuts.load(self.settings.folder)
+        shortcuts.bind("kill", self, self.app_bar.kill.press_by_key, everywhere=True)
         for name, do in (
-            ("kill", self.app_bar.kill.press_by_key),
             ("left", self.toggle_left),
             ("right", self.toggle_right),
             ("full_screen", self.toggle_full_screen),
-            ("next_bot", self.show_next_bot),
+            ("next_bot", self._stack.show_next_bot),
             ("palette", self.open_palette),
             ("shortcuts", self.open_shortcuts),
         ):
@@ -195,120 +182,75 @@ class MainWindow(QMainWindow):
 
     # Which tab is in front
 
+    @property
+    def _tabs(self) -> dict[str, BotTab | MultiTab]:
+        return self._stack.tabs
+
+    @property
+    def _current(self) -> str:
+        return self._stack.current
+
     def show_bot(self, bot_id: str) -> None:
-        """Bring a bot's tab to the front; it is made when it is shown first."""
-        link = self.bridge.bots.get(bot_id)
-        if link is None:
-            return
-        tab = self._tabs.get(bot_id)
-        if tab is None:
-            recalled = self._last if self._last and self._last.bot.bot_id == bot_id else None
-            self._last = None
-            tab = self._tabs[bot_id] = self._make_tab(link, recalled)
-            tab.chart_painted.connect(self.chart_painted)
-            tab.trail_wanted.connect(self.show_trail)
-            self._stack.addWidget(tab)
-        self._last_bot = bot_id
-        self._bring(bot_id, tab)
-        self.bots.select(bot_id)
-        self.watchlist.select(link.latest.symbol)
-
-    def _make_tab(self, bot: BotLink, recalled: LastChart | None) -> BotTab | MultiTab:
-        """Charts and numpy come with the first tab: after the window stands."""
-        if bot.latest.scan is None:
-            from ui.tabs.bot_tab import BotTab
-
-            made = BotTab(self.bridge, bot, recalled)
-            made.alert_wanted.connect(self.alert_centre.ask_alert)
-            made.chart.symbol_search_wanted.connect(self.search)
-            return made
-        from ui.tabs.multi_tab import MultiTab
-
-        scanning = MultiTab(self.bridge, bot)
-        scanning.symbol_wanted.connect(self.open_symbol)
-        scanning.signal_came.connect(lambda: self.alert_centre.sounds.hear("signal"))
-        return scanning
-
-    def last_chart(self) -> LastChart | None:
-        """The chart of the bot that was in front last; None while it is not live."""
-        tab = self._tabs.get(self._last_bot)
-        return None if tab is None else tab.last_chart()
+        """Bring a bot's tab to the front."""
+        self._stack.show_bot(bot_id)
 
     def show_page(self, title: str) -> None:
         """Bring one of `PAGES` to the front."""
-        self._bring(title, self._page(title))
+        self._stack.show_page(title)
 
     def show_trail(self, client_order_id: str) -> None:
         """Why an order was made, and what came of it."""
-        cast("TrailPage", self._page("Trail")).show_order(client_order_id)
-        self.show_page("Trail")
+        self._stack.show_trail(client_order_id)
 
     def show_moment(self, bot_id: str, symbol: str, time_ms: int) -> None:
         """The chart of this bot, or of another that follows the symbol, at ms UTC."""
-        charted = [i for i, link in self.bridge.bots.items() if link.latest.symbol == symbol]
-        if not charted:
+        if not self._stack.show_moment(bot_id, symbol, time_ms):
             text = f"No bot follows {symbol}. Add one to see its chart."
             self.announcer.tell_refusal(text)
-            return
-        chosen = bot_id if bot_id in charted else charted[0]
-        self.show_bot(chosen)
-        cast("BotTab", self._tabs[chosen]).go_to(time_ms)
 
-    def _page(self, title: str) -> QWidget:
-        page = self._pages.get(title)
-        if page is None:
-            entry = next(p for p in PAGES if p.title == title)
-            page = self._pages[title] = make_page(entry, self.bridge)
-            if hasattr(page, "bot_wanted"):
-                page.bot_wanted.connect(self.show_bot)
-            if hasattr(page, "alert_wanted"):
-                page.alert_wanted.connect(self.alert_centre.ask_alert)
-            if hasattr(page, "moment_wanted"):
-                page.moment_wanted.connect(self.show_moment)
-            if hasattr(page, "trail_wanted"):
-                page.trail_wanted.connect(self.show_trail)
-            self._stack.addWidget(page)
-        return page
+    def last_chart(self) -> LastChart | None:
+        """The chart of the bot that was in front last; None while it is not live."""
+        return self._stack.last_chart()
 
-    def show_next_bot(self) -> None:
-        names = list(self.bridge.bots)
-        if names:
-            after = names.index(self._current) + 1 if self._current in names else 0
-            self.show_bot(names[after % len(names)])
+    def _wire_tab(self, bot_id: str, tab: Any) -> None:
+        tab.trail_wanted.connect(self.show_trail)
+        if self.bridge.bots[bot_id].latest.scan is None:
+            tab.alert_wanted.connect(self.alert_centre.ask_alert)
+            tab.chart.symbol_search_wanted.connect(self.search)
+        else:
+            tab.symbol_wanted.connect(self.open_symbol)
+            tab.signal_came.connect(lambda: self.alert_centre.sounds.hear("signal"))
 
-    def _bring(self, name: str, widget: QWidget) -> None:
-        self._current = name
-        self._fit(widget)
-        self._stack.setCurrentWidget(widget)
+    def _wire_page(self, page: Any) -> None:
+        if hasattr(page, "bot_wanted"):
+            page.bot_wanted.connect(self.show_bot)
+        if hasattr(page, "moment_wanted"):
+            page.moment_wanted.connect(self.show_moment)
+        if hasattr(page, "trail_wanted"):
+            page.trail_wanted.connect(self.show_trail)
+        if hasattr(page, "alert_wanted"):
+            page.alert_wanted.connect(self.alert_centre.ask_alert)
+
+    def _take_front(self, name: str) -> None:
+        shown = self._tabs.get(name) or self._stack.pages.get(name)
+        if shown is not None and name not in self._stack.windows:
+            self._fit(shown)
         self.app_bar.select(name)
+        link = self.bridge.bots.get(name)
+        if link is not None:
+            self.bots.select(name)
+            self.watchlist.select(link.latest.symbol)
+        self._show_title()
         self._arrange_left()
 
-    def _show_bots(self) -> None:
-        for bot_id in [known for known in self._tabs if known not in self.bridge.bots]:
-            tab = self._tabs.pop(bot_id)
-            tab.leave()
-            self._stack.removeWidget(tab)
-            tab.deleteLater()
-        if self._current in self._pages or self._current in self.bridge.bots:
-            return
-        if self.bridge.bots:
-            self._show_first_bot_soon()
-        else:
-            self._current = ""
-            self._show_no_bots()
-
-    def _show_no_bots(self) -> None:
-        settled = self.bridge.is_settled
-        self._stack.setCurrentWidget(self._no_bots if settled else self._waiting)
-
-    def _show_first_bot_soon(self) -> None:
-        """One turn of the loop later, so that the window is painted before charts are made."""
-        if self.isVisible():
-            QTimer.singleShot(0, self._show_first_bot)
-
-    def _show_first_bot(self) -> None:
-        if self.bridge.bots and self._current not in (*self.bridge.bots, *self._pages):
-            self.show_bot(next(iter(self.bridge.bots)))
+    def _show_title(self) -> None:
+        """Account, mode and symbol, or the page."""
+        link = self.bridge.bots.get(self._current)
+        named = title_of(self.bridge, link) if link is not None else tr(self._current)
+        whole = f"{named} · {PROGRAM}" if named else PROGRAM
+        if self.windowTitle() != whole:
+            self.setWindowTitle(whole)
+        self._stack.title_windows()
 
     def open_symbol(self, symbol: str) -> None:
         for bot_id, link in self.bridge.bots.items():
@@ -319,7 +261,7 @@ class MainWindow(QMainWindow):
 
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
-        self._show_first_bot_soon()
+        self._stack.show_first_bot_soon()
 
     # What fits at this size
 
@@ -333,9 +275,9 @@ class MainWindow(QMainWindow):
             self._narrow = narrow
             self.app_bar.set_narrow(narrow)
             self.status.set_narrow(narrow)
-        current = self._stack.currentWidget()
-        if current is not None:
-            self._fit(current)
+        shown = self._stack.currentWidget()
+        if shown is not None:
+            self._fit(shown)
         self._arrange_left()
         if self._veil.isVisible():
             self._veil.cover()
@@ -347,11 +289,11 @@ class MainWindow(QMainWindow):
             widget.set_right_shown(self.width() >= _NO_RIGHT_WIDTH)
 
     def _arrange_left(self) -> None:
-        self._left.place(narrow=bool(self._narrow), on_page=self._current in self._pages)
+        self._left.place(narrow=bool(self._narrow), on_page=self._current in self._stack.pages)
 
     def toggle_left(self) -> None:
         """Ctrl+B: bots and watchlist."""
-        if self._current not in self._pages:
+        if self._current not in self._stack.pages:
             self._left.setVisible(not self._left.isVisible())
 
     def toggle_right(self) -> None:
@@ -376,6 +318,7 @@ class MainWindow(QMainWindow):
     # What the engine says
 
     def _retranslate(self, _language: str) -> None:
+        self._show_title()
         self.bridge.repeat()
         self._show_engine_band()
 
@@ -390,8 +333,9 @@ class MainWindow(QMainWindow):
         self.app_bar.show_mode(mode)
         self.live_line.setVisible(mode is AccountMode.LIVE)
         self.kill_band.show_risk(snapshot.risk, bool(snapshot.positions))
+        self._show_title()
         if not self.bridge.bots and not self._current:
-            self._show_no_bots()
+            self._stack.show_no_bots()
 
     def _take_link_state(self, state: LinkState) -> None:
         self._start_problem = ""
@@ -413,18 +357,12 @@ class MainWindow(QMainWindow):
         """What stands where the charts will be, and beside "Engine" in the status bar."""
         self.status.has_start_failed = failed
         self.status.tick()
-        waiting = ("Engine not running", "Its reason is above; charts come when it runs.")
-        starting = ("Starting the engine", "Charts come as soon as it answers.")
-        title, hint = waiting if failed else starting
-        i18n.set_text(self._waiting.title, title)
-        i18n.set_text(self._waiting.hint, hint)
+        self._stack.tell_start(failed=failed)
 
     def _tick(self) -> None:
         self.status.tick()
         self.app_bar.kill.disarm_if_late()
-        tab = self._tabs.get(self._current)
-        if tab is not None:
-            tab.tick()
+        self._stack.tick()
         if self.bridge.is_attached:
             silence_s = self.bridge.link.silence_s()
             if silence_s > _SILENT_AFTER_S:
@@ -514,9 +452,10 @@ class MainWindow(QMainWindow):
         from ui.dialogs.tour import Tour, window_stops  # once in a life, not for the first paint
 
         self.settings.set_on("tour/seen", True)
-        if self._last_bot:
-            self.show_bot(self._last_bot)
-        tab = self._tabs.get(self._last_bot)
+        last = self._stack.last_bot
+        if last:
+            self.show_bot(last)
+        tab = self._tabs.get(last)
         if self._tour is None:
             self._tour = Tour(self, window_stops(self.app_bar, tab))
             self._tour.ended.connect(self._forget_tour)

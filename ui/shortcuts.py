@@ -81,11 +81,20 @@ def keys_of(name: str) -> str:
     return _own.get(name, SHORTCUTS[name].keys)
 
 
-def bind(name: str, parent: QWidget, do: Callable[[], object], *, local: bool = False) -> None:
-    """`local`: only while the focus is inside `parent`."""
+def bind(
+    name: str,
+    parent: QWidget,
+    do: Callable[[], object],
+    *,
+    local: bool = False,
+    everywhere: bool = False,
+) -> None:
+    """`local`: only while the focus is inside `parent`; `everywhere`: in all our windows."""
     made = QShortcut(QKeySequence(keys_of(name)), parent)
     if local:
         made.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+    elif everywhere:
+        made.setContext(Qt.ShortcutContext.ApplicationShortcut)
     made.activated.connect(do)
     living = [one for one in _bound.get(name, []) if not sip.isdeleted(one)]
     _bound[name] = [*living, made]

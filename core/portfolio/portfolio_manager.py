@@ -42,14 +42,16 @@ class PortfolioManager:
         make_client_order_id: Callable[[Signal, OrderPurpose], str],
         sizing_of: Callable[[str], SizingMethod | None] = lambda _: None,
         round_trips_of: Callable[[str], Sequence[RoundTrip]] = lambda _: (),
-        closes: Callable[[], Mapping[str, Sequence[Decimal]]] = dict,
+        closes: Callable[[Collection[str], int], Mapping[str, Sequence[Decimal]]] = (
+            lambda _symbols, _count: {}
+        ),
         traded: Callable[[], Collection[str]] = tuple,
     ) -> None:
         """`position_of(account, symbol)` is the newest known position, None or flat if none.
         `sizing` is the account's method, `sizing_of(bot_id)` a bot's own one. For the methods
-        that ask (`SizingFacts`): `round_trips_of(bot_id)` is a bot's record, `closes()` the
-        newest closes of every symbol that anybody follows, of which count: the signal's, those
-        that bots of this account are made for (`traded()`), and those that hold its capital."""
+        that ask (`SizingFacts`): `round_trips_of(bot_id)` is a bot's record, `closes(symbols,
+        count)` the newest closes of those that count: the signal's, those that bots of this
+        account are made for (`traded()`), and those that hold its capital."""
         self._bus = bus
         self._clock = clock
         self._capital = capital
@@ -88,7 +90,7 @@ class PortfolioManager:
                 signal=signal,
                 equity=equity,
                 round_trips=lambda: self._round_trips_of(signal.bot_id),
-                closes=lambda: self._closes_beside(signal.symbol),
+                closes=lambda count: self._closes_beside(signal.symbol, count),
             )
         )
         quantity = size(target, price, instrument)
@@ -126,9 +128,9 @@ class PortfolioManager:
             )
         )
 
-    def _closes_beside(self, symbol: str) -> dict[str, Sequence[Decimal]]:
+    def _closes_beside(self, symbol: str, count: int) -> Mapping[str, Sequence[Decimal]]:
         counting = {symbol, *self._traded(), *self._capital.get_locked_symbols()}
-        return {s: closes for s, closes in self._closes().items() if s in counting}
+        return self._closes(counting, count)
 
     def _exit(self, signal: Signal, position: Position) -> None:
         self._request(

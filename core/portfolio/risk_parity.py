@@ -30,8 +30,8 @@ class RiskParity(SizingMethod, frozen=True):
 
     def target_notional(self, facts: SizingFacts) -> Decimal:
         weights = {}
-        for symbol, closes in facts.closes().items():
-            volatility = return_volatility(closes[-self.bars - 1 :])
+        for symbol, closes in facts.closes(self.bars + 1).items():
+            volatility = return_volatility(closes)
             if len(closes) > self.bars and volatility > 0:
                 weights[symbol] = 1 / volatility
         own = weights.get(facts.signal.symbol)

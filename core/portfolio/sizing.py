@@ -20,14 +20,14 @@ class SizingFacts(msgspec.Struct, frozen=True):
     """What a method may look at. The last two are asked only by the methods that need them.
 
     `equity` in quote currency. `round_trips()` is the record of the signal's bot, oldest first.
-    `closes()` are the newest closed candles' closes of every symbol that bots of this account
-    trade, oldest first, all of one timeframe.
+    `closes(count)` are so many of the newest closed candles' closes of every symbol that bots of
+    this account trade, oldest first, all of one timeframe; fewer where there are no more.
     """
 
     signal: Signal
     equity: Decimal
     round_trips: Callable[[], Sequence[RoundTrip]]
-    closes: Callable[[], Mapping[str, Sequence[Decimal]]]
+    closes: Callable[[int], Mapping[str, Sequence[Decimal]]]
 
 
 class SizingMethod(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

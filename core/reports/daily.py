@@ -1,6 +1,7 @@
 """One trading day of an account, for the trader's files: what it earned and whether that ties out.
 
-`report_day` brings the figures together, exactly; `as_markdown` and `as_csv` only write them down.
+`report_day` brings the figures together, exactly; `as_markdown` and `as_csv` only put them into
+words, and `write_files` on disk.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 
@@ -23,6 +25,7 @@ from core.reports.statistics import (
     day_statistics,
     trade_statistics,
 )
+from core.storage.durable import write_atomic
 from core.trade_log import RoundTrip, TradeLog
 
 _ZERO = Decimal(0)
@@ -77,17 +80,17 @@ def report_day(
     currency: str,
     timezone: tzinfo,
     days: Mapping[str, TradingDay],
-    history: Iterable[Fill | AcceptedPosition],
+    fills: Iterable[Fill],
+    trips: Sequence[RoundTrip],
 ) -> DailyReport:
-    """`days` by name, oldest first, today last; `history` as the journal keeps it. Raises KeyError
-    for a day that is not among `days`."""
+    """`days` by name, oldest first, today last; `fills` are those of this day at least, `trips`
+    all that have ended, oldest first. Raises KeyError for a day that is not among `days`."""
     day = days[day_name]
     end_ms = next_day_start_ms(day.start_ms, timezone)
-    log = TradeLog()
-    booked = [fill for fill, _ in log.replay(history) if day.start_ms <= fill.time_ms < end_ms]
+    booked = [fill for fill in fills if day.start_ms <= fill.time_ms < end_ms]
     trades = [fill for fill in booked if fill.kind is FillKind.TRADE]
-    until = [trip for trip in log.round_trips if trip.closed_ms < end_ms]
-    trips = [trip for trip in until if trip.closed_ms >= day.start_ms]
+    until = [trip for trip in trips if trip.closed_ms < end_ms]
+    of_the_day = [trip for trip in until if trip.closed_ms >= day.start_ms]
     so_far = [known for known in days.values() if known.start_ms <= day.start_ms]
     is_over = day_name != list(days)[-1]
     span = (day.start_ms, end_ms)
@@ -103,13 +106,54 @@ def report_day(
         closed_result=sum((fill.realized_pnl for fill in trades), _ZERO),
         fees=sum((fill.fee for fill in trades), _ZERO),
         funding=sum((f.cash_flow for f in booked if f.kind is FillKind.FUNDING), _ZERO),
-        trips=trips,
-        of_the_day=trade_statistics(trips, *span),
-        by_bot=_grouped(trips, lambda trip: trip.bot_id, span),
-        by_symbol=_grouped(trips, lambda trip: trip.symbol, span),
+        trips=of_the_day,
+        of_the_day=trade_statistics(of_the_day, *span),
+        by_bot=_grouped(of_the_day, lambda trip: trip.bot_id, span),
+        by_symbol=_grouped(of_the_day, lambda trip: trip.symbol, span),
         trades_so_far=trade_statistics(until),
         days_so_far=day_statistics(so_far, None) if is_over else day_statistics(so_far[:-1], day),
     )
+
+
+def report_of_history(
+    day_name: str,
+    *,
+    account: str,
+    exchange: str,
+    currency: str,
+    timezone: tzinfo,
+    days: Mapping[str, TradingDay],
+    history: Iterable[Fill | AcceptedPosition],
+) -> DailyReport:
+    """As `report_day`, from the `history` that the journal keeps, without an engine at work."""
+    log = TradeLog()
+    fills = [fill for fill, _ in log.replay(history)]
+    return report_day(
+        day_name,
+        account=account,
+        exchange=exchange,
+        currency=currency,
+        timezone=timezone,
+        days=days,
+        fills=fills,
+        trips=log.round_trips,
+    )
+
+
+def write_files(report: DailyReport, folder: Path) -> list[Path]:
+    """ACCOUNT-DAY.md and .csv in `folder`, each whole or not at all, in the place of former ones.
+    Raises OSError."""
+    written = []
+    for suffix, text in ((".md", as_markdown(report)), (".csv", as_csv(report))):
+        path = folder / f"{file_stem(report.account, report.day_name)}{suffix}"
+        write_atomic(path, text.encode())
+        written.append(path)
+    return written
+
+
+def file_stem(account: str, day_name: str) -> str:
+    """What the files of a day are called, without their ending."""
+    return f"{account}-{day_name}"
 
 
 def as_markdown(report: DailyReport) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC
 from app.command_handler import CommandHandler
 from core.commands import GetStatistics, Request
 from core.reports.chosen_statistics import Choice
-from core.reports.daily import report_day
+from core.reports.daily import report_of_history
 from core.snapshot_builder import SLOW_EVERY, SnapshotBuilder
 
 
@@ -36,10 +36,17 @@ async def test_the_daily_report_of_what_was_traded_ties_out(world):
     desk = world.desk
     days = desk.capital.trading_days(10)
     reports = [
-        report_day(name, account=desk.name, exchange="simulated", currency="USDT", timezone=UTC,
-                   days=days, history=desk.oms.history())
+        report_of_history(
+            name,
+            account=desk.name,
+            exchange="simulated",
+            currency="USDT",
+            timezone=UTC,
+            days=days,
+            history=desk.oms.history(),
+        )
         for name in days
-    ]  # fmt: skip
+    ]
     assert sum(len(found.trips) for found in reports) == len(desk.trades.round_trips) > 0
     assert [found.difference for found in reports] == [0] * len(days)
     assert sum(found.cash for found in reports) == desk.capital.snapshot().realized_pnl

@@ -269,14 +269,14 @@ def test_a_bot_may_have_a_sizing_method_of_its_own(tmp_path: Path) -> None:
         tmp_path,
         sizing_of={"bot-1": own}.get,
         round_trips_of={"bot-1": [trip]}.get,
-        closes=lambda: {"BTCUSDT": [D(7)]},
+        closes=lambda symbols, count: {symbol: [D(7)] * count for symbol in symbols},
     )
     desk.signal(1)
     desk.signal(-1, bot_id="bot-2", candle_open_time_ms=1_800_000, account="other")
     assert [request.quantity for request in desk.requests] == [D("0.01"), D("0.02")]
     [facts] = own.seen
     assert (facts.equity, facts.signal.bot_id) == (10_000, "bot-1")
-    assert (facts.round_trips(), facts.closes()) == ([trip], {"BTCUSDT": [D(7)]})
+    assert (facts.round_trips(), facts.closes(2)) == ([trip], {"BTCUSDT": [D(7), D(7)]})
     desk.database.close()
 
 
@@ -285,20 +285,19 @@ def test_a_bot_without_a_record_is_sized_by_a_method_that_asks_for_one(tmp_path:
     desk = Desk(tmp_path, sizing_of=lambda _: own)
     desk.signal(1)
     [facts] = own.seen
-    assert (facts.round_trips(), facts.closes()) == ((), {})
+    assert (facts.round_trips(), facts.closes(9)) == ((), {})
     desk.database.close()
 
 
 def test_closes_are_those_of_what_the_account_trades(tmp_path: Path) -> None:
     """Another account's symbols, and what is only watched, must not thin out this one's share."""
     method = Recording()
-    closes = {"BTCUSDT": [D(7)], "ETHUSDT": [D(8)], "SOLUSDT": [D(9)], "XRPUSDT": [D(1)]}
     desk = Desk(
         tmp_path,
         sizing_of=lambda _: method,
-        closes=lambda: closes,
+        closes=lambda symbols, count: dict.fromkeys(symbols, [D(7)] * count),
         traded=lambda: {"ETHUSDT"},
     )
     desk.capital.allocate_for_position("SOLUSDT", D(10))
     desk.signal(1)
-    assert method.seen[0].closes().keys() == {"BTCUSDT", "ETHUSDT", "SOLUSDT"}
+    assert method.seen[0].closes(1).keys() == {"BTCUSDT", "ETHUSDT", "SOLUSDT"}

@@ -47,7 +47,13 @@ def facts(
         stop_distance=D(stop) if stop is not None else None,
         evidence=evidence or {},
     )
-    return SizingFacts(signal, D(equity), lambda: record, lambda: closes or {})
+    known = closes or {}
+    return SizingFacts(
+        signal,
+        D(equity),
+        lambda: record,
+        lambda count: {symbol: newest[-count:] for symbol, newest in known.items()},
+    )
 
 
 def test_fixed_percent_is_ten_percent_of_equity_by_default() -> None:

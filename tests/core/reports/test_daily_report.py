@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from core.capital.trading_day import TradingDay, day_named
 from core.models.fills import Fill, FillKind
 from core.models.orders import Side
-from core.reports.daily import DailyReport, as_csv, as_markdown, report_day
+from core.reports.daily import DailyReport, as_csv, as_markdown, report_of_history
 
 D = Decimal
 HOUR_MS = 3_600_000
@@ -51,7 +51,7 @@ def days(realized: dict[str, Decimal] | None = None) -> dict[str, TradingDay]:
 
 
 def report(history: list[Fill], name: str = NAMES[0], **realized: Decimal) -> DailyReport:
-    return report_day(
+    return report_of_history(
         name, account="demo", exchange="bybit", currency="USDT", timezone=ZoneInfo("UTC"),
         days=days({name: realized["realized"]} if realized else None), history=history,
     )  # fmt: skip
