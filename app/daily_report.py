@@ -7,8 +7,7 @@ from pathlib import Path
 from app.capital_export import account_zone, known_accounts, open_books
 from app.options import Options, StartError
 from core.oms.intent_journal import IntentJournal
-from core.reports.daily import report_of_history, write_files
-from core.reports.report_desk import REPORTS
+from core.reports.daily import REPORTS, report_of_history, write_files
 
 _ALL_DAYS = 100_000
 

@@ -35,6 +35,7 @@ from core.commands import CommandResult
 from core.storage.durable import write_atomic
 from ui import i18n, last_chart, tasks, theme
 from ui.bridge import Bridge
+from ui.day_picture import DayPictures
 from ui.last_chart import LastChart
 from ui.main_window import MainWindow
 from ui.settings import ScreenSettings
@@ -134,6 +135,7 @@ class _Screen:
         self._window = MainWindow(self._bridge, settings, self._restart_engine, last)
         self._window.accounts = AccountKeeper(options.config, options.data_dir)
         self._window.alert_centre.keeper = ChannelKeeper(options.data_dir)
+        self._day_pictures = DayPictures(self._bridge)
         self._has_painted = asyncio.Event()
         if last is None:
             self._has_painted.set()

@@ -37,8 +37,9 @@ from core.order_ticket import TicketRefused
 from core.record_feed import RecordFeed
 from core.refusal import Refused as Refused  # noqa: PLC0414 (what a command of it may raise)
 from core.reports.chosen_statistics import Choice, chosen_statistics
+from core.reports.daily import REPORTS
 from core.reports.live_statistics import DAYS_COUNTED
-from core.reports.report_desk import REPORTS, ReportDesk
+from core.reports.report_desk import ReportDesk
 from core.reports.statistics import Statistics
 from core.risk.risk_manager import ResumeRefused
 from core.snapshots import (

@@ -124,10 +124,13 @@ class SharedDataManager(QObject):
 class SharedCapitalManager(QObject):
     """The engine's capital ledgers, one of them in view: the first account's until another is
     chosen. Attributes: latest (that one's), accounts (all that have one, by name).
-    Signals: changed(CapitalSnapshot), accounts_changed()."""
+    Signals: changed(CapitalSnapshot), accounts_changed(), day_ended(its name, "2026-11-20"):
+    the next capital is of another trading day; `latest` is still the last of this one.
+    """
 
     changed = pyqtSignal(object)
     accounts_changed = pyqtSignal()
+    day_ended = pyqtSignal(str)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -160,8 +163,22 @@ class SharedCapitalManager(QObject):
             return
         shown = next((one for one in self._all if one.account == self._chosen), self._all[0])
         if shown != self.latest:
+            ended = _ended_day(self.latest, shown)
+            if ended:
+                self.day_ended.emit(ended)
             self.latest = shown
             self.changed.emit(shown)
+
+
+def _ended_day(former: CapitalSnapshot | None, following: CapitalSnapshot) -> str:
+    """The account's day that lies between them, "" where none has ended or its name is unknown."""
+    if former is None or former.account != following.account or former.statistics is None:
+        return ""
+    days, days_then = former.daily_results, following.daily_results
+    if not days or not days_then or days_then[-1][0] <= days[-1][0]:
+        return ""
+    calendar = former.statistics.calendar
+    return calendar[-1][0] if calendar else ""
 
 
 class APIRateLimiter(QObject):

@@ -28,6 +28,7 @@ from core.reports.statistics import (
 from core.storage.durable import write_atomic
 from core.trade_log import RoundTrip, TradeLog
 
+REPORTS = "reports"  # the folder's name in the data directory
 _ZERO = Decimal(0)
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula
 _UNKNOWN = "—"

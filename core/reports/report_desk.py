@@ -17,7 +17,6 @@ from core.clock import Clock
 from core.refusal import Refused
 from core.reports.daily import DailyReport, report_day, write_files
 
-REPORTS = "reports"  # the folder's name in the data directory
 LOOK_EVERY_S = 5.0
 LATE_FILLS_S = 10.0  # real seconds after midnight in which the day's last executions come in
 _ALL_DAYS = 100_000

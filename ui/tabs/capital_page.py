@@ -157,6 +157,10 @@ class CapitalPage(QScrollArea):
         if bridge.snapshot is not None:
             self._take(bridge.snapshot)
 
+    def hide_tools(self) -> None:
+        """For a picture: figures without buttons that nobody can press."""
+        self._figures.hide_tools()
+
     def set_narrow(self, narrow: bool) -> None:
         self._lay_out(narrow)
         self._figures.set_narrow(narrow)

@@ -14,6 +14,7 @@ from ui.i18n import tr
 from ui.models.words import tone_of
 from ui.widgets.account_choice import AccountChoice
 from ui.widgets.basic import INSET, ChangeLabel, Panel, column, label, row, show_value
+from ui.widgets.report_buttons import ReportButtons
 
 
 class _Figure(QWidget):
@@ -55,9 +56,11 @@ class CapitalFigures(Panel):
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
         self.account = AccountChoice(bridge)
+        self.report = ReportButtons(bridge)
         self._tools = QWidget()
-        tools = column(None, spacing=4)
-        tools.addWidget(self.account, 0, Qt.AlignmentFlag.AlignRight)
+        tools = column(None, self.report, spacing=0)
+        right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignAbsolute
+        tools.addWidget(self.account, 0, right)
         tools.addStretch(1)
         self._tools.setLayout(tools)
         names = ("Equity", "Today", "Unrealised", "Realised today", "Since the start", "Drawdown")
@@ -67,6 +70,9 @@ class CapitalFigures(Panel):
         self._grid.setHorizontalSpacing(24)
         self.body.addLayout(self._grid)
         self.set_narrow(False)
+
+    def hide_tools(self) -> None:
+        self._tools.hide()
 
     def set_narrow(self, narrow: bool) -> None:
         for i, figure in enumerate(self._figures):
