@@ -5,24 +5,22 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from PyQt6 import sip
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QWidget
 
 from core.commands import CommandResult
 from core.models.tickets import OrderPreview, OrderTicket
-from core.snapshots import EngineSnapshot, FeedItem, FillRecord, LiveCandle
-from ui import alert_desk, shortcuts, tasks, zones
+from core.snapshots import EngineSnapshot
+from ui import alert_desk, shortcuts, tasks
 from ui.bridge import (
     CONNECTING,
     NOT_CONNECTED,
     STALE_AFTER_MS,
     WAITING_FOR_PRICE,
     Bridge,
-    LinkState,
 )
+from ui.chart_memory import ChartLayout
 from ui.dialogs import questions
-from ui.i18n import sentence, tr
 from ui.last_chart import LastChart
 from ui.shared_services import BotLink
 from ui.tabs import bot_panels
@@ -30,7 +28,7 @@ from ui.tabs.bot_panels import BotPanels
 from ui.widgets.basic import column
 from ui.widgets.blotter import Blotter
 from ui.widgets.bot_header import BotHeader
-from ui.widgets.chart_history import BARS_AT_ONCE, ChartHistory
+from ui.widgets.chart_feed import ChartFeed
 from ui.widgets.chart_panel import ChartPanel
 from ui.widgets.order_book import OrderBookPanel
 from ui.widgets.position_panel import PositionPanel
@@ -55,11 +53,8 @@ class BotTab(QWidget):
     def __init__(self, bridge: Bridge, bot: BotLink, last: LastChart | None = None) -> None:
         super().__init__()
         self._bridge, self._bot = bridge, bot
-        self._owner = f"tab {bot.bot_id}"
         self._timeframe = last.block.timeframe if last else bot.latest.timeframe
-        self._history_wanted = True
         self._moment_ms: int | None = None
-        self._bars_are_live = False
         self.header = BotHeader(bridge, bot)
         self.header.ask_start, self.header.ask_stop = self._ask_start, self._ask_stop
         self._panel = ChartPanel(
@@ -70,7 +65,13 @@ class BotTab(QWidget):
             bridge.chart_links,
         )
         self.chart = self._panel.chart
-        self._history = ChartHistory(bridge.data, self.chart)
+        self._feed = ChartFeed(
+            bridge,
+            self.chart,
+            f"tab {bot.bot_id}",
+            lambda: bridge.knows(bot.bot_id),
+            bot.latest.account,
+        )
         self.blotter = Blotter(bridge)
         self.position = PositionPanel(bridge, bot.latest.symbol)
         self.position.ask_close = self._ask_close_own
@@ -83,10 +84,8 @@ class BotTab(QWidget):
         self._risk.setMinimumHeight(188)
         self._lay_out()
         self._connect()
-        self._name_chart()
-        if last is not None:
-            self.chart.set_history(last.block)
-        self._load_if_wanted()
+        symbol = bot.latest.symbol
+        self._feed.show_series(symbol, self._timeframe, last.block if last else None)
 
     def _lay_out(self) -> None:
         self.docks = BotPanels(
@@ -113,19 +112,15 @@ class BotTab(QWidget):
         self.ticket.pending_changed.connect(self.chart.trades.set_pending)
         self.chart.alert_wanted.connect(self._want_alert)
         alert_desk.take_lines(self.chart, bridge.link.send)
-        self.chart.set_market_clock(
-            lambda: bridge.snapshot.market_time_ms if bridge.snapshot else 0
-        )
+        self._feed.named.connect(self._name_chart)
+        self._feed.loaded.connect(self._take_bars)
         shortcuts.bind("reset_chart", self, self.chart.reset_view)
         shortcuts.bind(
             "cancel_symbol", self, lambda: self.blotter.cancel_all(self._bot.latest.symbol)
         )
         self.blotter.trail_wanted.connect(self.trail_wanted)
         bridge.snapshot_changed.connect(self._take)
-        bridge.state_changed.connect(self._take_link_state)
-        bridge.feed_reset.connect(self._load_anew)
-        bridge.feed_items.connect(self._take_items)
-        bridge.data.candle_closed.connect(self._take_closed)
+        bridge.state_changed.connect(self._show_freshness)
 
     def set_narrow(self, narrow: bool) -> None:
         self.docks.set_narrow(narrow)
@@ -144,11 +139,24 @@ class BotTab(QWidget):
         """In front, or with a panel in a window of its own."""
         return self.isVisible() or self.docks.has_floating
 
+    @property
+    def timeframe(self) -> str:
+        """Of the chart, which may not be the bot's."""
+        return self._timeframe
+
+    def take_layout(self, timeframe: str, layout: ChartLayout | None) -> None:
+        """As a workspace has kept it; "" and None: as it is."""
+        if layout is not None:
+            self.chart.use_layout(layout)
+            self._feed.show_series(self._bot.latest.symbol, self._timeframe)
+        if timeframe and timeframe != self._timeframe:
+            self.chart.timeframe_wanted.emit(timeframe)
+
     def last_chart(self) -> LastChart | None:
         """What the next run may show first; None while the chart is not live."""
         bot = self._bot.latest
         instrument = self._bridge.instruments.get(bot.symbol)
-        block = self.chart.newest(_KEPT_BARS) if self._bars_are_live else None
+        block = self.chart.newest(_KEPT_BARS) if self._feed.is_live else None
         return LastChart(bot, instrument, block) if instrument and block else None
 
     def go_to(self, time_ms: int) -> None:
@@ -157,22 +165,25 @@ class BotTab(QWidget):
         self._go_if_wanted()
 
     def _go_if_wanted(self) -> None:
-        if self._moment_ms is not None and self._bars_are_live:
+        if self._moment_ms is not None and self._feed.is_live:
             wanted_ms, self._moment_ms = self._moment_ms, None
             self.chart.date_wanted.emit(wanted_ms)
 
     def leave(self) -> None:
         """The bot is gone: its chart is no longer watched."""
-        tasks.spawn(self._bridge.data.unwatch(self._owner))
+        self._feed.leave()
 
     def tick(self) -> None:
         """Once in a while: prices go stale while nothing comes."""
+        self._feed.show_age()
         self._show_freshness()
 
     def showEvent(self, event: Any) -> None:
         super().showEvent(event)
         if self._bridge.snapshot is not None:
+            self._feed.take(self._bridge.snapshot)
             self._take(self._bridge.snapshot)
+        self._feed.show_age()
         self._show_freshness()
         if self.chart.has_bars:
             self._tell_painted()
@@ -180,55 +191,20 @@ class BotTab(QWidget):
     # What the engine says
 
     def _take(self, snapshot: EngineSnapshot) -> None:
-        self._load_if_wanted()
-        bot = self._bot.latest
-        live = self._bridge.live_candle(bot.symbol, self._timeframe)
-        if live is not None and self._bars_are_live:
-            self.chart.update_live(live)
         if not self.is_seen:
             return
         stale = self._show_freshness()
         if self._bot.is_old:
-            return  # positions and orders are not reconciled yet: silence, not "none"
+            return  # positions are not reconciled yet: silence, not "none"
+        bot = self._bot.latest
         held = self._bridge.position(bot.account, bot.symbol)
-        self.chart.trades.set_position(held)
-        working = self._bridge.working_orders(bot.symbol)
-        self.chart.trades.set_orders([o for o in working if o.account == bot.account])
-        account = self._bridge.account(bot.account)
-        here = account.exchange if account is not None else ""
-        if account is not None:
-            self.chart.set_zone(zones.named(account.timezone))
-        self.chart.trades.set_alerts([a for a in snapshot.alerts if a.wish.exchange == here])
         self.position.show_position(held, snapshot.market_time_ms, stale)
 
-    def _take_link_state(self, state: LinkState) -> None:
-        if state is LinkState.LOST:
-            self._bars_are_live = False
-        self._show_freshness()
-
-    def _take_items(self, items: list[FeedItem]) -> None:
-        symbol = self._bot.latest.symbol
-        if any(isinstance(i.record, FillRecord) and i.record.fill.symbol == symbol for i in items):
-            self.chart.trades.set_fills(self._bridge.fills(symbol))
-
-    def _take_closed(self, candle: LiveCandle) -> None:
-        if self._bars_are_live:
-            self.chart.append_closed(candle)
-
     def _show_freshness(self) -> bool:
-        """Grey and switched off where the price is old or the engine away; returns whether."""
+        """Switched off where the price is old or the engine away; returns whether."""
         known = self._bridge.is_attached and not self._bot.is_old
         age_ms = self._bridge.price_age_ms(self._bot.latest.symbol)
         old = age_ms is not None and age_ms > STALE_AFTER_MS
-        if self._bridge.link.state is LinkState.LOST:
-            self.chart.set_stale(0, tr("Engine lost"))
-        elif not known or (self.chart.has_bars and not self._bars_are_live):
-            self.chart.set_stale(0, tr(CONNECTING))
-        elif old and age_ms is not None:
-            text = tr("No price for {n} s, reconnecting", n=age_ms // 1000)
-            self.chart.set_stale(age_ms / 1000, text)
-        else:
-            self.chart.set_stale(None)
         stale = old or not known
         self.header.show_market(self._bridge.ticker(self._bot.latest.symbol), stale)
         refusal = "" if known else NOT_CONNECTED if not self._bridge.is_attached else CONNECTING
@@ -236,64 +212,25 @@ class BotTab(QWidget):
         self.position.close_button.set_allowed(refusal or (WAITING_FOR_PRICE if old else ""))
         return stale
 
-    # The chart's history
+    # The chart
 
     def _change_timeframe(self, timeframe: str) -> None:
         if timeframe != self._timeframe:
             self._timeframe = timeframe
-            self._bars_are_live = False
-            self._name_chart()
-            self._load_anew()
-
-    def _load_anew(self) -> None:
-        self._history_wanted = True
-        self._load_if_wanted()
-
-    def _load_if_wanted(self) -> None:
-        """Ask for bars once the engine has brought this bot back; before, it cannot answer."""
-        if self._history_wanted and self._bridge.knows(self._bot.bot_id):
-            self._history_wanted = False
-            self._name_chart()
-            tasks.spawn(self._load_history(self._timeframe))
+            self._feed.show_series(self._bot.latest.symbol, timeframe)
 
     def _name_chart(self) -> None:
-        bot = self._bot.latest
-        instrument = self._bridge.instruments.get(bot.symbol)
-        self.chart.set_instrument(
-            instrument.price_decimals if instrument else 2,
-            instrument.tick_size if instrument else Decimal("0.01"),
-            bot.symbol,
-            self._timeframe,
-            instrument.base if instrument else "",
-        )
-        self._panel.show_symbol(bot.symbol)
-        self.chart.trades.set_fills(self._bridge.fills(bot.symbol))
+        self._panel.show_symbol(self._bot.latest.symbol)
         self.chart.trades.set_pending(self.ticket.pending)
 
-    async def _load_history(self, timeframe: str) -> None:
-        symbol = self._bot.latest.symbol
-        self.chart.set_loading(tr("Loading candles"))
-        await self._bridge.data.watch(self._owner, symbol, timeframe)
-        block, refusal = await self._bridge.data.candles(
-            symbol, timeframe, BARS_AT_ONCE, indicators=self.chart.specs
-        )
-        if sip.isdeleted(self) or timeframe != self._timeframe:
-            return  # the bot was removed, or another timeframe chosen meanwhile
-        if block is None:
-            self.chart.set_message(tr("No candles"), sentence(refusal))
-        elif block.rows == 0:
-            self.chart.set_message(tr("No candles yet"), tr("They come with the first closed bar."))
-        else:
-            self.chart.set_history(block)
-            self._bars_are_live = True
-            self._show_freshness()
-            self._tell_painted()
-            self._go_if_wanted()
+    def _take_bars(self) -> None:
+        self._tell_painted()
+        self._go_if_wanted()
 
     def _tell_painted(self) -> None:
         if self.is_seen:
             self.chart.repaint()
-            self.chart_painted.emit(self._bars_are_live)
+            self.chart_painted.emit(self._feed.is_live)
 
     # What the trader wants
 

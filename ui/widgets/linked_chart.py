@@ -45,7 +45,9 @@ class LinkedChart(Panel):
         self.chart = TradingChart()
         self.chart.use_layout(bridge.chart_memory.layout(self._key))
         self.link = ChartLink(bridge.chart_links, self.chart, saved.group)
-        self._feed = ChartFeed(bridge, self.chart, self._key)
+        self._feed = ChartFeed(
+            bridge, self.chart, self._key, lambda: bridge.is_attached and bridge.is_settled
+        )
         self.dot = LinkDot(self.link)
         self.name, self.interval = TextButton(kind="chip"), TextButton(kind="chip")
         i18n.set_tool_tip(self.name, "Another symbol: click, or type its letters on the chart")

@@ -186,5 +186,5 @@ async def test_the_time_axis_speaks_in_the_zone_of_the_account(
     link_server.publish(msgspec.structs.replace(snapshot, accounts=moved))
     await until(lambda: str(tab.chart.canvas.time_axis.zone) == "Asia/Seoul")
     tab._change_timeframe("1h")
-    await until(lambda: tab._bars_are_live)
+    await until(lambda: tab._feed.is_live)
     assert str(tab.chart.canvas.time_axis.zone) == "Asia/Seoul"

@@ -145,5 +145,5 @@ async def test_another_timeframe_keeps_the_lines(tab, until) -> None:
     """ux 42"""
     fill(tab)
     tab._change_timeframe("1h")
-    await until(lambda: tab._bars_are_live)
+    await until(lambda: tab._feed.is_live)
     assert set(lines(tab)) == {"price", "stop", "target"}
