@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ import msgspec
 from app.options import ROOT
 from core.models.new_account import AccountAnswer, ExchangeChoice, NewAccount
 
+_LONGEST_PAUSE_S = 32.0
 _PATIENCE_S = 60.0  # a key ring may ask for its password first
 _WITH_PASSPHRASE = ("okx", "bitget")
 
@@ -53,7 +55,15 @@ def _short(path: Path) -> Path:
 class AccountKeeper:
     """Attribute: start_command, what to type to trade on the accounts it has added."""
 
-    def __init__(self, config: Path | None, data_dir: Path) -> None:
+    def __init__(
+        self,
+        config: Path | None,
+        data_dir: Path,
+        *,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._pause = pause
+        self._wrong_in_a_row = 0  # passphrases of the vault
         self._places = places_of(config, data_dir)
         self.start_command = self._places.start_command
 
@@ -74,12 +84,17 @@ class AccountKeeper:
         return [ExchangeChoice("bybit", "Bybit", True, True, False), *others]
 
     async def add(self, account: NewAccount) -> AccountAnswer:
-        """Never raises: what went wrong is the answer's sentence."""
+        """Never raises: what went wrong is the answer's sentence. After a wrong passphrase of the
+        vault the next try takes twice as long, and longer each time."""
+        if self._wrong_in_a_row:
+            await self._pause(min(2.0**self._wrong_in_a_row, _LONGEST_PAUSE_S))
         places = self._places
         request = msgspec.json.encode(
             {"account": account, "config": str(places.config), "vault": str(places.vault)}
         )
-        return await asyncio.to_thread(_ask, request)
+        answer = await asyncio.to_thread(_ask, request)
+        self._wrong_in_a_row = self._wrong_in_a_row + 1 if answer.is_passphrase_wrong else 0
+        return answer
 
 
 def _ask(request: bytes) -> AccountAnswer:

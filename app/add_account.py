@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from app.accounts_file import save, text_with_account
-from app.keys import store_key
+from app.keys import Vault, WrongPassphrase, store_key
 from app.options import StartError
 from core.exchange_port import ExchangeError
 from core.models.new_account import AccountAnswer, NewAccount
@@ -67,6 +67,8 @@ async def add_account(new: NewAccount, config: Path, vault: Path) -> AccountAnsw
     try:
         text = text_with_account(config, entry)
         if new.mode == "live":
+            if new.place == "vault":
+                Vault(vault, new.vault_passphrase).entries()  # before anybody is asked
             advice = await _checked(new)
             store_key(
                 reference,
@@ -79,6 +81,8 @@ async def add_account(new: NewAccount, config: Path, vault: Path) -> AccountAnsw
         save(config, text)
     except _Refused as refusal:
         return AccountAnswer(False, str(refusal), is_key_refused=refusal.is_of_key)
+    except WrongPassphrase as fault:
+        return AccountAnswer(False, f"{fault}. Nothing was saved.", is_passphrase_wrong=True)
     except StartError as fault:
         return AccountAnswer(False, f"{fault.text[:1].upper()}{fault.text[1:]}.")
     return AccountAnswer(True, f"{new.name} was added.", advice)
@@ -105,7 +109,7 @@ async def _checked(new: NewAccount) -> list[str]:
     try:
         return await check_key(new.exchange, credentials, new.rest_url)
     except KeyRefused as refusal:
-        raise _Refused(str(refusal), is_of_key=True) from None
+        raise _Refused(f"{refusal} It was not saved.", is_of_key=True) from None
     except ExchangeError as fault:
         text = f"{credentials.redact(fault.text).rstrip('.')}. It was not saved."
         raise _Refused(text, is_of_key=False) from None

@@ -29,6 +29,10 @@ _KIB = 1024
 _PASSES = 9  # over a quarter of a second on an idle core; every guess of a thief costs as much
 
 
+class WrongPassphrase(StartError):
+    """Or the vault was changed by somebody who did not know it: nobody can tell these apart."""
+
+
 class _Entry(msgspec.Struct, frozen=True):
     api_key: str
     api_secret: str
@@ -153,7 +157,9 @@ class Vault:
         except (msgspec.DecodeError, ValueError):
             raise StartError(f"{self._path} is damaged; restore it or remove it") from None
         except InvalidTag:
-            raise StartError(
+            if self._passphrase:
+                raise WrongPassphrase("This is not the vault's passphrase") from None
+            raise WrongPassphrase(
                 f"the vault's passphrase ({PASSPHRASE_VARIABLE}) is wrong, or the vault was changed"
             ) from None
         return msgspec.json.decode(text, type=dict[str, _Entry])

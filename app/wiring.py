@@ -14,6 +14,7 @@ import msgspec
 
 from app.config import AccountConfig, Config, time_zone
 from app.demo_runtime import DemoExchangeRuntime, demo_key
+from app.key_watch import KeyWatch, has_watched_key
 from app.keys import read_key
 from app.options import Options
 from core.account_desk import AccountDesk
@@ -44,23 +45,28 @@ def build_engine(config: Config, options: Options, demo: DemoExchangeRuntime | N
     rng = random.Random()  # jitter of retries only: nothing that has to be repeatable
     limiters = MultiExchangeRateLimiter(clock)
     manager = ExchangeManager(rng)
+    specs = {
+        account.name: _account_spec(
+            account,
+            number=number,
+            options=options,
+            clock=clock,
+            limiters=limiters,
+            demo=demo,
+        )
+        for number, account in enumerate(config.accounts)
+    }
     engine = assemble_engine(
         config.accounts,
         data_dir=options.data_dir,
         clock=clock,
         rng=rng,
         limiters=limiters,
-        open_port=lambda account: manager.add(
-            _account_spec(
-                account,
-                number=config.accounts.index(account),
-                options=options,
-                clock=clock,
-                limiters=limiters,
-                demo=demo,
-            )
-        ),
+        open_port=lambda account: manager.add(specs[account.name]),
     )
+    for spec in filter(has_watched_key, specs.values()):
+        watch = KeyWatch(spec, bus=engine.bus, clock=clock)
+        engine.supervisor.keep_running(f"{spec.name}: key", watch.run)
     engine.alerts.measure_machine = functools.partial(measure_machine, options.data_dir)
     return engine
 

@@ -1,4 +1,4 @@
-"""What an API key may do, asked at the exchange before it is stored.
+"""What an API key may do, asked at the exchange: before it is stored, and while it is used.
 
 A key that can move money away is refused: whoever steals it could do the same. What the answer does
 not say is not assumed. One function for each exchange that has been met, and one line in `_CHECKS`.
@@ -15,14 +15,14 @@ from core.clock import SystemClock
 from core.limits.api_rate_limiter import MultiExchangeRateLimiter
 from exchanges.bybit_rest import BybitRest
 from exchanges.credentials import Credentials
-from exchanges.request_limiter import Family
+from exchanges.request_limiter import Family, RequestLimiter
 
 _BYBIT = "https://api.bybit.com"
 _SOON_DAYS = 7
 
 
 class KeyRefused(Exception):
-    """The key must not be stored; its text is one sentence."""
+    """The key must not be used; its text is one sentence."""
 
 
 class _BybitKey(msgspec.Struct, frozen=True, rename="camel"):
@@ -39,14 +39,21 @@ def is_checkable(exchange: str) -> bool:
     return exchange in _CHECKS
 
 
-async def check_key(exchange: str, credentials: Credentials, rest_url: str = "") -> list[str]:
-    """Advice about a key that may be stored. Raises KeyRefused, or ExchangeError where nobody
-    could be asked."""
-    return await _CHECKS[exchange](credentials, rest_url)
+async def check_key(
+    exchange: str,
+    credentials: Credentials,
+    rest_url: str = "",
+    *,
+    limiter: RequestLimiter | None = None,
+) -> list[str]:
+    """Advice about a key that may be used. `limiter` is the account's, None where it has none yet.
+    Raises KeyRefused, or ExchangeError where nobody could be asked."""
+    if limiter is None:
+        limiter = MultiExchangeRateLimiter(SystemClock()).limiter(exchange).for_account("new key")
+    return await _CHECKS[exchange](credentials, rest_url, limiter)
 
 
-async def _bybit(credentials: Credentials, rest_url: str) -> list[str]:
-    limiter = MultiExchangeRateLimiter(SystemClock()).limiter("bybit").for_account("new key")
+async def _bybit(credentials: Credentials, rest_url: str, limiter: RequestLimiter) -> list[str]:
     rest = BybitRest(rest_url or _BYBIT, credentials, limiter)
     try:
         answer = await rest.read(Family.ACCOUNT, rest.http.get_api_key_information)
@@ -60,19 +67,18 @@ def bybit_advice(answer: dict[str, Any]) -> list[str]:
     try:
         key = msgspec.convert(answer, _BybitKey)
     except msgspec.ValidationError:
-        raise KeyRefused("Bybit did not say what this key may do. It was not saved.") from None
+        raise KeyRefused("Bybit did not say what this key may do.") from None
     wallet = key.permissions.get("Wallet")
     if wallet is None:
-        raise KeyRefused("Bybit did not say whether this key can withdraw. It was not saved.")
+        raise KeyRefused("Bybit did not say whether this key can withdraw.")
     if "Withdraw" in wallet:
-        raise KeyRefused("This key can withdraw. It was not saved.")
+        raise KeyRefused("This key can withdraw.")
     if wallet:
-        raise KeyRefused("This key can move money to other accounts. It was not saved.")
+        raise KeyRefused("This key can move money to other accounts.")
     trade = {"Order", "Position"} <= set(key.permissions.get("ContractTrade", []))
     if key.read_only != 0 or not trade:
         raise KeyRefused(
-            "This key may not trade contracts: it needs the rights Orders and Positions. "
-            "It was not saved."
+            "This key may not trade contracts: it needs the rights Orders and Positions."
         )
     advice = []
     if not key.ips or "*" in key.ips:
@@ -82,4 +88,5 @@ def bybit_advice(answer: dict[str, Any]) -> list[str]:
     return advice
 
 
-_CHECKS: dict[str, Callable[[Credentials, str], Awaitable[list[str]]]] = {"bybit": _bybit}
+_Check = Callable[[Credentials, str, RequestLimiter], Awaitable[list[str]]]
+_CHECKS: dict[str, _Check] = {"bybit": _bybit}

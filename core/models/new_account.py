@@ -35,12 +35,14 @@ class NewAccount(msgspec.Struct, frozen=True, kw_only=True):
 
 class AccountAnswer(msgspec.Struct, frozen=True):
     """`text` is one sentence. `advice` are sentences about a key that was stored all the same.
-    `is_key_refused`: the key itself is no good, so nobody needs to type again beside it."""
+    `is_key_refused`: the key itself is no good, so nobody needs to type again beside it;
+    `is_passphrase_wrong`: the vault's, of which another try has to wait a little."""
 
     ok: bool
     text: str
     advice: list[str] = []
     is_key_refused: bool = False
+    is_passphrase_wrong: bool = False
 
 
 class ExchangeChoice(msgspec.Struct, frozen=True):

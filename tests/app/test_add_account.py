@@ -14,23 +14,28 @@ from keyring.backend import KeyringBackend
 from app.account_keeper import AccountKeeper, places_of
 from app.add_account import add_account
 from app.config import load_config
-from app.keys import PASSPHRASE_VARIABLE, read_key
+from app.keys import PASSPHRASE_VARIABLE, Vault, read_key, store_key
 from app.options import ROOT
-from core.models.new_account import NewAccount
+from core.models.new_account import AccountAnswer, NewAccount
 
 KEY, SECRET = "canary-key-7Q", "canary-secret-9Z"
 
 
 class Bybit:
-    """Answers `/v5/user/query-api` with these rights. Attribute: url."""
+    """Answers `/v5/user/query-api` with these rights. Attributes: url, asked (how often)."""
 
     def __init__(self) -> None:
         self.wallet: list[str] = []
+        self.ips = ["*"]
+        self.deadline_day = 80
+        self.asked = 0
         self.url = ""
 
     async def answer(self, _request: web.Request) -> web.Response:
+        self.asked += 1
         rights = {"ContractTrade": ["Order", "Position"], "Wallet": self.wallet}
-        result = {"readOnly": 0, "permissions": rights, "ips": ["*"]}
+        result = {"readOnly": 0, "permissions": rights, "ips": self.ips}
+        result["deadlineDay"] = self.deadline_day
         return web.json_response({"retCode": 0, "retMsg": "", "result": result})
 
 
@@ -203,6 +208,52 @@ async def test_the_whole_way_through_the_pipe_leaves_no_trace(
     assert traces(tmp_path) == []
     said = capfd.readouterr()
     assert not any(c in text for c in (KEY, SECRET) for text in (said.out, said.err, repr(new)))
+
+
+async def test_a_wrong_passphrase_is_one_sentence_and_loses_nothing(
+    tmp_path: Path, bybit: Bybit
+) -> None:
+    vault = tmp_path / "vault.json"
+    store_key("vault:bybit-first", "k", "s", vault, vault_passphrase="correct horse")
+    before = vault.read_bytes()
+    config = tmp_path / "trading.toml"
+    wrong = live(bybit.url, place="vault", vault_passphrase="wrong horse")
+    answer = await add_account(wrong, config, vault)
+    assert answer == AccountAnswer(
+        False,
+        "This is not the vault's passphrase. Nothing was saved.",
+        is_passphrase_wrong=True,
+    )
+    assert (vault.read_bytes(), bybit.asked) == (before, 0)
+    assert not config.exists()
+    right = msgspec.structs.replace(wrong, vault_passphrase="correct horse")
+    assert (await add_account(right, config, vault)).ok
+    kept = Vault(vault, "correct horse").entries()
+    assert {name: entry.api_key for name, entry in kept.items()} == {
+        "bybit-first": "k",
+        "bybit-main": KEY,
+    }
+
+
+async def test_wrong_passphrases_in_a_row_are_answered_ever_more_slowly(
+    tmp_path: Path, bybit: Bybit
+) -> None:
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    keeper = AccountKeeper(None, tmp_path, pause=pause)
+    vault = places_of(None, tmp_path).vault
+    vault.parent.mkdir(parents=True)
+    store_key("vault:bybit-first", "k", "s", vault, vault_passphrase="correct horse")
+    wrong = live(bybit.url, place="vault", vault_passphrase="wrong horse")
+    for _ in range(2):
+        assert (await keeper.add(wrong)).is_passphrase_wrong
+    right = msgspec.structs.replace(wrong, vault_passphrase="correct horse")
+    assert (await keeper.add(right)).ok
+    assert pauses == [2.0, 4.0]
+    assert keeper._wrong_in_a_row == 0
 
 
 def test_accounts_with_real_prices_never_lie_in_the_demos_folder(tmp_path: Path) -> None:

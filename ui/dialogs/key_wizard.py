@@ -144,6 +144,9 @@ class KeyWizard(Sheet):
         self.problem.show()
         self._check()
         self.fit()
+        if answer.is_passphrase_wrong:
+            self.key.vault_passphrase.setFocus()
+            self.key.vault_passphrase.selectAll()
 
     def _say_busy(self, busy: bool) -> None:
         i18n.set_text(self.next, "Checking…")

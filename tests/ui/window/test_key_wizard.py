@@ -97,6 +97,28 @@ async def test_paper_is_the_default_and_asks_for_no_key(
     assert wizard.outcome.command.text() == keeper.start_command
 
 
+async def test_a_wrong_passphrase_asks_for_that_field_alone(
+    wizard: KeyWizard, keeper: Keeper, until: Until
+) -> None:
+    to_key(wizard)
+    type_key(wizard)
+    wizard.key.place.setCurrentIndex(wizard.key.place.findData("vault"))
+    wizard.key.vault_passphrase.setText("wrong horse")
+    told = "This is not the vault's passphrase. Nothing was saved."
+    keeper.answer = AccountAnswer(False, told, is_passphrase_wrong=True)
+    press(wizard.next)
+    await until(wizard.problem.isVisible)
+    assert wizard.problem.text() == told
+    assert (wizard.key.api_key.text(), wizard.key.api_secret.text()) == (KEY, SECRET)
+    assert wizard.key.vault_passphrase.hasFocus()
+    assert wizard.key.vault_passphrase.selectedText()
+    keeper.answer = AccountAnswer(True, "main was added.")
+    QTest.keyClicks(wizard.key.vault_passphrase, "correct horse")
+    press(wizard.next)
+    await until(wizard.outcome.isVisible)
+    assert keeper.given[-1].vault_passphrase == "correct horse"
+
+
 async def test_a_key_is_masked_handed_over_once_and_forgotten(
     wizard: KeyWizard, keeper: Keeper, until: Until
 ) -> None:
