@@ -94,4 +94,5 @@ class BotAccount:
             }
             | {order.symbol for order in ours}
             | {order.symbol for order in desk.oms.unsettled_orders()}
+            | desk.oms.unclear_symbols(desk.name)  # filled, and the position's message is late
         )

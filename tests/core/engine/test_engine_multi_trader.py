@@ -66,10 +66,25 @@ class Market(GeneratedMarket):
         self.instruments = dict(list(self.instruments.items())[:symbols])
 
 
+class Unpositioned:
+    """A listener that no message about a position reaches."""
+
+    def __init__(self, listener: Any) -> None:
+        self._listener = listener
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._listener, name)
+
+    def on_position(self, position: Any) -> None:
+        """Lost."""
+
+
 class CountingExchange(SimulatedExchange):
-    """Counts requests by what they are for; may be told to stream no candles."""
+    """Counts requests by what they are for; may be told to stream no candles, or to lose what it
+    has to tell of positions."""
 
     streams_candles = True
+    tells_positions = True
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -78,6 +93,9 @@ class CountingExchange(SimulatedExchange):
     def subscribe_candles(self, symbol: str, timeframe: Timeframe) -> None:
         if self.streams_candles:
             super().subscribe_candles(symbol, timeframe)
+
+    async def start_trading(self, listener: Any) -> None:
+        await super().start_trading(listener if self.tells_positions else Unpositioned(listener))
 
     async def fetch_candles(self, symbol: str, *args: Any, **more: Any) -> list[Candle]:
         self.asked[f"candles {symbol}"] += 1
@@ -214,6 +232,20 @@ async def test_several_positions_are_held_where_they_are_allowed(scanning):
         most = max(most, len(world.held()))
     assert most == 3
     await world.audit()
+
+
+async def test_what_has_filled_counts_before_its_positions_message_comes(scanning, monkeypatch):
+    """Else the limit of one is passed in the seconds in which the message is late."""
+    monkeypatch.setattr(CountingExchange, "tells_positions", False)
+    world = scanning()
+    eager = msgspec.structs.replace(SETTINGS, signal_threshold=50.0, cooldown_s=0.0)
+    await world.start([multi_spec(eager)])
+    await world.running()
+    most = 0
+    for _ in range(120):
+        await asyncio.sleep(1)
+        most = max(most, len(world.held()))
+    assert most == 1
 
 
 async def test_a_restart_asks_for_nothing_and_goes_on_where_it_was(scanning):
