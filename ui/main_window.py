@@ -41,6 +41,7 @@ from ui.widgets.left_column import LeftColumn
 from ui.widgets.status_bar import StatusBar
 from ui.widgets.toasts import Toaster
 from ui.widgets.watchlist import Watchlist
+from ui.workspace_desk import WorkspaceDesk
 
 if TYPE_CHECKING:
     from ui.dialogs.add_bot import AddBotDialog
@@ -95,7 +96,7 @@ class MainWindow(QMainWindow):
         self._tick_timer.start(_TICK_MS)
         if bridge.snapshot is not None:
             self._take(bridge.snapshot)
-        self._stack.show_bots()
+        self.tab_stack.show_bots()
 
     # Building
 
@@ -112,13 +113,13 @@ class MainWindow(QMainWindow):
         self.bots = BotsList(bridge)
         self.watchlist = Watchlist(bridge)
         self.status = StatusBar(bridge)
-        self._stack = TabStack(bridge, last)
+        self.tab_stack = TabStack(bridge, last)
         self._body = QWidget()
         self._body_line = QHBoxLayout(self._body)
         self._body_line.setContentsMargins(GUTTER, 0, GUTTER, GUTTER)
         self._body_line.setSpacing(GUTTER)
-        self._left = LeftColumn(self._body, self._body_line, self.bots, self.watchlist)
-        self._body_line.addWidget(self._stack, 1)
+        self.left = LeftColumn(self._body, self._body_line, self.bots, self.watchlist)
+        self._body_line.addWidget(self.tab_stack, 1)
         central = QWidget()
         central.setProperty("role", "window")
         outer = QVBoxLayout(central)
@@ -137,9 +138,10 @@ class MainWindow(QMainWindow):
             self.toaster,
             show_bot=self.show_bot,
             show_trail=self.show_trail,
-            in_front=lambda: self._stack.current,
+            in_front=lambda: self.tab_stack.current,
         )
         self.alert_centre = AlertCentre(self, bridge, Sounds(self.settings), self.open_symbol)
+        self.workspaces = WorkspaceDesk(self)
         central.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         central.setFocus()
 
@@ -147,11 +149,11 @@ class MainWindow(QMainWindow):
         bridge = self.bridge
         bridge.snapshot_changed.connect(self._take)
         bridge.state_changed.connect(self._take_link_state)
-        self._stack.came.connect(self._take_front)
-        self._stack.tab_made.connect(self._wire_tab)
-        self._stack.page_made.connect(self._wire_page)
-        self._stack.chart_painted.connect(self.chart_painted)
-        self._stack.add_wanted.connect(self.add_bot)
+        self.tab_stack.came.connect(self._take_front)
+        self.tab_stack.tab_made.connect(self._wire_tab)
+        self.tab_stack.page_made.connect(self._wire_page)
+        self.tab_stack.chart_painted.connect(self.chart_painted)
+        self.tab_stack.add_wanted.connect(self.add_bot)
         i18n.language.changed.connect(self._retranslate)
         self.app_bar.bot_chosen.connect(self.show_bot)
         self.app_bar.page_chosen.connect(self.show_page)
@@ -162,6 +164,7 @@ class MainWindow(QMainWindow):
         self.alert_centre.sounds.mute_changed.connect(self.status.show_muted)
         self.status.show_muted(self.alert_centre.sounds.is_muted)
         self.app_bar.palette_wanted.connect(self.open_palette)
+        self.app_bar.layout_wanted.connect(self._open_layouts)
         self.app_bar.drawer_wanted.connect(self.toggle_left)
         self.bots.chosen.connect(self.show_bot)
         self.bots.add_wanted.connect(self.add_bot)
@@ -174,7 +177,7 @@ class MainWindow(QMainWindow):
             ("left", self.toggle_left),
             ("right", self.toggle_right),
             ("full_screen", self.toggle_full_screen),
-            ("next_bot", self._stack.show_next_bot),
+            ("next_bot", self.tab_stack.show_next_bot),
             ("palette", self.open_palette),
             ("shortcuts", self.open_shortcuts),
         ):
@@ -184,33 +187,33 @@ class MainWindow(QMainWindow):
 
     @property
     def _tabs(self) -> dict[str, BotTab | MultiTab]:
-        return self._stack.tabs
+        return self.tab_stack.tabs
 
     @property
     def _current(self) -> str:
-        return self._stack.current
+        return self.tab_stack.current
 
     def show_bot(self, bot_id: str) -> None:
         """Bring a bot's tab to the front."""
-        self._stack.show_bot(bot_id)
+        self.tab_stack.show_bot(bot_id)
 
     def show_page(self, title: str) -> None:
         """Bring one of `PAGES` to the front."""
-        self._stack.show_page(title)
+        self.tab_stack.show_page(title)
 
     def show_trail(self, client_order_id: str) -> None:
         """Why an order was made, and what came of it."""
-        self._stack.show_trail(client_order_id)
+        self.tab_stack.show_trail(client_order_id)
 
     def show_moment(self, bot_id: str, symbol: str, time_ms: int) -> None:
         """The chart of this bot, or of another that follows the symbol, at ms UTC."""
-        if not self._stack.show_moment(bot_id, symbol, time_ms):
+        if not self.tab_stack.show_moment(bot_id, symbol, time_ms):
             text = f"No bot follows {symbol}. Add one to see its chart."
             self.announcer.tell_refusal(text)
 
     def last_chart(self) -> LastChart | None:
         """The chart of the bot that was in front last; None while it is not live."""
-        return self._stack.last_chart()
+        return self.tab_stack.last_chart()
 
     def _wire_tab(self, bot_id: str, tab: Any) -> None:
         tab.trail_wanted.connect(self.show_trail)
@@ -232,8 +235,8 @@ class MainWindow(QMainWindow):
             page.alert_wanted.connect(self.alert_centre.ask_alert)
 
     def _take_front(self, name: str) -> None:
-        shown = self._tabs.get(name) or self._stack.pages.get(name)
-        if shown is not None and name not in self._stack.windows:
+        shown = self._tabs.get(name) or self.tab_stack.pages.get(name)
+        if shown is not None and name not in self.tab_stack.windows:
             self._fit(shown)
         self.app_bar.select(name)
         link = self.bridge.bots.get(name)
@@ -250,7 +253,7 @@ class MainWindow(QMainWindow):
         whole = f"{named} · {PROGRAM}" if named else PROGRAM
         if self.windowTitle() != whole:
             self.setWindowTitle(whole)
-        self._stack.title_windows()
+        self.tab_stack.title_windows()
 
     def open_symbol(self, symbol: str) -> None:
         for bot_id, link in self.bridge.bots.items():
@@ -261,7 +264,7 @@ class MainWindow(QMainWindow):
 
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
-        self._stack.show_first_bot_soon()
+        self.tab_stack.show_first_bot_soon()
 
     # What fits at this size
 
@@ -275,7 +278,7 @@ class MainWindow(QMainWindow):
             self._narrow = narrow
             self.app_bar.set_narrow(narrow)
             self.status.set_narrow(narrow)
-        shown = self._stack.currentWidget()
+        shown = self.tab_stack.currentWidget()
         if shown is not None:
             self._fit(shown)
         self._arrange_left()
@@ -289,12 +292,12 @@ class MainWindow(QMainWindow):
             widget.set_right_shown(self.width() >= _NO_RIGHT_WIDTH)
 
     def _arrange_left(self) -> None:
-        self._left.place(narrow=bool(self._narrow), on_page=self._current in self._stack.pages)
+        self.left.place(narrow=bool(self._narrow), on_page=self._current in self.tab_stack.pages)
 
     def toggle_left(self) -> None:
         """Ctrl+B: bots and watchlist."""
-        if self._current not in self._stack.pages:
-            self._left.setVisible(not self._left.isVisible())
+        if self._current not in self.tab_stack.pages:
+            self.left.setVisible(not self.left.isVisible())
 
     def toggle_right(self) -> None:
         """F9: the right column of a bot's tab."""
@@ -335,7 +338,7 @@ class MainWindow(QMainWindow):
         self.kill_band.show_risk(snapshot.risk, bool(snapshot.positions))
         self._show_title()
         if not self.bridge.bots and not self._current:
-            self._stack.show_no_bots()
+            self.tab_stack.show_no_bots()
 
     def _take_link_state(self, state: LinkState) -> None:
         self._start_problem = ""
@@ -357,12 +360,12 @@ class MainWindow(QMainWindow):
         """What stands where the charts will be, and beside "Engine" in the status bar."""
         self.status.has_start_failed = failed
         self.status.tick()
-        self._stack.tell_start(failed=failed)
+        self.tab_stack.tell_start(failed=failed)
 
     def _tick(self) -> None:
         self.status.tick()
         self.app_bar.kill.disarm_if_late()
-        self._stack.tick()
+        self.tab_stack.tick()
         if self.bridge.is_attached:
             silence_s = self.bridge.link.silence_s()
             if silence_s > _SILENT_AFTER_S:
@@ -440,6 +443,10 @@ class MainWindow(QMainWindow):
         button = self.app_bar.settings
         menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
 
+    def _open_layouts(self) -> None:
+        button = self.app_bar.layouts
+        self.workspaces.open_menu(button.mapToGlobal(button.rect().bottomLeft()))
+
     def offer_tour(self) -> None:
         """At the first start of the demo; never again by itself."""
         if self.bridge.mode() is AccountMode.DEMO and not self.settings.is_on(
@@ -452,7 +459,7 @@ class MainWindow(QMainWindow):
         from ui.dialogs.tour import Tour, window_stops  # once in a life, not for the first paint
 
         self.settings.set_on("tour/seen", True)
-        last = self._stack.last_bot
+        last = self.tab_stack.last_bot
         if last:
             self.show_bot(last)
         tab = self._tabs.get(last)
@@ -498,6 +505,7 @@ class MainWindow(QMainWindow):
 
     def _leave(self, stop_engine: bool) -> None:
         self.settings.window_geometry = self.saveGeometry()
+        self.workspaces.save()
         self.settings.save()
         if not self._has_left:
             self._has_left = True

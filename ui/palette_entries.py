@@ -28,7 +28,10 @@ class Entry(msgspec.Struct, frozen=True):
 
 def entries_of(window: MainWindow) -> list[Entry]:
     """In the order in which they are offered while nothing is typed."""
-    return [*_bots(window), *_pages(window), *_actions(window), *_looks(window), *_symbols(window)]
+    return [
+        *_bots(window), *_pages(window), *_actions(window), *_layouts(window), *_looks(window),
+        *_symbols(window),
+    ]  # fmt: skip
 
 
 def _bots(window: MainWindow) -> list[Entry]:
@@ -62,6 +65,32 @@ def _actions(window: MainWindow) -> list[Entry]:
         Entry(tr("Alerts"), tr("Window"), window.alert_centre.open_list),
         *offered,
         Entry(tr("Show the tour"), tr("Window"), window.start_tour),
+    ]
+
+
+def _layouts(window: MainWindow) -> list[Entry]:
+    desk = window.workspaces
+    named = {"save_workspace": desk.save_and_tell, "lock_panels": desk.toggle_lock}
+    offered = [
+        Entry(tr(shortcuts.SHORTCUTS[name].text), tr("Layout"), do, shortcuts.keys_of(name))
+        for name, do in named.items()
+    ]
+    docks = desk.docks
+    if docks is not None:
+        offered += [
+            Entry(f"{tr(docks.title_of(name))}: {tr('To its own window')}", tr("Layout"),
+                  partial(docks.take_out, name))
+            for name in docks.names
+        ]  # fmt: skip
+    return [
+        *(
+            Entry(desk.title(name), tr("Workspace"), partial(desk.switch, name))
+            for name in desk.files.names()
+            if name != desk.name
+        ),
+        *offered,
+        Entry(tr("Tab to its own window"), tr("Layout"), desk.take_out_tab),
+        Entry(tr("Restore default layout"), tr("Layout"), desk.restore_default),
     ]
 
 

@@ -86,6 +86,16 @@ class ScreenSettings:
         self._store.setValue("window/geometry", geometry)
 
     @property
+    def workspace(self) -> str:
+        """The name of the one in use; "" before there was one."""
+        value = self._store.value("window/workspace")
+        return value if isinstance(value, str) else ""
+
+    @workspace.setter
+    def workspace(self, name: str) -> None:
+        self._store.setValue("window/workspace", name)
+
+    @property
     def engine_pid(self) -> int | None:
         """The engine that a screen of this data directory has started, if one has."""
         value = self._store.value("engine/pid")

@@ -51,6 +51,8 @@ class TabWindow(QWidget):
         outer.addWidget(top)
         outer.addLayout(inside, 1)
         tab.show()
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.setFocus()  # and not the kill switch
 
     def show_title(self, name: str, whole: str, mode: AccountMode | None) -> None:
         """`name` in the bar, `whole` for the desktop: account, mode, symbol."""

@@ -258,6 +258,15 @@ def remove_bot(parent: QWidget, bot: BotSnapshot) -> Sheet:
     return asked
 
 
+def delete_workspace(parent: QWidget, name: str) -> Sheet:
+    """Answers GO or cancel."""
+    asked = Sheet(parent, tr("Delete the workspace {name}?", name=name))
+    asked.add_text(tr("Bots, orders and drawings are not touched."))
+    asked.add_button(GO, tr("Delete"), "danger")
+    asked.add_cancel()
+    return asked
+
+
 def close_window(parent: QWidget, bridge: Bridge, running: list[BotSnapshot]) -> Sheet:
     """Answers KEEP (bots go on without a screen), CLOSE (stop them), or cancel (the default)."""
     names = ", ".join(bot.title for bot in running)

@@ -146,11 +146,12 @@ class BotTab(QWidget):
 
     def take_layout(self, timeframe: str, layout: ChartLayout | None) -> None:
         """As a workspace has kept it; "" and None: as it is."""
-        if layout is not None:
-            self.chart.use_layout(layout)
-            self._feed.show_series(self._bot.latest.symbol, self._timeframe)
         if timeframe and timeframe != self._timeframe:
             self.chart.timeframe_wanted.emit(timeframe)
+        elif layout is not None:
+            self._feed.show_series(self._bot.latest.symbol, self._timeframe)
+        if layout is not None:
+            self.chart.use_layout(layout)  # bars come later, with its indicators
 
     def last_chart(self) -> LastChart | None:
         """What the next run may show first; None while the chart is not live."""

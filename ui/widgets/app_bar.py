@@ -199,7 +199,7 @@ class PaletteButton(QPushButton):
 
 class AppBar(QFrame):
     """44 px. Signals: bot_chosen(bot_id), page_chosen(name), add_wanted(), settings_wanted(),
-    drawer_wanted(), palette_wanted()."""
+    drawer_wanted(), palette_wanted(), layout_wanted()."""
 
     bot_chosen = pyqtSignal(str)
     page_chosen = pyqtSignal(str)
@@ -208,6 +208,7 @@ class AppBar(QFrame):
     drawer_wanted = pyqtSignal()
     alerts_wanted = pyqtSignal()
     palette_wanted = pyqtSignal()
+    layout_wanted = pyqtSignal()
 
     def __init__(self, bridge: Bridge, pages: list[str]) -> None:
         super().__init__()
@@ -240,6 +241,8 @@ class AppBar(QFrame):
         self._pages = {name: TabPlate(name) for name in pages}
         self.search = PaletteButton()
         self.search.clicked.connect(self.palette_wanted)
+        self.layouts = IconButton("layers", "Workspaces and panels")
+        self.layouts.clicked.connect(self.layout_wanted)
         self.settings = IconButton("settings", "Settings")
         self.settings.clicked.connect(self.settings_wanted)
         self.bell = IconButton("bell", "Alerts")
@@ -273,6 +276,7 @@ class AppBar(QFrame):
         line.addStretch(1)
         line.addWidget(self.search)
         line.addSpacing(4)
+        line.addWidget(self.layouts)
         line.addWidget(self.bell)
         line.addWidget(self.settings)
         line.addSpacing(4)
@@ -313,7 +317,7 @@ class AppBar(QFrame):
             self._bot_row.addWidget(plate)
             self._bots[bot_id] = plate
         order = (self._drawer, *self._bots.values(), self._add, *self._pages.values(),
-                 self.search, self.settings, self.kill)  # fmt: skip
+                 self.search, self.layouts, self.bell, self.settings, self.kill)  # fmt: skip
         for one, following in pairwise(order):
             self.setTabOrder(one, following)
         self._scroll.set_content_width(sum(p.sizeHint().width() + 4 for p in self._bots.values()))

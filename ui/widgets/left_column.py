@@ -1,9 +1,13 @@
-"""Bots and watchlist: a column beside a chart, a drawer over it where the window is narrow."""
+"""Bots and watchlist: a column beside a chart, a drawer over it where the window is narrow; either
+may be taken out to a window of its own."""
 
 from __future__ import annotations
 
+from PyQt6.QtCore import QSize
 from PyQt6.QtWidgets import QBoxLayout, QWidget
 
+from ui.docks import Docks
+from ui.panel_layouts import Arrangement, Cell, Stripe
 from ui.widgets.basic import GUTTER, column
 from ui.widgets.bots_list import BotsList
 from ui.widgets.watchlist import Watchlist
@@ -12,7 +16,7 @@ _WIDTH, _BOTS_HEIGHT = 268, 260
 
 
 class LeftColumn(QWidget):
-    """Lives in `body`, whose `line` it stands first in while it is a column."""
+    """Lives in `body`, whose `line` it stands first in while it is a column. Attribute: docks."""
 
     def __init__(
         self, body: QWidget, line: QBoxLayout, bots: BotsList, watchlist: Watchlist
@@ -21,10 +25,11 @@ class LeftColumn(QWidget):
         self._body, self._line = body, line
         self.setFixedWidth(_WIDTH)
         self.setAutoFillBackground(True)
-        bots.setFixedHeight(_BOTS_HEIGHT)
-        lines = column(bots, spacing=GUTTER)
-        lines.addWidget(watchlist, 1)
-        self.setLayout(lines)
+        self.docks = Docks()
+        self.docks.add("bots", "Bots", bots)
+        self.docks.add("watchlist", "Watchlist", watchlist)
+        self.docks.use_default(_arrange, "watchlist")
+        self.setLayout(column(self.docks))
         line.insertWidget(0, self)
 
     def place(self, *, narrow: bool, on_page: bool) -> None:
@@ -42,3 +47,7 @@ class LeftColumn(QWidget):
         self.raise_()
         if on_page:
             self.hide()
+
+
+def _arrange(_room: QSize) -> Arrangement:
+    return (Stripe(0, (Cell(_BOTS_HEIGHT, ("bots",)), Cell(0, ("watchlist",)))),)

@@ -28,9 +28,9 @@ async def window(make_window: Callable[[], MainWindow], until: Until) -> MainWin
 
 
 def taken_out(window: MainWindow, bot_id: str) -> TabWindow:
-    window._stack.take_out(bot_id)
+    window.tab_stack.take_out(bot_id)
     QApplication.processEvents()
-    return window._stack.windows[bot_id]
+    return window.tab_stack.windows[bot_id]
 
 
 async def test_a_tab_that_is_taken_out_comes_back_when_its_window_closes(
@@ -41,13 +41,13 @@ async def test_a_tab_that_is_taken_out_comes_back_when_its_window_closes(
     alone = taken_out(window, "b1")
     assert tab.window() is alone
     assert tab.isVisible()
-    assert window._stack.currentWidget() is window._stack._elsewhere
+    assert window.tab_stack.currentWidget() is window.tab_stack._elsewhere
     alone.close()
     QApplication.processEvents()
     assert tab.window() is window
-    assert window._stack.currentWidget() is tab
+    assert window.tab_stack.currentWidget() is tab
     assert tab.isVisible()
-    assert window._stack.windows == {}
+    assert window.tab_stack.windows == {}
 
 
 async def test_a_tab_in_its_own_window_goes_on_and_leaves_the_others_alone(
@@ -63,9 +63,9 @@ async def test_a_tab_in_its_own_window_goes_on_and_leaves_the_others_alone(
     link_server.publish(msgspec.structs.replace(snapshot, positions=held[1:]))
     await until(lambda: tab.position._stack.currentIndex() == 0)
     window.show_bot("b1")
-    assert window._stack.currentWidget() is window._stack._elsewhere
-    window._stack.bring_back("b1")
-    assert window._stack.currentWidget() is tab
+    assert window.tab_stack.currentWidget() is window.tab_stack._elsewhere
+    window.tab_stack.bring_back("b1")
+    assert window.tab_stack.currentWidget() is tab
 
 
 async def test_a_tab_of_its_own_has_the_kill_switch_top_right_and_pauses_by_space(
@@ -109,7 +109,7 @@ async def test_a_chart_of_its_own_is_fed_while_another_bot_is_in_front(
     assert tab.chart.isVisible()
     assert not tab.isVisible()
     assert tab.is_seen
-    window._stack.tick()
+    window.tab_stack.tick()
     outside = tab.chart.window()
     assert outside.windowTitle() == "Chart · BTCUSDT"
     outside.close()
@@ -126,7 +126,7 @@ async def test_a_bot_that_is_removed_takes_its_window_along(
     left = [bot for bot in snapshot.bots if bot.bot_id != "b2"]
     link_server.publish(msgspec.structs.replace(snapshot, bots=left))
     await until(lambda: "b2" not in window._tabs)
-    assert window._stack.windows == {}
+    assert window.tab_stack.windows == {}
 
 
 async def test_the_title_names_account_mode_and_symbol(
