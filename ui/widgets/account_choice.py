@@ -6,6 +6,7 @@ from __future__ import annotations
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QMenu
 
+from core.snapshots import CapitalSnapshot
 from ui import i18n
 from ui.bridge import Bridge
 from ui.widgets.buttons import TextButton
@@ -22,10 +23,10 @@ class AccountChoice(TextButton):
         i18n.set_tool_tip(self, "Whose capital this page shows")
         self.clicked.connect(self._open_menu)
         self._capital.accounts_changed.connect(self._show)
-        self._capital.changed.connect(lambda _capital: self._show())
+        self._capital.changed.connect(self._show)  # no lambda: the page may go, the ledger stays
         self._show()
 
-    def _show(self) -> None:
+    def _show(self, _capital: CapitalSnapshot | None = None) -> None:
         self.setVisible(len(self._capital.accounts) > 1)
         if self.text() != self._capital.account:
             self.setText(self._capital.account)

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from PyQt6.QtCore import QObject, Qt, QUrl, pyqtSlot
+from PyQt6.QtCore import QEvent, QObject, Qt, QUrl, pyqtSlot
 from PyQt6.QtGui import QDesktopServices, QImage
 from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from core.commands import CommandResult, WriteReport
 from core.snapshots import EngineSnapshot
-from ui import tasks
+from ui import i18n, tasks, theme
 from ui.bridge import Bridge
 from ui.day_picture import SIZE, DayPictures, picture_of
 from ui.tabs.capital_page import CapitalPage
@@ -127,3 +128,26 @@ async def test_a_folder_that_cannot_be_written_is_told(  # type: ignore[no-untyp
     await until(lambda: told)
     tasks.refused.disconnect(told.append)
     assert told[0].startswith("The picture could not be written: ")
+
+
+async def test_a_page_that_was_made_for_a_picture_leaves_nothing_behind(  # type: ignore[no-untyped-def]
+    bridge: Bridge, link_server, until, qapp: QApplication
+) -> None:
+    """Its parts are gone; what goes on afterwards must not meet them."""
+    await until(lambda: bridge.capital.latest is not None)
+    picture_of(bridge)
+    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    capital = link_server.snapshot.capital
+    other = msgspec.structs.replace(capital, account="second")
+    link_server.publish(msgspec.structs.replace(
+        link_server.snapshot, seq=2, other_capital=[other],
+        capital=msgspec.structs.replace(capital, equity=capital.equity + 1),
+    ))  # fmt: skip
+    await until(lambda: len(bridge.capital.accounts) == 2)
+    theme.apply(qapp, "light", "korea")
+    i18n.use("ko")
+    bridge.repeat()
+    i18n.use("en")
+    theme.apply(qapp, "dark", "global")
+    link_server.greet_again()
+    await until(lambda: bridge.capital.account == "main")
