@@ -16,7 +16,8 @@ from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QResizeEvent, QShowEvent
 from PyQt6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from ui import i18n
+from core.commands import CommandResult
+from ui import i18n, tasks
 from ui.panel_grid import PanelGrid
 from ui.panel_layouts import Arrangement, is_sound, xml_of
 
@@ -113,12 +114,11 @@ class Docks(QWidget):
 
     def set_locked(self, locked: bool) -> None:
         """Unlocked, panels have heads to be moved by."""
-        if not locked:
-            self._need_site()
-            self._is_own = True
-        self._is_locked = locked
-        if self._site is not None:
-            self._site.set_locked(locked)
+        site = self._site if locked else self._need_site()
+        if site is not None:
+            self._is_own = self._is_own or not locked
+            self._is_locked = locked
+            site.set_locked(locked)
 
     @property
     def is_locked(self) -> bool:
@@ -139,9 +139,11 @@ class Docks(QWidget):
 
     def take_out(self, name: str) -> None:
         """To a window of its own; closing that brings it back."""
-        self._need_site().take_out(name)
-        self._hidden.discard(name)
-        self.changed.emit()
+        site = self._need_site()
+        if site is not None:
+            site.take_out(name)
+            self._hidden.discard(name)
+            self.changed.emit()
 
     def put_back(self, name: str) -> None:
         """From its window, or from where it was closed, to its place in the default."""
@@ -150,8 +152,10 @@ class Docks(QWidget):
             self._take_return()
 
     def close_panel(self, name: str) -> None:
-        self._need_site().show_panel(name, False)
-        self._take_move()
+        site = self._need_site()
+        if site is not None:
+            site.show_panel(name, False)
+            self._take_move()
 
     def hide_for_room(self, *names: str) -> None:
         """Not the trader's doing: `show_again` brings back what this has hidden."""
@@ -199,8 +203,12 @@ class Docks(QWidget):
 
     def _use_site(self, layout: str) -> None:
         """`layout` is sound; should the library refuse it all the same, the default stands."""
-        from ui.docking import DockSite  # only for those who move panels
-
+        try:
+            from ui.docking import DockSite  # only for those who move panels
+        except ImportError:  # ARM but macOS: the library has no wheel there
+            self.restore_default()
+            tasks.announce(CommandResult(0, False, "Panels cannot be moved on this computer."))
+            return
         hidden, self._hidden = tuple(self._hidden), set()
         self._leave()
         site = DockSite(self._panels, self._titles, self._default, self._elastic, self.caption)
@@ -215,11 +223,11 @@ class Docks(QWidget):
         site.returned.connect(self._take_return)
         self.hide_for_room(*hidden)
 
-    def _need_site(self) -> DockSite:
+    def _need_site(self) -> DockSite | None:
+        """None where there is no docking library; that was told then."""
         if self._site is None:
             self.fit()
             self._use_site(self._whole_text())
-        assert self._site is not None
         return self._site
 
     def _whole_text(self) -> str:

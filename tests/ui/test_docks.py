@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication, QFrame, QSplitter
 from pytestqt.qtbot import QtBot
 
+from ui import tasks
 from ui.docks import Docks
 from ui.panel_layouts import Arrangement, Cell, Stripe, bring_inside, is_sound, xml_of
 
@@ -275,6 +277,22 @@ def test_a_window_on_a_screen_that_is_gone_comes_inside(docks: Docks) -> None:
     kept = back.pos()
     bring_inside(back)
     assert back.pos() == kept
+
+
+def test_where_the_library_has_no_wheel_the_default_stands_and_it_is_said(
+    docks: Docks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ui.docking", None)
+    told: list[str] = []
+    tasks.refused.connect(told.append)
+    docks.take_out("chart")
+    docks.set_locked(False)
+    docks.close_panel("book")
+    tasks.refused.disconnect(told.append)
+    assert told == ["Panels cannot be moved on this computer."] * 3
+    assert docks.is_locked
+    settle()
+    assert places(docks) == DEFAULT
 
 
 def test_a_layout_that_is_none_of_ours_leaves_the_default(docks: Docks) -> None:
