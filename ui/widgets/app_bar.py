@@ -107,7 +107,7 @@ class KillButton(ActionButton):
         self._bridge = bridge
         self._armed_at_s: float | None = None
         self.setObjectName("kill_switch")
-        i18n.set_tool_tip(self, "Stops every bot and cancels every order except protective stops")
+        self.set_hint("Stops every bot and cancels every order except protective stops")
         self.setFixedSize(118, 28)
 
     def press_by_key(self) -> None:

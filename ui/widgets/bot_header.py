@@ -62,8 +62,15 @@ class BotHeader(Panel):
         self.start = ActionButton(
             "Start", self._start, kind="primary", icon="play", color="#FFFFFF"
         )
+        self.start.set_hint("Enters on its signals again and manages the position it has")
         self.pause = ActionButton("Pause", self._pause, icon="pause")
+        self.pause.set_hint(
+            "No new entries. An open position stays, with its stop, and is managed on"
+        )
         self.stop = ActionButton("Stop…", self._stop, icon="square")
+        self.stop.set_hint(
+            "Entries end. Asks whether an open position stays with its stop or is closed now"
+        )
         self._more = IconButton("settings-2", "More about this bot")
         self._more.clicked.connect(self._open_menu)
         self.ask_start = self._start_now

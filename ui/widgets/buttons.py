@@ -85,7 +85,8 @@ class ActionButton(TextButton):
     """Asks the engine once per click: `busy_text` at the same width until the answer is there.
 
     `action` may return None where the trader changed their mind. A refusal is announced.
-    `set_allowed(reason)` switches it off with the reason as tooltip.
+    `set_hint` gives the tooltip while it is on; `set_allowed(reason)` switches it off with the
+    reason in its place.
     """
 
     busy_text = "Sending…"
@@ -100,6 +101,7 @@ class ActionButton(TextButton):
     ) -> None:
         super().__init__(text, kind, icon, color)
         self._action = action
+        self._hint = ""
         self._busy = False
         self._refusal = ""
         self._kept_width = (self.minimumWidth(), self.maximumWidth())
@@ -109,11 +111,16 @@ class ActionButton(TextButton):
     def is_busy(self) -> bool:
         return self._busy
 
+    def set_hint(self, text: str) -> None:
+        """What a press does, in English."""
+        self._hint = text
+        i18n.set_tool_tip(self, self._refusal or text)
+
     def set_allowed(self, refusal: str = "") -> None:
         """`refusal` is the English reason why it is off; empty: it is on."""
         if refusal != self._refusal:
             self._refusal = refusal
-            i18n.set_tool_tip(self, refusal)
+            i18n.set_tool_tip(self, refusal or self._hint)
         self.setEnabled(not self._busy and not self._refusal)
 
     def _start(self) -> None:

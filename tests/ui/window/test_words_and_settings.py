@@ -31,7 +31,8 @@ ROOT = Path(__file__).resolve().parents[3]
 _TEXT_ARGUMENTS: dict[str, tuple[int, ...]] = {
     "tr": (0,), "set_text": (1,), "set_tool_tip": (1,), "set_placeholder": (1,), "label": (1,),
     "Panel": (0,), "Stat": (0,), "KeyValue": (0,), "EmptyState": (1, 2), "TextButton": (0,),
-    "ActionButton": (0,), "IconButton": (1,), "Column": (0,), "SearchField": (0,), "Page": (0,),
+    "ActionButton": (0,), "set_hint": (0,), "IconButton": (1,), "Column": (0,),
+    "SearchField": (0,), "Page": (0,),
     "_Item": (0,), "_Figure": (0,), "_form_label": (0,), "_Search": (0,), "BlotterPage": (0,),
     "MenuEntry": (0,), "_plain": (0,), "_judged": (0, 1),
     "_item": (1, 2, 3), "ValueField": (1, 2, 3),
