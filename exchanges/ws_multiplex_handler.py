@@ -73,6 +73,7 @@ class WsMultiplexHandler:
         self._homes: dict[Topic, tuple[StreamShard, TopicChannel]] = {}
         self._built: dict[Topic, TradeChannel] = {}  # candles, and the trades they are made of
         self._listener: ExchangeListener | None = None
+        self._told: StreamState | None = None
         self._topic_listener: TopicListener | None = None
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -266,7 +267,11 @@ class WsMultiplexHandler:
         self._tell(state, detail)
 
     def _tell(self, state: StreamState, detail: str) -> None:
+        """One more connection beside those that are up is no reconnect."""
         assert self._listener is not None
+        if state is self._told is StreamState.CONNECTED:
+            return
+        self._told = state
         try:
             self._listener.on_stream_state(StreamKind.PUBLIC, state, detail)
         except Exception:  # the listener's fault is its own; the stream goes on
