@@ -15,6 +15,7 @@ from ui import tasks
 from ui.bridge import Bridge
 
 PAGE = 200
+_PATIENCE_S = 60.0  # nothing waits for it but the page; a busy engine answers late
 _TELL_EVERY = 10  # pages: a table of thousands is not filled anew for each
 
 
@@ -56,6 +57,8 @@ class JournalBook(QObject):
             self._is_outdated = True
         elif self._bridge.is_attached:
             self.is_loading = True
+            if not self._total:
+                self.changed.emit()  # nothing is shown yet: it is being read
             tasks.spawn(self._load())
 
     async def write_note(
@@ -76,8 +79,11 @@ class JournalBook(QObject):
     async def _load(self) -> None:
         try:
             snapshot = self._bridge.snapshot
-            for account in snapshot.accounts if snapshot is not None else []:
+            problems = [
                 await self._load_account(account.name)
+                for account in (snapshot.accounts if snapshot is not None else [])
+            ]
+            self.problem = next(filter(None, problems), "")
         finally:
             if not sip.isdeleted(self):
                 self.is_loading = False
@@ -86,22 +92,19 @@ class JournalBook(QObject):
                     self._is_outdated = False
                     self.refresh()
 
-    async def _load_account(self, account: str) -> None:
-        """From the newest back to what is known already."""
+    async def _load_account(self, account: str) -> str:
+        """From the newest back to what is known already; why not, where it cannot be read."""
         end: int | None = None
         pages = 0
         while True:
-            answer = await self._bridge.link.send(GetJournal(account, end, PAGE))
-            if sip.isdeleted(self):
-                return
+            answer = await self._bridge.link.send(GetJournal(account, end, PAGE), _PATIENCE_S)
             page = answer.journal
-            self.problem = "" if page is not None else answer.text
-            if page is None:
-                return
+            if page is None or sip.isdeleted(self):
+                return answer.text
             end, pages = page.first, pages + 1
             is_met = self._keep(page)
             if is_met or not page.entries or end == 0:
-                return
+                return ""
             if pages % _TELL_EVERY == 1:
                 self.changed.emit()
 

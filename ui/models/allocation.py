@@ -78,7 +78,8 @@ def _part(key: str, group: Sequence[CapitalSlice], total: Decimal) -> Part:
 def bot_name(bridge: Bridge, bot_id: str) -> str:
     link = bridge.bots.get(bot_id)
     if link is not None:
-        return f"{link.latest.title} {link.latest.timeframe}"
+        bot = link.latest
+        return f"{bot.title} {bot.timeframe}" if bot.symbol else bot.title
     return tr(_OWNERS[bot_id]) if bot_id in _OWNERS else bot_id
 
 

@@ -138,10 +138,17 @@ class JournalPage(QWidget):
         self._pages.setCurrentWidget(self.table if shown else self.empty)
         self._show_why_empty(is_filtered=bool(entries))
         self._show_totals(shown)
-        missing = self.book.total - len(entries)
-        text = tr("{n} older ones are on their way", n=f"{missing:,}") if missing else ""
-        show_value(self.progress, text)
+        self._show_progress(self.book.total - len(entries))
         self._show_chosen()
+
+    def _show_progress(self, missing: int) -> None:
+        """What is missing, or why it may be."""
+        why = sentence(self.book.problem)
+        if why and self.book.total:
+            show_value(self.progress, tr("It may not be up to date. {why}", why=why), "warn")
+        else:
+            text = tr("{n} older ones are on their way", n=f"{missing:,}") if missing else ""
+            show_value(self.progress, text, "t3")
 
     def _today(self, entries: list[JournalEntry]) -> str:
         """The account's newest trading day; of the newest trip where no day is known."""

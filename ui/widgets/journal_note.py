@@ -5,6 +5,7 @@ What the engine has not taken yet stays here, also while another trade is shown,
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
@@ -89,8 +90,12 @@ class NoteEditor(QWidget):
 
     def hideEvent(self, event: QHideEvent | None) -> None:
         super().hideEvent(event)
-        if self._drafts:
-            self._timer.start(0)  # not here: a window hides also when its loop has ended
+        self._timer.stop()
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return  # the program has ended: nobody can be asked any more
+        self.save_now()
 
     def _fill(self, text: str, tags: str) -> None:
         self._is_filling = True

@@ -293,3 +293,42 @@ async def test_every_text_of_the_page_changes_with_the_language(open_journal) ->
     heads = page.model.plain_titles(page.model.plain_columns())
     assert "순손익" in heads
     assert page.detail.lines["First stop"].name.text() == "첫 손절가"
+
+
+async def test_a_journal_that_could_not_be_read_anew_says_so_beside_what_is_known(  # type: ignore[no-untyped-def]
+    open_journal, keeper: JournalKeeper, link_server, until: Until
+) -> None:
+    _, page = await open_journal()
+    del link_server.results[GetJournal]
+    link_server.answers[GetJournal] = lambda _c: (False, "The notes cannot be read from disk: x.")
+    page.book.refresh()
+    await until(lambda: page.progress.text() != "")
+    assert page.progress.text() == (
+        "It may not be up to date. The notes cannot be read from disk: x."
+    )
+    assert page.model.rowCount() == 10
+    link_server.results[GetJournal] = keeper.page
+    page.book.refresh()
+    await until(lambda: page.progress.text() == "")
+
+
+async def test_a_journal_that_is_on_its_way_is_not_called_empty(  # type: ignore[no-untyped-def]
+    make_window, link_server, until: Until, calm
+) -> None:
+    link_server.silent_on.add(GetJournal)
+    window = make_window()
+    window.show_page("Journal")
+    page = journal_of(window)
+    await calm()
+    assert page.empty.title.text() == "Reading the journal"
+
+
+async def test_what_was_typed_is_saved_at_once_when_the_page_is_left(  # type: ignore[no-untyped-def]
+    open_journal, keeper: JournalKeeper, until: Until
+) -> None:
+    window, page = await open_journal()
+    entry = choose(page, 2)
+    page.detail.note.text.setPlainText("on the way out")
+    window.show_page("Trail")
+    assert not page.detail.note._timer.isActive()
+    await until(lambda: next(e for e in keeper.entries if e.key == entry.key).note.text)
