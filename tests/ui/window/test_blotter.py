@@ -455,6 +455,38 @@ async def test_a_refusal_is_listed_with_its_rule_its_numbers_and_what_to_do(
     assert cells["XRPUSDT"][6].startswith("fixed_percent allows")
 
 
+async def test_a_rejection_says_the_exchanges_own_reason_in_toast_history_and_refusals(
+    make_window: Callable[[], MainWindow], link_server: Any, until: Until
+) -> None:
+    """ux 56"""
+    window = make_window()
+    await until(lambda: "b1" in window._tabs)
+    said = "Insufficient available balance (110007)"
+    order = replace(
+        link_server.snapshot.working_orders[1],
+        client_order_id="r9",
+        status=OrderStatus.REJECTED,
+        reject_code="110007",
+        reason=said,
+    )
+    link_server.feed(OrderRecord(order))
+    text = f"BTCUSDT sell 0.067: {said}"
+    link_server.feed(Notice("danger", "Rejected", text, "BTCUSDT", "b1", True, "110007", "r9"))
+    await until(lambda: window.toaster._toasts)
+    [toast] = window.toaster._toasts
+    assert toast._heading.whole_text == "Rejected"
+    assert toast._body.whole_text == f"Sell 0.067 BTCUSDT: {said}"
+    blotter: Blotter = window._tabs["b1"].blotter
+    shown = {}
+    for index in (HISTORY, REFUSED):
+        show(blotter, index)
+        page = blotter.pages[index]
+        shown[index] = [column.cell(page.rows[0]).text for column in page.model.columns]
+    assert "Rejected" in shown[HISTORY]
+    assert said in shown[HISTORY]
+    assert shown[REFUSED][4:7] == ["Rejected", "110007", said]
+
+
 async def test_an_unprotected_position_warns_in_table_and_tab(
     blotter: Blotter, link_server: Any, until: Until
 ) -> None:

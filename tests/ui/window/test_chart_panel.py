@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QPointF, Qt
 from PyQt6.QtTest import QTest
 
 from core.commands import (
@@ -188,3 +188,46 @@ async def test_the_time_axis_speaks_in_the_zone_of_the_account(
     tab._change_timeframe("1h")
     await until(lambda: tab._feed.is_live)
     assert str(tab.chart.canvas.time_axis.zone) == "Asia/Seoul"
+
+
+def shown_texts(tab: BotTab) -> list[str]:
+    return [level.text for level in tab.chart.trades.levels.levels]
+
+
+async def test_the_position_line_follows_the_result_of_every_tick_and_can_be_hidden(
+    tab, link_server, until
+) -> None:
+    """ux 39"""
+    await until(lambda: "+80.76 · +1.83 % · +3.2 R" in shown_texts(tab))
+    snapshot = link_server.snapshot
+    held = snapshot.positions[0]
+    moved = msgspec.structs.replace(
+        held,
+        position=msgspec.structs.replace(held.position, unrealized_pnl=Decimal("-12.40")),
+        pnl_ratio=Decimal("-0.0028"),
+        r_multiple=Decimal("-0.5"),
+    )
+    positions = [moved, *snapshot.positions[1:]]
+    link_server.publish(msgspec.structs.replace(snapshot, seq=2, positions=positions))
+    await until(lambda: "−12.40 · −0.28 % · −0.5 R" in shown_texts(tab))
+    menu = tab.chart.menu(QPointF(400, 100))
+    (lines,) = (action for action in menu.actions() if action.text() == "Position and orders")
+    lines.trigger()
+    menu.close()
+    assert not tab.chart.trades.levels.isVisible()
+
+
+async def test_while_older_bars_are_on_their_way_ticks_are_drawn(
+    tab, link_server, until, make_snapshot
+) -> None:
+    """ux 36: a source that never answers holds nothing up."""
+    link_server.silent_on.add(GetCandles)
+    before = tab.chart._series.size
+    chart = tab.chart
+    chart.canvas.viewport_model.pan(-10_000)
+    chart.history_wanted.emit(chart.oldest_ms)
+    snapshot = make_snapshot(2)
+    candle = msgspec.structs.replace(snapshot.live_candles[0], close=67_111.5)
+    link_server.publish(msgspec.structs.replace(snapshot, live_candles=[candle]))
+    await until(lambda: chart.canvas.price_axes[0].tags[-1].text == "67,111.5")
+    assert chart._series.size == before

@@ -32,6 +32,7 @@ from ui.bridge import Bridge
 from ui.dialogs.add_bot import AddBotDialog
 from ui.dialogs.sheet import Sheet
 from ui.main_window import MainWindow
+from ui.tabs import PAGES
 
 # the offscreen platform says so of every window with a minimum size
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
@@ -78,13 +79,11 @@ async def test_the_first_bot_is_in_front_with_its_chart(
 async def test_kill_switch_and_badge_stay_in_place_on_every_tab(
     window: MainWindow, until: Until
 ) -> None:
+    """ux 60"""
     places = []
-    for show in (
-        lambda: window.show_bot("b1"),
-        lambda: window.show_bot("b2"),
-        lambda: window.show_page("Capital"),
-    ):
-        show()
+    tabs = [(window.show_bot, bot_id) for bot_id in window.bridge.bots]
+    for show, name in (*tabs, *((window.show_page, page.title) for page in PAGES)):
+        show(name)
         QApplication.processEvents()
         kill = window.app_bar.kill
         assert kill.isVisible()
@@ -97,6 +96,7 @@ async def test_kill_switch_and_badge_stay_in_place_on_every_tab(
 async def test_one_click_kills_and_the_band_stands_until_resumed(
     window: MainWindow, link_server: Any, make_snapshot: Any, until: Until
 ) -> None:
+    """ux 61, 62: nothing is typed or asked; each exchange's acknowledgement is shown."""
     press(window.app_bar.kill)
     press(window.app_bar.kill)  # busy: sends nothing
     await until(lambda: sent(link_server, KillSwitch))
@@ -108,6 +108,7 @@ async def test_one_click_kills_and_the_band_stands_until_resumed(
     link_server.publish(replace(snapshot, risk=risk))
     await until(window.kill_band.isVisible)
     assert window.kill_band._title.text() == "Trading stopped 14:32:07"
+    assert window.kill_band._answers.whole_text == "Bybit: 3 of 3"
     press(window.kill_band.resume)
     await answer(until, "go")
     await until(lambda: sent(link_server, ResumeTrading))
@@ -279,12 +280,17 @@ async def test_closing_a_position_and_cancelling_an_order_from_the_blotter(
     assert len(sent(link_server, CancelOrder)) == 1
 
 
-async def test_closing_with_running_bots_asks(window: MainWindow, until: Until) -> None:
+async def test_closing_with_running_bots_asks(
+    window: MainWindow, until: Until, trader: Any
+) -> None:
+    """ux 9: Return and Escape keep the window."""
     decided: list[bool] = []
     window.closing.connect(decided.append)
-    window.close()
-    await answer(until, "")
-    assert window.isVisible()
+    for key in (Qt.Key.Key_Return, Qt.Key.Key_Escape):
+        window.close()
+        await trader.press(key)
+        assert window.isVisible()
+        assert decided == []
     window.close()
     await answer(until, "keep")
     await until(lambda: decided)
@@ -425,6 +431,7 @@ async def test_a_dialog_that_its_window_took_along_ends_in_silence(bridge: Bridg
 async def test_flattening_after_the_kill_switch_needs_a_typed_phrase(
     window: MainWindow, link_server: Any, until: Until, trader: Any
 ) -> None:
+    """ux 61"""
     snapshot = link_server.snapshot
     risk = replace(snapshot.risk, kill_switch_since_ms=1_763_649_127_000)
     link_server.publish(replace(snapshot, risk=risk))
