@@ -42,6 +42,7 @@ class ChartLayout(msgspec.Struct, frozen=True):
     is_magnetic: bool = False
     drags_with_alt: bool = False  # order lines move only while Alt is held
     group: str = "1"  # of the charts that are linked with it
+    bars: int = 130  # in view at first
 
 
 class SavedChart(msgspec.Struct, frozen=True):

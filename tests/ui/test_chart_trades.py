@@ -42,6 +42,7 @@ def _fill(
 
 
 def test_a_closed_trade_has_a_connector_and_its_result_at_the_exit() -> None:
+    """ux 38"""
     marks, connectors = marks_and_connectors(
         [_fill(1, Side.BUY, "2"), _fill(5, Side.SELL, "2", "stop_loss", "-8.42")], "BTCUSDT"
     )
@@ -117,6 +118,7 @@ def _position(side: Side = Side.BUY, stop: str | None = "65495.8") -> PositionSn
 
 
 def test_position_lines_say_money_percent_and_risk() -> None:
+    """ux 39"""
     levels, zones = position_levels(_position(), "0.067")
     assert [(x.name, x.text, x.hue) for x in levels] == [
         ("Long 0.067", "+80.76 · +1.83 % · +3.2 R", "t1"),
@@ -151,6 +153,7 @@ def _order(purpose: OrderPurpose, price: str, status: OrderStatus, side: Side = 
 
 
 def test_working_orders_are_lines_unless_the_position_shows_them() -> None:
+    """ux 38"""
     orders = [
         _order(OrderPurpose.ENTRY, "65000", OrderStatus.ACKNOWLEDGED),
         _order(OrderPurpose.STOP_LOSS, "65495.80", OrderStatus.ACKNOWLEDGED, Side.SELL),

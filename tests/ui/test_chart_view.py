@@ -88,6 +88,7 @@ def _count(image: QImage, code: str) -> int:
 
 
 def test_the_wheel_zooms_around_the_cursor(make_chart: MakeChart, market) -> None:
+    """ux 19"""
     chart = make_chart(market.block(500))
     view, pane = chart.canvas.viewport_model, chart.canvas.panes[PRICE]
     width, under = view.width, pane.slot_at(400)
@@ -97,6 +98,7 @@ def test_the_wheel_zooms_around_the_cursor(make_chart: MakeChart, market) -> Non
 
 
 def test_a_drag_pans_all_panes_together(make_chart: MakeChart, market) -> None:
+    """ux 20, 34"""
     chart = make_chart(market.block(500))
     width = chart.canvas.viewport_model.width
     before = chart.canvas.panes[PRICE].slots
@@ -112,6 +114,7 @@ def test_a_drag_pans_all_panes_together(make_chart: MakeChart, market) -> None:
 def test_the_scale_follows_the_visible_bars_with_room_for_legend_and_volume(
     make_chart: MakeChart, market
 ) -> None:
+    """ux 22"""
     chart = make_chart(market.block(500))
     _drag(chart, (300, 200), (800, 200))
     pane = chart.canvas.panes[PRICE]
@@ -125,6 +128,7 @@ def test_the_scale_follows_the_visible_bars_with_room_for_legend_and_volume(
 def test_dragging_the_price_axis_switches_auto_off_and_a_double_click_on(
     make_chart: MakeChart, market
 ) -> None:
+    """ux 21, 22"""
     chart = make_chart(market.block(500))
     axis_x = chart.width() - AXIS_WIDTH // 2
     pane = chart.canvas.panes[PRICE]
@@ -138,7 +142,24 @@ def test_dragging_the_price_axis_switches_auto_off_and_a_double_click_on(
     assert pane.values == pytest.approx((low, high))
 
 
+def test_dragging_the_time_axis_zooms_time_and_a_double_click_resets_it(
+    make_chart: MakeChart, market
+) -> None:
+    """ux 21"""
+    chart = make_chart(market.block(500))
+    view, y = chart.canvas.viewport_model, chart.canvas.height() - 10
+    width, right = view.width, view.right
+    _drag(chart, (400, y), (500, y))
+    assert view.width < width
+    assert view.right == pytest.approx(right)
+    _drag(chart, (400, y), (200, y))
+    assert view.width > width
+    QTest.mouseDClick(chart.canvas.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(400, y))
+    assert (view.width, view.right) == (width, right)
+
+
 def test_corner_keys_switch_auto_log_and_percent(make_chart: MakeChart, market) -> None:
+    """ux 22, 30"""
     chart = make_chart(market.block(500))
     y = chart.height() - 13
     left = chart.width() - AXIS_WIDTH
@@ -151,6 +172,7 @@ def test_corner_keys_switch_auto_log_and_percent(make_chart: MakeChart, market) 
 
 
 def test_keys_move_and_zoom(make_chart: MakeChart, market) -> None:
+    """ux 26"""
     chart = make_chart(market.block(500))
     view = chart.canvas.viewport_model
     left = view.left
@@ -164,6 +186,7 @@ def test_keys_move_and_zoom(make_chart: MakeChart, market) -> None:
 
 
 def test_the_crosshair_names_price_and_time_on_the_axes(make_chart: MakeChart, market) -> None:
+    """ux 23"""
     chart = make_chart(market.block(500))
     pane = chart.canvas.panes[PRICE]
     _move(chart, 400, 150)
@@ -181,6 +204,7 @@ def test_the_crosshair_names_price_and_time_on_the_axes(make_chart: MakeChart, m
 def test_the_legend_reads_the_bar_under_the_cursor_then_the_last(
     make_chart: MakeChart, market
 ) -> None:
+    """ux 24"""
     chart = make_chart(market.block(500), width=1400)
     columns = market.columns(500)
     pane = chart.canvas.panes[PRICE]
@@ -195,6 +219,7 @@ def test_the_legend_reads_the_bar_under_the_cursor_then_the_last(
 
 
 def test_ticks_are_drawn_together_and_move_the_last_price(make_chart: MakeChart, market) -> None:
+    """ux 35"""
     chart = make_chart(market.block(500))
     for close in (66_900.0, 66_950.0, 67_010.5):
         chart.update_live(market.candle(499, close))
@@ -224,6 +249,7 @@ def test_a_tick_repaints_the_same_picture_as_a_full_paint(make_chart: MakeChart,
 
 
 def test_a_new_bar_scrolls_only_when_the_last_was_in_view(make_chart: MakeChart, market) -> None:
+    """ux 27"""
     chart = make_chart(market.block(500))
     view = chart.canvas.viewport_model
     left = view.left
@@ -256,6 +282,7 @@ def test_a_snapshot_older_than_the_close_changes_nothing(make_chart: MakeChart, 
 def test_a_hidden_chart_keeps_its_bars_and_catches_up_when_shown(
     make_chart: MakeChart, market
 ) -> None:
+    """ux 12"""
     chart = make_chart(market.block(500))
     chart.hide()
     chart.append_closed(market.candle(500, 66_123.4))
@@ -265,6 +292,7 @@ def test_a_hidden_chart_keeps_its_bars_and_catches_up_when_shown(
 
 
 def test_go_to_latest_shows_when_scrolled_away(make_chart: MakeChart, market) -> None:
+    """ux 28"""
     chart = make_chart(market.block(800))
     assert not chart._latest.isVisible()
     _drag(chart, (100, 200), (880, 200))
@@ -278,6 +306,7 @@ def test_go_to_latest_shows_when_scrolled_away(make_chart: MakeChart, market) ->
 def test_reaching_the_oldest_bar_asks_for_older_ones_once(
     make_chart: MakeChart, market, qtbot: QtBot
 ) -> None:
+    """ux 36"""
     chart = make_chart(market.block(300, start=300, is_whole=False))
     asked: list[int] = []
     chart.history_wanted.connect(asked.append)
@@ -322,6 +351,7 @@ def _position(entry: str, market) -> PositionSnapshot:
 
 
 def test_position_levels_have_axis_tags_and_are_kept_in_view(make_chart: MakeChart, market) -> None:
+    """ux 39"""
     chart = make_chart(market.block(500))
     chart.trades.set_position(_position("67000", market))
     tags = {tag.text: tag for tag in chart.canvas.price_axes[PRICE].tags}
@@ -340,6 +370,7 @@ def test_a_far_stop_does_not_flatten_the_candles(make_chart: MakeChart, market) 
 
 
 def test_fills_are_drawn_and_can_be_hidden(make_chart: MakeChart, market) -> None:
+    """ux 38"""
     chart = make_chart(market.block(500))
     bare = _count(_image(chart), theme.current().up)
     fill = Fill(
@@ -353,6 +384,7 @@ def test_fills_are_drawn_and_can_be_hidden(make_chart: MakeChart, market) -> Non
 
 
 def test_stale_prices_lose_their_colours_and_say_so(make_chart: MakeChart, market) -> None:
+    """ux 69"""
     chart = make_chart(market.block(500))
     fresh = _image(chart)
     assert _count(fresh, theme.current().up) > 100
@@ -375,6 +407,7 @@ def test_the_countdown_runs_on_the_market_s_clock(make_chart: MakeChart, market)
 
 
 def test_a_theme_switch_repaints_at_once(make_chart: MakeChart, market, qapp: QApplication) -> None:
+    """ux 70, 71"""
     chart = make_chart(market.block(500))
     theme.apply(qapp, "light", "korea")
     image = _image(chart)
@@ -407,6 +440,7 @@ def test_very_short_histories_are_drawn(make_chart: MakeChart, market, rows: int
 
 
 def test_flat_tiny_and_broken_numbers_are_drawn(make_chart: MakeChart, market) -> None:
+    """ux 37"""
     columns = market.columns(200)
     for name in ("open", "high", "low", "close"):
         columns[name] = np.full(200, 1e-6)
@@ -448,6 +482,7 @@ def test_candles_stand_on_whole_pixels(make_chart: MakeChart, market) -> None:
 
 
 def test_a_gap_is_hatched(make_chart: MakeChart, market) -> None:
+    """ux 36"""
     keep = np.ones(500, bool)
     keep[460:470] = False
     chart = make_chart(market.block(500, keep=keep))

@@ -10,6 +10,7 @@ from PyQt6.QtCore import QPoint, QPointF, Qt
 from PyQt6.QtTest import QTest
 
 from core.models.indicators import STANDARD, IndicatorSpec
+from core.models.orders import Side
 from ui.chart_memory import ChartLayout, ChartMemory
 from ui.charts import intervals
 from ui.charts.canvas import PRICE
@@ -324,3 +325,45 @@ def test_a_change_is_written_without_being_asked_for(qtbot, tmp_path, qapp) -> N
     memory = ChartMemory(tmp_path)
     memory.keep_layout("b1", ChartLayout(kind="line"))
     qtbot.waitUntil(lambda: ChartMemory(tmp_path).layout("b1").kind == "line")
+
+
+def test_how_many_bars_a_chart_begins_with_is_kept(trading_chart, qtbot, market) -> None:
+    """ux 35"""
+    model = trading_chart.canvas.viewport_model
+    model.zoom(0.5, model.right)
+    wide = model.width
+    menu = trading_chart.menu(QPointF(400, 300))
+    (keep,) = [a for a in menu.actions() if a.text() == "Begin with this many bars"]
+    keep.trigger()
+    menu.close()
+    other = TradingChart()
+    qtbot.addWidget(other)
+    other.use_layout(trading_chart.layout_now())
+    other.set_instrument(1, Decimal("0.1"), "BTCUSDT", "15m", "BTC")
+    other.set_history(market.block(500))
+    assert other.canvas.viewport_model.width == pytest.approx(wide, abs=1)
+
+
+@pytest.mark.parametrize("bars", [-5, 0, 10**9])
+def test_a_number_of_bars_beyond_reason_is_brought_back(trading_chart, market, bars: int) -> None:
+    layout = msgspec.structs.replace(trading_chart.layout_now(), bars=bars)
+    trading_chart.use_layout(layout)
+    trading_chart.reset_view()
+    assert 8 <= trading_chart.canvas.viewport_model.width <= 1000
+
+
+def test_the_menu_prepares_orders_where_somebody_takes_them(trading_chart) -> None:
+    """ux 42"""
+    wanted: list[tuple[Side, Decimal]] = []
+    trading_chart.order_wanted.connect(lambda *order: wanted.append(order))
+    y = trading_chart.canvas.panes[PRICE].y_of(66_900)
+    for offers in (False, True):
+        trading_chart.offers_orders = offers
+        menu = trading_chart.menu(QPointF(400, y))
+        found = [a for a in menu.actions() if a.text().startswith("Prepare a")]
+        assert len(found) == 2 * offers
+        for action in found:
+            action.trigger()
+        menu.close()
+    assert [side for side, _ in wanted] == [Side.BUY, Side.SELL]
+    assert all(price % Decimal("0.1") == 0 for _, price in wanted)

@@ -13,6 +13,7 @@ from PyQt6.QtCore import QPoint, QPointF, Qt, pyqtSignal
 from PyQt6.QtWidgets import QMenu, QWidget
 
 from core.indicators.catalogue import default_spec
+from core.models.orders import Side
 from core.snapshots import CandleBlock
 from ui import formatting, zones
 from ui.chart_memory import ChartLayout, SavedStudy
@@ -28,6 +29,7 @@ from ui.charts.levels import Handle
 from ui.charts.popups import AskBox, IndicatorList, StudyBar
 from ui.charts.scales import zone_of_bars
 from ui.charts.studies import MOST_STUDIES, Study, sound_studies
+from ui.charts.viewport import ROOM_RIGHT
 from ui.i18n import tr
 
 
@@ -36,6 +38,7 @@ class TradingChart(CandleChart):
 
     * `level_change_wanted(kind, key, price)`: a line was moved and confirmed; `kind` is stop,
       target (key: symbol) or order (key: client order id), `price` a Decimal on the tick.
+    * `order_wanted(Side, price)`: to be prepared, where `offers_orders` says that somebody can.
     * `pending_moved(field, price)`: a line of `trades.set_pending`; field is price, stop or target.
     * `alert_wanted(price)`: a Decimal on the tick; `alert_moved(alert_id, price)`,
       `alert_unwanted(alert_id)`: one of `trades.set_alerts`. `timeframe_wanted(str)`.
@@ -49,6 +52,7 @@ class TradingChart(CandleChart):
     level_change_wanted = pyqtSignal(str, str, object)
     pending_moved = pyqtSignal(str, object)
     alert_wanted = pyqtSignal(object)
+    order_wanted = pyqtSignal(object, object)
     alert_moved = pyqtSignal(int, object)
     alert_unwanted = pyqtSignal(int)
     timeframe_wanted = pyqtSignal(str)
@@ -73,6 +77,7 @@ class TradingChart(CandleChart):
         self.canvas.tools = [self.levels, self.drawing]
         self.ask_box, self.indicator_list = AskBox(self), IndicatorList(self)
         self.study_bar = StudyBar(self)
+        self.offers_orders = False
         self._asked = set(self.specs)  # what the columns that are here were asked with
         self._connect()
 
@@ -123,6 +128,7 @@ class TradingChart(CandleChart):
         self._is_percent = layout.is_percent
         self.is_magnetic = layout.is_magnetic
         self.levels.needs_alt = layout.drags_with_alt
+        self.canvas.viewport_model.begin_with(layout.bars)
         self._refresh()
 
     def layout_now(self) -> ChartLayout:
@@ -135,6 +141,7 @@ class TradingChart(CandleChart):
             is_inverted=pane.is_inverted,
             is_magnetic=self.is_magnetic,
             drags_with_alt=self.levels.needs_alt,
+            bars=self.canvas.viewport_model.bars,
         )
 
     def choose_kind(self, kind: str) -> None:
@@ -298,9 +305,11 @@ class TradingChart(CandleChart):
             _add(menu, text, lambda: self.alert_wanted.emit(price))
             self._add_removal(menu, at)
             menu.addSeparator()
+            self._add_orders(menu, price)
         _add(menu, tr("Go to date…") + "\tAlt+G", self.ask_date)
         _add(menu, tr("Save a picture") + "\tAlt+S", self.take_snapshot)
         _add(menu, tr("Reset the view") + "\tAlt+R", self.reset_view)
+        _add(menu, tr("Begin with this many bars"), self._begin_so)
         menu.addSeparator()
         self._add_shown(menu)
         _add_choice(menu, tr("Invert the scale") + "\tAlt+I", pane.is_inverted, self._invert)
@@ -326,6 +335,16 @@ class TradingChart(CandleChart):
             text = tr("Remove the alert at {price}", price=price)
             _add(menu, text, lambda: self.alert_unwanted.emit(int(handle.key)))
 
+    def _add_orders(self, menu: QMenu, price: Decimal) -> None:
+        """They fill the order form: nothing is sent."""
+        if self.offers_orders:
+            tell, shown = self.order_wanted.emit, formatting.price(price, self._decimals)
+            buy = tr("Prepare a buy at {price}", price=shown)
+            sell = tr("Prepare a sell at {price}", price=shown)
+            _add(menu, buy, lambda: tell(Side.BUY, price))
+            _add(menu, sell, lambda: tell(Side.SELL, price))
+            menu.addSeparator()
+
     def _add_shown(self, menu: QMenu) -> None:
         fills, orders = self.trades.marks.isVisible(), self.trades.levels.isVisible()
         show = self.trades.show
@@ -333,6 +352,11 @@ class TradingChart(CandleChart):
         _add_choice(
             menu, tr("Position and orders"), orders, lambda on: show(fills=fills, orders=on)
         )
+
+    def _begin_so(self) -> None:
+        model = self.canvas.viewport_model
+        model.begin_with(model.width - ROOM_RIGHT)
+        self.layout_changed.emit()
 
     def _invert(self, _is_on: bool) -> None:
         self._act("invert")

@@ -11,13 +11,16 @@ DEFAULT_BARS = 130
 ROOM_RIGHT = 6  # empty slots after the newest bar
 _MIN_SLOTS = 8.0
 _MAX_SLOTS = 200_000.0
+_MOST_AT_FIRST = 900  # a chart's first history is 1000 bars
 _KEEP_VISIBLE = 3  # bars that stay in view at either end of the series
 
 
 class Viewport:
-    """Slots `left`..`right` (edges, not centres; the bar of slot n covers n-0.5..n+0.5)."""
+    """Slots `left`..`right` (edges, not centres; the bar of slot n covers n-0.5..n+0.5).
+    `bars` is how many are shown at first."""
 
     def __init__(self) -> None:
+        self.bars = DEFAULT_BARS
         self.left = 0.0
         self.right = float(DEFAULT_BARS + ROOM_RIGHT)
         self.last_slot = -1
@@ -32,10 +35,15 @@ class Viewport:
         return self.left <= self.last_slot <= self.right
 
     def reset(self, last_slot: int) -> None:
-        """The newest `DEFAULT_BARS` bars."""
+        """The newest `bars`."""
         self.last_slot = last_slot
         self.right = last_slot + 0.5 + ROOM_RIGHT
-        self.left = self.right - DEFAULT_BARS - ROOM_RIGHT
+        self.left = self.right - self.bars - ROOM_RIGHT
+
+    def begin_with(self, bars: float) -> None:
+        """So many at first from now on, within reason; the view stays as it is."""
+        if math.isfinite(bars):
+            self.bars = round(min(_MOST_AT_FIRST, max(_MIN_SLOTS, bars)))
 
     def go_to_latest(self) -> None:
         """Same zoom, newest bar with its room on the right (a tenth at most when zoomed in)."""

@@ -109,6 +109,8 @@ class BotTab(QWidget):
         self._panel.expand_wanted.connect(self.docks.show_chart_alone)
         self.chart.level_change_wanted.connect(self._change_level)
         self.chart.pending_moved.connect(self.ticket.move_line)
+        self.chart.offers_orders = True
+        self.chart.order_wanted.connect(self.ticket.prepare)
         self.ticket.pending_changed.connect(self.chart.trades.set_pending)
         self.chart.alert_wanted.connect(self._want_alert)
         alert_desk.take_lines(self.chart, bridge.link.send)

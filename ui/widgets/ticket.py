@@ -207,6 +207,13 @@ class OrderTicketPanel(Panel):
             self.kind.choose(OrderType.LIMIT.value)
         self._place(PRICE, self.price, price)
 
+    def prepare(self, side: Side, price: Decimal) -> None:
+        """From the chart: a limit order of `side` there."""
+        if side is not self.form.side:
+            self.side.choose(side.value)
+            self._take_side(side.value)
+        self.set_price(price)
+
     def move_line(self, field: str, price: Decimal) -> None:
         """A line of `pending` is being dragged on the chart; `field` is price, stop or target."""
         if field == "price":

@@ -30,6 +30,7 @@ class Watchlist(Panel):
         self._search = SearchField("Symbol")
         self._search.hide()
         self._search.textChanged.connect(self._filter)
+        self._search.returnPressed.connect(self._choose_first)
         self._find = IconButton("search", "Find a symbol")
         self._find.clicked.connect(self._toggle_search)
         self.head.addWidget(self._find)
@@ -52,6 +53,11 @@ class Watchlist(Panel):
 
     def _filter(self) -> None:
         self._show(self._bridge.snapshot.tickers if self._bridge.snapshot else [])
+
+    def _choose_first(self) -> None:
+        """Return takes the first that is left."""
+        if self._search.text().strip() and self._model.rowCount():
+            self.chosen.emit(self._model.row_at(0).ticker.symbol)
 
     def _show(self, tickers: list[TickerRow]) -> None:
         wanted = self._search.text().strip().upper()

@@ -57,6 +57,18 @@ TOKEN = "let-me-in"
 ENGINE_PID = 4242
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """A window is hidden with the last line of its test: its timers would else go on in the Qt
+    events that pytest-qt handles after it, where no asyncio loop runs any more."""
+    try:
+        return (yield)
+    finally:
+        for window in QApplication.topLevelWidgets():
+            if isinstance(window, MainWindow):
+                window.hide()
+
+
 class LinkServer:
     """The engine's side of the link. Attributes: snapshot, backlog, commands (as they came).
 

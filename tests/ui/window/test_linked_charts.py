@@ -172,3 +172,13 @@ async def test_the_dot_names_the_groups_and_joins_one(open_page) -> None:
     assert chart.link.group == "2"
     menu.close()
     assert not page.grab().isNull()
+
+
+async def test_return_in_the_watchlists_search_opens_the_first_that_is_left(open_page) -> None:
+    """ux 15"""
+    window = (await open_page(1)).window()
+    window.show_bot("b1")
+    window.watchlist._toggle_search()
+    QTest.keyClicks(window.watchlist._search, "eth")
+    QTest.keyClick(window.watchlist._search, Qt.Key.Key_Return)
+    assert window.app_bar._bots["b2"].isChecked()  # ETHUSDT's

@@ -92,6 +92,7 @@ def test_an_unprotected_position_says_none_not_a_price(still_bridge: Bridge) -> 
 
 
 def test_only_the_stale_symbol_greys_in_the_watchlist(still_bridge: Bridge) -> None:
+    """ux 14, 16"""
     model = watchlist(still_bridge)
     assert still_bridge.snapshot is not None
     stale = [row.ticker.symbol for row in still_bridge.snapshot.tickers if model.is_stale(row)]

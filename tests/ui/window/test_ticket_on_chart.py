@@ -10,7 +10,7 @@ from PyQt6.QtTest import QTest
 from sample_engine import preview_answer
 
 from core.commands import PlaceOrder, PreviewOrder
-from core.models.orders import OrderType
+from core.models.orders import OrderType, Side
 from ui.tabs.bot_tab import BotTab
 
 D = Decimal
@@ -147,3 +147,14 @@ async def test_another_timeframe_keeps_the_lines(tab, until) -> None:
     tab._change_timeframe("1h")
     await until(lambda: tab._feed.is_live)
     assert set(lines(tab)) == {"price", "stop", "target"}
+
+
+async def test_an_order_is_prepared_from_the_chart_and_nothing_is_sent(tab, trader) -> None:
+    """ux 42, 43"""
+    QTest.mouseClick(tab.ticket.kind.buttons[OrderType.MARKET.value], LEFT)
+    tab.chart.order_wanted.emit(Side.SELL, D("67500.0"))
+    assert tab.ticket.form.side is Side.SELL
+    assert tab.ticket.side.buttons["sell"].isChecked()
+    assert lines(tab)["price"] == 67_500
+    assert lines(tab)["stop"] > 67_500  # the exits are those of a sell
+    assert await trader.sent_nothing(PlaceOrder)
