@@ -22,6 +22,7 @@ from ui.widgets.buttons import TextButton
 if TYPE_CHECKING:
     from ui.tab_window import TabWindow
     from ui.tabs.bot_tab import BotTab
+    from ui.tabs.charts_page import ChartsPage
     from ui.tabs.multi_tab import MultiTab
     from ui.tabs.trail_page import TrailPage
 
@@ -86,11 +87,15 @@ class TabStack(QStackedWidget):
         self.show_page("Trail")
 
     def show_moment(self, bot_id: str, symbol: str, time_ms: int) -> bool:
-        """The chart of this bot, or of another that follows the symbol, at ms UTC; False: none
-        does."""
+        """At ms UTC: the chart of this bot, or of another that follows the symbol, or one of those
+        beside each other; False: nothing of the kind is traded."""
         charted = [i for i, link in self._bridge.bots.items() if link.latest.symbol == symbol]
         if not charted:
-            return False
+            if symbol not in self._bridge.instruments:
+                return False
+            self.show_page("Charts")
+            cast("ChartsPage", self.pages["Charts"]).show_moment(symbol, time_ms)
+            return True
         chosen = bot_id if bot_id in charted else charted[0]
         self.show_bot(chosen)
         cast("BotTab", self.tabs[chosen]).go_to(time_ms)

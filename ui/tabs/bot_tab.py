@@ -54,7 +54,6 @@ class BotTab(QWidget):
         super().__init__()
         self._bridge, self._bot = bridge, bot
         self._timeframe = last.block.timeframe if last else bot.latest.timeframe
-        self._moment_ms: int | None = None
         self.header = BotHeader(bridge, bot)
         self.header.ask_start, self.header.ask_stop = self._ask_start, self._ask_stop
         self._panel = ChartPanel(
@@ -115,7 +114,7 @@ class BotTab(QWidget):
         self.chart.alert_wanted.connect(self._want_alert)
         alert_desk.take_lines(self.chart, bridge.link.send)
         self._feed.named.connect(self._name_chart)
-        self._feed.loaded.connect(self._take_bars)
+        self._feed.loaded.connect(self._tell_painted)
         shortcuts.bind("reset_chart", self, self.chart.reset_view)
         shortcuts.bind(
             "cancel_symbol", self, lambda: self.blotter.cancel_all(self._bot.latest.symbol)
@@ -164,13 +163,7 @@ class BotTab(QWidget):
 
     def go_to(self, time_ms: int) -> None:
         """The chart at a moment, ms UTC: now, or as soon as it has bars."""
-        self._moment_ms = time_ms
-        self._go_if_wanted()
-
-    def _go_if_wanted(self) -> None:
-        if self._moment_ms is not None and self._feed.is_live:
-            wanted_ms, self._moment_ms = self._moment_ms, None
-            self.chart.date_wanted.emit(wanted_ms)
+        self._feed.go_to(time_ms)
 
     def leave(self) -> None:
         """The bot is gone: its chart is no longer watched."""
@@ -225,10 +218,6 @@ class BotTab(QWidget):
     def _name_chart(self) -> None:
         self._panel.show_symbol(self._bot.latest.symbol)
         self.chart.trades.set_pending(self.ticket.pending)
-
-    def _take_bars(self) -> None:
-        self._tell_painted()
-        self._go_if_wanted()
 
     def _tell_painted(self) -> None:
         if self.is_seen:

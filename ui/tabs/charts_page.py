@@ -61,6 +61,11 @@ class ChartsPage(QWidget):
     def set_narrow(self, narrow: bool) -> None:
         """The charts share what room there is."""
 
+    def show_moment(self, symbol: str, time_ms: int) -> None:
+        """On the first chart, at ms UTC."""
+        self.charts[0].choose_symbol(symbol)
+        self.charts[0].go_to(time_ms)
+
     def show_count(self, count: int) -> None:
         """The first `count` of them; the others are put away."""
         self.counts[count].setChecked(True)

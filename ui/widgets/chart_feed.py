@@ -44,6 +44,7 @@ class ChartFeed(QObject):
         self._is_ready, self._account = is_ready, account
         self._symbol, self._timeframe = "", ""
         self._is_wanted = False
+        self._moment_ms: int | None = None
         self._history = ChartHistory(bridge.data, chart)
         chart.set_market_clock(lambda: bridge.snapshot.market_time_ms if bridge.snapshot else 0)
         bridge.snapshot_changed.connect(self.take)
@@ -54,11 +55,21 @@ class ChartFeed(QObject):
 
     def show_series(self, symbol: str, timeframe: str, old: CandleBlock | None = None) -> None:
         """From now on this one; `old` bars stand, and say that they are, until its own come."""
-        self._symbol, self._timeframe = symbol, timeframe
+        self._symbol, self._timeframe, self._moment_ms = symbol, timeframe, None
         self._name()
         if old is not None:
             self._chart.set_history(old)
         self._want()
+
+    def go_to(self, time_ms: int) -> None:
+        """The bars of a moment, ms UTC: now, or as soon as there are any."""
+        self._moment_ms = time_ms
+        self._go_if_wanted()
+
+    def _go_if_wanted(self) -> None:
+        if self._moment_ms is not None and self.is_live:
+            wanted_ms, self._moment_ms = self._moment_ms, None
+            self._chart.date_wanted.emit(wanted_ms)
 
     def leave(self) -> None:
         """The chart is put away."""
@@ -143,6 +154,7 @@ class ChartFeed(QObject):
             if self._bridge.snapshot is not None:
                 self.take(self._bridge.snapshot)
             self.loaded.emit()
+            self._go_if_wanted()
 
     def _take_state(self, state: LinkState) -> None:
         if state is LinkState.LOST:

@@ -90,6 +90,10 @@ class LinkedChart(Panel):
         self._become(symbol)
         self.link.choose(symbol)
 
+    def go_to(self, time_ms: int) -> None:
+        """The bars of a moment, ms UTC."""
+        self._feed.go_to(time_ms)
+
     def choose_timeframe(self, timeframe: str) -> None:
         if timeframe != self.timeframe:
             self.timeframe = timeframe

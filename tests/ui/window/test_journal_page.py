@@ -22,6 +22,7 @@ from ui import export, i18n
 from ui.main_window import MainWindow
 from ui.models import journal as model
 from ui.tabs.bot_tab import BotTab
+from ui.tabs.charts_page import ChartsPage
 from ui.tabs.journal_page import JournalPage
 from ui.tabs.trail_page import TrailPage
 
@@ -217,7 +218,7 @@ async def test_a_double_click_shows_the_trade_on_its_chart_at_its_time(  # type:
     tab = next(tab for tab in window.findChildren(BotTab) if tab._bot.bot_id == "b2")
     assert tab.isVisible()
     model_ = tab.chart.canvas.viewport_model
-    await until(lambda: tab.chart.has_bars and tab._moment_ms is None)
+    await until(lambda: tab.chart.has_bars)
 
     def middle() -> int | None:
         place = (model_.left + model_.right) / 2
@@ -227,14 +228,35 @@ async def test_a_double_click_shows_the_trade_on_its_chart_at_its_time(  # type:
     assert any(isinstance(c, GetCandles) and c.symbol == "ETHUSDT" for c in link_server.commands)
 
 
+async def test_a_trade_of_a_symbol_that_no_bot_follows_is_shown_among_the_charts(  # type: ignore[no-untyped-def]
+    open_journal, until: Until
+) -> None:
+    """As those of a bot that scans many."""
+    window, page = await open_journal()
+    opened_ms = page.rows[0].trip.opened_ms - 3_600_000
+    window.show_moment("scanner", "DOGEUSDT", opened_ms)
+    charts = window.findChild(ChartsPage)
+    assert charts is not None
+    shown = charts.charts[0]
+    assert (charts.isVisible(), shown.symbol) == (True, "DOGEUSDT")
+    await until(lambda: shown.chart.has_bars)
+    model_ = shown.chart.canvas.viewport_model
+
+    def is_there() -> bool:
+        middle = (model_.left + model_.right) / 2
+        return abs(middle - shown.chart._series.place_of_time(opened_ms)) < 2
+
+    await until(is_there)
+
+
 async def test_a_trade_of_a_bot_that_is_gone_says_that_no_chart_follows_it(  # type: ignore[no-untyped-def]
     open_journal,
 ) -> None:
     window, page = await open_journal()
-    window.show_moment("gone", "DOGEUSDT", 1)
+    window.show_moment("gone", "GONEUSDT", 1)
     assert page.isVisible()
     assert [toast.words[1] for toast in window.toaster._toasts] == [
-        "No bot follows DOGEUSDT. Add one to see its chart."
+        "No bot follows GONEUSDT. Add one to see its chart."
     ]
 
 
