@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import gc
 import logging
 import os
 import secrets
@@ -22,6 +21,7 @@ from pathlib import Path
 import msgspec
 
 from app.demo_runtime import DEMO_ACCOUNTS, DemoExchangeRuntime, demo_key, runtime_path
+from app.heap import spare_the_loop
 from app.options import (
     EXIT_ALREADY_RUNNING,
     EXIT_DATA_DIR,
@@ -184,8 +184,7 @@ async def _run(options: DemoExchangeOptions) -> int:
         venue.advance()  # what happened while it was off, before anybody asks
         server = DemoServer(venue, keys=keys.of_all_accounts())
         await _listen(server, options.port)
-        gc.collect()
-        gc.freeze()  # scanning what lives as long as the process held the loop for 20 ms
+        spare_the_loop()
         runtime = DemoExchangeRuntime(
             pid=os.getpid(),
             host=_HOST,

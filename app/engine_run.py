@@ -20,6 +20,7 @@ import psutil
 
 from app.config import Config, default_config
 from app.demo_launcher import DemoLaunch
+from app.heap import spare_the_loop
 from app.link_server import LinkServer
 from app.notify.channels import read_addresses
 from app.notify.notifier import Notifier, Service
@@ -120,6 +121,7 @@ async def _until_stopped(started: asyncio.Task[None], stopping: asyncio.Event) -
     stop = asyncio.ensure_future(stopping.wait())
     try:
         await asyncio.wait({started, stop}, return_when=asyncio.FIRST_COMPLETED)
+        spare_the_loop()
         if not started.done() or started.exception() is None:
             await stop
     finally:

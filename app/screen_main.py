@@ -27,6 +27,7 @@ from PyQt6.QtWidgets import QApplication
 from app.account_keeper import AccountKeeper
 from app.crash_guard import CrashGuard
 from app.engine_process import EngineProcess
+from app.heap import spare_the_loop
 from app.loop_gap import LoopGapProbe
 from app.notify.channel_keeper import ChannelKeeper
 from app.options import EXIT_DATA_DIR, EXIT_FAULT, EXIT_OK, Options
@@ -194,6 +195,7 @@ class _Screen:
             self._has_painted.set()
         if is_live and self._live_chart_s is None:
             self._live_chart_s = process_age_s()
+            spare_the_loop()
             self._probe.start_is_over()
             if self._options.for_seconds is None:  # else nobody is there to be shown around
                 self._window.offer_tour()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -11,11 +10,11 @@ from functools import partial
 from app.chaos.planted_bugs import planted
 from app.chaos.play import Outcome, play
 from app.chaos.schedule import Schedule, make_schedule, named_parts, shortened
+from app.heap import spare_the_loop
 
 # spawned: a forked child would share what the parent has opened
 _CONTEXT = multiprocessing.get_context("spawn")
 _CHUNK = 8  # seeds that a process takes at a time
-_GARBAGE_AT = 20_000  # objects: an engine is thrown away whole, looking for parts of it is in vain
 
 
 def play_seed(seed: int, bug: str = "") -> Outcome:
@@ -56,15 +55,7 @@ def hunt_all(
 
 
 def _pool(jobs: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(jobs, mp_context=_CONTEXT, initializer=_spare_the_collector)
-
-
-def _spare_the_collector() -> None:
-    """What was imported stays, and young objects are looked through less often: 14 % of the time
-    of a schedule."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GARBAGE_AT, 50, 100)
+    return ProcessPoolExecutor(jobs, mp_context=_CONTEXT, initializer=spare_the_loop)
 
 
 def shrink(
