@@ -19,7 +19,7 @@ from core.snapshots import (
     BotSnapshot,
     EngineSnapshot,
 )
-from ui import i18n, leaving, shortcuts, tasks
+from ui import i18n, leaving, preferences, setting_rows, shortcuts, tasks, zones
 from ui.alert_centre import AlertCentre
 from ui.announcer import Announcer
 from ui.bridge import Bridge, LinkState
@@ -28,7 +28,6 @@ from ui.i18n import tr
 from ui.last_chart import LastChart
 from ui.order_actions import OrderActions
 from ui.settings import ScreenSettings
-from ui.settings_menu import SettingsMenu
 from ui.sounds import Sounds
 from ui.tab_stack import TabStack, title_of
 from ui.tabs import PAGES
@@ -87,6 +86,7 @@ class MainWindow(QMainWindow):
         self._start_problem = ""
         self.setWindowTitle(PROGRAM)
         self.setMinimumSize(960, 640)
+        setting_rows.recall(settings)
         self._build(last)
         self._connect()
         self._add_shortcuts()
@@ -158,7 +158,9 @@ class MainWindow(QMainWindow):
         self.app_bar.bot_chosen.connect(self.show_bot)
         self.app_bar.page_chosen.connect(self.show_page)
         self.app_bar.add_wanted.connect(self.add_bot)
-        self.app_bar.settings_wanted.connect(self._open_settings)
+        self.app_bar.settings_wanted.connect(self.open_settings)
+        preferences.changed.connect(self._show_preferences)
+        self._show_preferences()
         self.app_bar.alerts_wanted.connect(self.alert_centre.open_list)
         self.status.mute.clicked.connect(self.alert_centre.toggle_mute)
         self.alert_centre.sounds.mute_changed.connect(self.status.show_muted)
@@ -180,6 +182,8 @@ class MainWindow(QMainWindow):
             ("next_bot", self.tab_stack.show_next_bot),
             ("palette", self.open_palette),
             ("shortcuts", self.open_shortcuts),
+            ("settings", self.open_settings),
+            ("hide_balances", self.toggle_balances),
         ):
             shortcuts.bind(name, self, do)
 
@@ -333,6 +337,7 @@ class MainWindow(QMainWindow):
 
     def _take(self, snapshot: EngineSnapshot) -> None:
         mode = self.bridge.mode()
+        preferences.set_account_zone(zones.of_first(snapshot.accounts))
         self.app_bar.show_mode(mode)
         self.live_line.setVisible(mode is AccountMode.LIVE)
         self.kill_band.show_risk(snapshot.risk, bool(snapshot.positions))
@@ -434,14 +439,27 @@ class MainWindow(QMainWindow):
 
         ShortcutsDialog(self).open()
 
-    def _open_settings(self) -> None:
-        entries: list[tuple[str, Callable[[], object]]] = []
+    def open_settings(self) -> None:
+        """Ctrl+,: the dialog, and from it to what is set elsewhere."""
+        from ui.dialogs.settings import SettingsDialog  # not for the first paint
+
+        ways: list[tuple[str, Callable[[], object]]] = [
+            ("Alerts and sounds", self.alert_centre.open_list),
+            ("Keyboard shortcuts", self.open_shortcuts),
+            ("Restore default window", self._default_geometry),
+            ("Show the tour", self.start_tour),
+        ]
         if self.accounts is not None:
-            entries.append(("Add an account…", self.add_account))
-        entries.append(("Show the tour", self.start_tour))
-        menu = SettingsMenu(self, self.settings, self._default_geometry, entries)
-        button = self.app_bar.settings
-        menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
+            ways.insert(0, ("Add an account…", self.add_account))
+        tasks.spawn(SettingsDialog(self, self.settings, ways).ask())
+
+    def toggle_balances(self) -> None:
+        """Ctrl+Shift+H: every amount and size as dots, or as it is."""
+        hidden = not preferences.current().hides_balances
+        setting_rows.prefer(self.settings, "hides_balances", on=hidden)
+
+    def _show_preferences(self) -> None:
+        self.app_bar.fewer_questions.setVisible(preferences.current().asks_less)
 
     def _open_layouts(self) -> None:
         button = self.app_bar.layouts
