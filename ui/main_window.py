@@ -23,6 +23,7 @@ from ui import i18n, leaving, preferences, setting_rows, shortcuts, tasks, zones
 from ui.alert_centre import AlertCentre
 from ui.announcer import Announcer
 from ui.bridge import Bridge, LinkState
+from ui.crash_mark import CrashMark
 from ui.dialogs import questions
 from ui.i18n import tr
 from ui.last_chart import LastChart
@@ -33,7 +34,7 @@ from ui.tab_stack import TabStack, title_of
 from ui.tabs import PAGES
 from ui.widgets.app_bar import AppBar
 from ui.widgets.attention_band import AttentionBand
-from ui.widgets.bands import EngineBand, KillBand
+from ui.widgets.bands import CrashBand, EngineBand, KillBand
 from ui.widgets.basic import GUTTER, Veil
 from ui.widgets.bots_list import BotsList
 from ui.widgets.left_column import LeftColumn
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from ui.dialogs.tour import Tour
     from ui.tabs.bot_tab import BotTab
     from ui.tabs.multi_tab import MultiTab
+    from ui.widgets.log_panel import LogWindow
 
 PROGRAM = "TwinStar Quantum"
 DEFAULT_SIZE = QSize(1600, 940)
@@ -79,6 +81,7 @@ class MainWindow(QMainWindow):
         self._start_engine = start_engine
         self.accounts: Keeper | None = None
         self._tour: Tour | None = None
+        self._log: LogWindow | None = None
         if last is not None:
             bridge.recall(last.bot, last.instrument)
         self._narrow: bool | None = None
@@ -125,7 +128,10 @@ class MainWindow(QMainWindow):
         outer = QVBoxLayout(central)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(0)
-        bands = (self.kill_band, self.engine_band, self.attention)
+        self._crash_mark = CrashMark(self.settings.folder / "run")
+        self.crash_band = CrashBand(self._reset_layout, lambda: _open_logs(bridge))
+        self.crash_band.setVisible(self._crash_mark.was_crash)
+        bands = (self.kill_band, self.engine_band, self.crash_band, self.attention)
         for part in (self.live_line, self.app_bar, *bands):
             outer.addWidget(part)
         outer.addWidget(self._body, 1)
@@ -184,6 +190,7 @@ class MainWindow(QMainWindow):
             ("shortcuts", self.open_shortcuts),
             ("settings", self.open_settings),
             ("hide_balances", self.toggle_balances),
+            ("log", self.open_log),
         ):
             shortcuts.bind(name, self, do)
 
@@ -453,6 +460,20 @@ class MainWindow(QMainWindow):
             ways.insert(0, ("Add an account…", self.add_account))
         tasks.spawn(SettingsDialog(self, self.settings, ways).ask())
 
+    def open_log(self) -> None:
+        """Ctrl+J: everything that was said, by level and words."""
+        from ui.widgets.log_panel import LogWindow  # rare
+
+        if self._log is None:
+            self._log = LogWindow(self, self.bridge)
+        self._log.show()
+        self._log.raise_()
+        self._log.activateWindow()
+
+    def _reset_layout(self) -> None:
+        self.workspaces.restore_default()
+        self._default_geometry()
+
     def toggle_balances(self) -> None:
         """Ctrl+Shift+H: every amount and size as dots, or as it is."""
         hidden = not preferences.current().hides_balances
@@ -527,6 +548,7 @@ class MainWindow(QMainWindow):
         self.settings.save()
         if not self._has_left:
             self._has_left = True
+            self._crash_mark.remove()
             self.closing.emit(stop_engine)
 
     def _restore_geometry(self) -> None:
@@ -539,3 +561,9 @@ class MainWindow(QMainWindow):
         room = screen.availableSize() if screen is not None else DEFAULT_SIZE
         self.setWindowState(Qt.WindowState.WindowNoState)
         self.resize(DEFAULT_SIZE.boundedTo(room).expandedTo(self.minimumSize()))
+
+
+def _open_logs(bridge: Bridge) -> None:
+    from ui.widgets.log_panel import open_folder  # after a crash alone
+
+    open_folder(bridge.data_dir)

@@ -54,6 +54,7 @@ def _actions(window: MainWindow) -> list[Entry]:
         "full_screen": window.toggle_full_screen,
         "shortcuts": window.open_shortcuts,
         "settings": window.open_settings,
+        "log": window.open_log,
         "hide_balances": window.toggle_balances,
     }
     offered = [

@@ -39,6 +39,7 @@ SHORTCUTS = {
     "shortcuts": Shortcut("F1", "Keyboard shortcuts", WINDOW),
     "left": Shortcut("Ctrl+B", "Bots and watchlist", WINDOW),
     "right": Shortcut("F9", "Position and order", WINDOW),
+    "log": Shortcut("Ctrl+J", "The log, by level and words", WINDOW),
     "settings": Shortcut("Ctrl+,", "Settings", WINDOW),
     "hide_balances": Shortcut("Ctrl+Shift+H", "Hide balances, and show them", WINDOW),
     "full_screen": Shortcut("F11", "Full screen", WINDOW),
