@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import importlib
 import logging
+import os
 import signal
 import sys
 from logging.handlers import RotatingFileHandler
@@ -105,6 +106,7 @@ def run_screen(options: ScreenOptions) -> int:
     if last is None and not engine.is_found():
         with contextlib.suppress(OSError):  # tried again, and told, once there is a window
             _start_engine(engine, settings)
+    os.environ.setdefault("QT_SCALE_FACTOR", f"{settings.scale_percent / 100:g}")
     app = QApplication(sys.argv[:1])
     app.setApplicationName("TwinStar Quantum")
     app.setQuitOnLastWindowClosed(False)  # the coroutine below decides when it is over

@@ -8,8 +8,8 @@ from pathlib import Path
 from PyQt6.QtCore import QSize
 
 from ui import i18n
+from ui.look import apply_look
 from ui.main_window import MainWindow
-from ui.settings_menu import apply_look
 from ui.tabs import PAGES
 
 _SIZES = (QSize(1920, 1080), QSize(1280, 800))

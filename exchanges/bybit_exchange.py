@@ -19,7 +19,6 @@ from core.models.fills import Fill
 from core.models.instruments import Instrument
 from core.models.orders import Order, OrderRequest, OrderType, Side
 from core.models.positions import Balance, Position
-from core.models.streams import Channel, StreamStatistics, Topic, TopicLatency
 from exchanges import bybit_parsers
 from exchanges.bybit_dialect import BybitDialect
 from exchanges.bybit_errors import unanswered
@@ -38,6 +37,7 @@ from exchanges.credentials import Credentials
 from exchanges.request_limiter import Family, Priority, RequestLimiter
 from exchanges.stream_backoff import FullJitterBackoff
 from exchanges.stream_connection import StreamTiming
+from exchanges.streamed_port import StreamedPort
 from exchanges.ws_multiplex_handler import WsMultiplexHandler
 
 REST_URL = "https://api.bybit.com"
@@ -50,7 +50,7 @@ PARAMETER_ERROR = "10001"
 _RISES_TO_TRIGGER, _FALLS_TO_TRIGGER = 1, 2
 
 
-class BybitExchange:
+class BybitExchange(StreamedPort):
     """Both ports of one Bybit account; without credentials only the market-data half works.
 
     `clock` is market time of that host, `limiter` every request waits for, `rng` jitters
@@ -98,33 +98,6 @@ class BybitExchange:
         return self._account
 
     # ---- market data
-
-    async def start_market_data(self, listener: ExchangeListener) -> None:
-        self._public.start(listener)
-
-    def subscribe_candles(self, symbol: str, timeframe: Timeframe) -> None:
-        self._public.subscribe([Topic(Channel.CANDLES, symbol, timeframe)])
-
-    def unsubscribe_candles(self, symbol: str, timeframe: Timeframe) -> None:
-        self._public.unsubscribe([Topic(Channel.CANDLES, symbol, timeframe)])
-
-    def subscribe_tickers(self, symbols: list[str]) -> None:
-        self._public.subscribe(Topic(Channel.TICKER, symbol) for symbol in symbols)
-
-    def unsubscribe_tickers(self, symbols: list[str]) -> None:
-        self._public.unsubscribe(Topic(Channel.TICKER, symbol) for symbol in symbols)
-
-    def subscribe(self, topics: list[Topic]) -> None:
-        self._public.subscribe(topics)
-
-    def unsubscribe(self, topics: list[Topic]) -> None:
-        self._public.unsubscribe(topics)
-
-    def stream_statistics(self) -> StreamStatistics:
-        return self._public.statistics()
-
-    def topic_latencies(self, symbols: frozenset[str]) -> list[TopicLatency]:
-        return self._public.latencies(symbols)
 
     async def fetch_instruments(self) -> list[Instrument]:
         rows = await self._rest.pages(

@@ -26,7 +26,6 @@ from core.models.fills import Fill
 from core.models.instruments import Instrument
 from core.models.orders import Order, OrderPurpose, OrderRequest, OrderType
 from core.models.positions import Balance, Position
-from core.models.streams import StreamStatistics, TopicLatency
 from exchanges import ccxt_parsers
 from exchanges.ccxt_errors import unanswered
 from exchanges.ccxt_fills import CcxtFills
@@ -41,13 +40,14 @@ from exchanges.polled_streams import PolledAccount, PolledMarket
 from exchanges.public_dialects import PUBLIC_DIALECTS
 from exchanges.request_limiter import Family, Priority, RequestLimiter
 from exchanges.stream_connection import StreamTiming
-from exchanges.streamed_market import StreamedMarket
+from exchanges.streamed_market import StreamedMarket, WireMarket
+from exchanges.streamed_port import StreamedPort
 
 UNVERIFIED = frozenset(QUIRKS)
 Parsed = TypeVar("Parsed")
 
 
-class CcxtExchange:
+class CcxtExchange(StreamedPort):
     """Both ports of one account; without credentials only the market-data half works.
 
     `clock` is market time of that host, `limiter` every request waits for, `rng` jitters
@@ -86,7 +86,7 @@ class CcxtExchange:
         self._public = StreamedMarket(
             dialect(ws_public_url),
             PolledMarket(self, clock=clock, tickers_poll_s=self._quirks.tickers_poll_s),
-            self._wire_names,
+            self._wire_markets,
             clock=clock,
             rng=rng,
             timing=stream_timing,
@@ -102,27 +102,6 @@ class CcxtExchange:
         return self._account
 
     # ---- market data
-
-    async def start_market_data(self, listener: ExchangeListener) -> None:
-        self._public.start(listener)
-
-    def subscribe_candles(self, symbol: str, timeframe: Timeframe) -> None:
-        self._public.subscribe_candles(symbol, timeframe)
-
-    def unsubscribe_candles(self, symbol: str, timeframe: Timeframe) -> None:
-        self._public.unsubscribe_candles(symbol, timeframe)
-
-    def subscribe_tickers(self, symbols: list[str]) -> None:
-        self._public.subscribe_tickers(symbols)
-
-    def unsubscribe_tickers(self, symbols: list[str]) -> None:
-        self._public.unsubscribe_tickers(symbols)
-
-    def stream_statistics(self) -> StreamStatistics:
-        return self._public.statistics()
-
-    def topic_latencies(self, symbols: frozenset[str]) -> list[TopicLatency]:
-        return self._public.latencies(symbols)
 
     async def fetch_instruments(self) -> list[Instrument]:
         await self._load_markets()
@@ -451,15 +430,17 @@ class CcxtExchange:
         if not self._markets:
             raise unanswered(self._quirks.title, "it names nothing to trade", is_write=False)
 
-    async def _wire_names(self) -> dict[str, str]:
-        """What the public stream calls our symbols."""
+    async def _wire_markets(self) -> dict[str, WireMarket]:
+        """What the public stream calls our symbols, and what it counts them in."""
         await self._ready()
-        if self._quirks.exchange == "bithumb":  # ccxt keeps the name of an older interface
-            return {
-                symbol: f"{market['quote']}-{market['base']}"
-                for symbol, market in self._markets.items()
-            }
-        return {symbol: str(market["id"]) for symbol, market in self._markets.items()}
+        is_older = self._quirks.exchange == "bithumb"  # ccxt keeps the name of an older interface
+        return {
+            symbol: WireMarket(
+                f"{market['quote']}-{market['base']}" if is_older else str(market["id"]),
+                contract_size(market),
+            )
+            for symbol, market in self._markets.items()
+        }
 
     async def _market(self, symbol: str) -> Row:
         await self._ready()

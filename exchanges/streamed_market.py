@@ -9,23 +9,28 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
 from core.clock import Clock
 from core.exchange_port import (
+    DepthListener,
     ExchangeError,
     ExchangeListener,
     StreamKind,
     StreamState,
     TopicListener,
 )
-from core.models.candles import CandleUpdate, Ticker, Timeframe
+from core.models.books import BookLevel, OrderBookSnapshot
+from core.models.candles import CandleUpdate, Ticker
 from core.models.fills import Fill
 from core.models.orders import Order
 from core.models.positions import Balance, Position
 from core.models.streams import Channel, StreamStatistics, Topic, TopicLatency, TopicState
+from core.models.trades import PublicTrade
 from exchanges.polled_streams import PolledMarket
 from exchanges.stream_connection import StreamTiming
 from exchanges.stream_dialect import StreamDialect
@@ -34,17 +39,26 @@ from exchanges.ws_multiplex_handler import WsMultiplexHandler
 PATIENCE_S = 30.0  # without the stream; then its topics are asked for
 RETRY_S = 5.0
 WATCH_S = 1.0
+_POLLED = (Channel.CANDLES, Channel.TICKER)
+
+
+class WireMarket(NamedTuple):
+    """`name` is the exchange's own; `lot` is how much of the base currency one of what its trades
+    and books count is (a contract)."""
+
+    name: str
+    lot: Decimal = Decimal(1)
 
 
 class StreamedMarket:
-    """`names` reads our symbols and the exchange's own names of them; it may raise ExchangeError,
-    then it is asked again."""
+    """`markets` reads what the stream has, by our symbols; it may raise ExchangeError, then it is
+    asked again."""
 
     def __init__(
         self,
         dialect: StreamDialect,
         polled: PolledMarket,
-        names: Callable[[], Awaitable[Mapping[str, str]]],
+        markets: Callable[[], Awaitable[Mapping[str, WireMarket]]],
         *,
         clock: Clock,
         rng: random.Random,
@@ -53,10 +67,10 @@ class StreamedMarket:
     ) -> None:
         self._handler = WsMultiplexHandler(dialect, clock=clock, rng=rng, timing=timing)
         self._polled = polled
-        self._read_names = names
+        self._read_markets = markets
         self._clock = clock
         self._patience_s = patience_s
-        self._names: Mapping[str, str] = {}
+        self._markets: Mapping[str, WireMarket] = {}
         self._wanted: set[Topic] = set()  # with our symbols
         self._not_streamed: set[Topic] = set()
         self._asked_for: set[Topic] = set()  # by polling, now
@@ -79,56 +93,49 @@ class StreamedMarket:
         await self._handler.stop()
         await self._polled.stop()
 
-    def subscribe_candles(self, symbol: str, timeframe: Timeframe) -> None:
-        self._want(Topic(Channel.CANDLES, symbol, timeframe))
+    def subscribe(self, topics: Iterable[Topic]) -> None:
+        """Trades and books only where the stream has them."""
+        for topic in topics:
+            if topic not in self._wanted:
+                self._wanted.add(topic)
+                self._stream(topic)
 
-    def unsubscribe_candles(self, symbol: str, timeframe: Timeframe) -> None:
-        self._let_go(Topic(Channel.CANDLES, symbol, timeframe))
-
-    def subscribe_tickers(self, symbols: list[str]) -> None:
-        for symbol in symbols:
-            self._want(Topic(Channel.TICKER, symbol))
-
-    def unsubscribe_tickers(self, symbols: list[str]) -> None:
-        for symbol in symbols:
-            self._let_go(Topic(Channel.TICKER, symbol))
+    def unsubscribe(self, topics: Iterable[Topic]) -> None:
+        for topic in topics:
+            self._wanted.discard(topic)
+            self._not_streamed.discard(topic)
+            if topic.symbol in self._markets:
+                self._handler.unsubscribe([self._theirs(topic)])
 
     def statistics(self) -> StreamStatistics:
         return self._handler.statistics()
 
     def latencies(self, symbols: frozenset[str]) -> list[TopicLatency]:
-        theirs = frozenset(self._names[symbol] for symbol in symbols if symbol in self._names)
-        return self._handler.latencies(theirs)
-
-    def _want(self, topic: Topic) -> None:
-        if topic not in self._wanted:
-            self._wanted.add(topic)
-            self._stream(topic)
-
-    def _let_go(self, topic: Topic) -> None:
-        self._wanted.discard(topic)
-        self._not_streamed.discard(topic)
-        if topic.symbol in self._names:
-            self._handler.unsubscribe([topic._replace(symbol=self._names[topic.symbol])])
+        known = self._markets.keys() & symbols
+        return self._handler.latencies(frozenset(self._markets[name].name for name in known))
 
     def _stream(self, topic: Topic) -> None:
         """Where the stream has it; else the polling does, and says so of an unknown symbol."""
-        if not self._names:
+        if not self._markets:
             return
         try:
-            theirs = self._names[topic.symbol]
-            self._handler.subscribe([topic._replace(symbol=theirs)])
+            self._handler.subscribe([self._theirs(topic)])
         except (KeyError, ValueError):
             self._not_streamed.add(topic)
 
+    def _theirs(self, topic: Topic) -> Topic:
+        """Raises KeyError for a symbol that the exchange does not have."""
+        return topic._replace(symbol=self._markets[topic.symbol].name)
+
     async def _run(self, ear: _Ear) -> None:
-        while not self._names:
+        while not self._markets:
             try:
-                self._names = await self._read_names()
+                self._markets = await self._read_markets()
             except ExchangeError as fault:
                 ear.on_stream_state(StreamKind.PUBLIC, StreamState.DISCONNECTED, fault.text)
                 await asyncio.sleep(RETRY_S)
-        ear.ours = {theirs: ours for ours, theirs in self._names.items()}
+        ear.ours = {market.name: symbol for symbol, market in self._markets.items()}
+        ear.lots = {market.name: market.lot for market in self._markets.values()}
         for topic in list(self._wanted):
             self._stream(topic)
         while True:
@@ -140,6 +147,7 @@ class StreamedMarket:
         away_s = self._clock.monotonic_s() - self._away_since_s
         is_given_up = not self._is_streaming and away_s > self._patience_s
         wanted = self._wanted if is_given_up else self._not_streamed & self._wanted
+        wanted = {topic for topic in wanted if topic.channel in _POLLED}
         if wanted == self._asked_for:
             return
         for topic in self._asked_for - wanted:
@@ -152,7 +160,7 @@ class StreamedMarket:
                 self._polled.subscribe_candles(topic.symbol, topic.timeframe)
             else:
                 self._polled.subscribe_tickers([topic.symbol])
-        self._asked_for = set(wanted)
+        self._asked_for = wanted
         if not wanted or ear.of_polling.is_in_place != is_given_up:
             await self._polled.stop()
         ear.of_polling.is_in_place = is_given_up
@@ -171,10 +179,12 @@ class _Ear:
 
     def __init__(self, listener: ExchangeListener, on_state: Callable[[StreamState], None]) -> None:
         self.ours: Mapping[str, str] = {}
+        self.lots: Mapping[str, Decimal] = {}
         self.of_polling = _PollingEar(listener)
         self._listener = listener
         self._on_state = on_state
         self._topics = listener if isinstance(listener, TopicListener) else None
+        self._depth = listener if isinstance(listener, DepthListener) else None
 
     def on_candle(self, update: CandleUpdate, latency_ms: float) -> None:
         named = msgspec.structs.replace(update, symbol=self.ours[update.symbol])
@@ -183,6 +193,25 @@ class _Ear:
     def on_ticker(self, ticker: Ticker, latency_ms: float) -> None:
         named = msgspec.structs.replace(ticker, symbol=self.ours[ticker.symbol])
         self._listener.on_ticker(named, latency_ms)
+
+    def on_trades(self, trades: list[PublicTrade], latency_ms: float) -> None:
+        if self._depth is not None:
+            self._depth.on_trades([self._named_trade(trade) for trade in trades], latency_ms)
+
+    def _named_trade(self, trade: PublicTrade) -> PublicTrade:
+        quantity = trade.quantity * self.lots[trade.symbol]
+        return msgspec.structs.replace(trade, symbol=self.ours[trade.symbol], quantity=quantity)
+
+    def on_book(self, book: OrderBookSnapshot, latency_ms: float) -> None:
+        if self._depth is None:
+            return
+        lot = self.lots[book.symbol]
+        bids, asks = (
+            tuple(BookLevel(level.price, level.quantity * lot) for level in side)
+            for side in (book.bids, book.asks)
+        )
+        named = msgspec.structs.replace(book, symbol=self.ours[book.symbol], bids=bids, asks=asks)
+        self._depth.on_book(named, latency_ms)
 
     def on_topic_state(self, topic: Topic, state: TopicState, text: str) -> None:
         if self._topics is not None:

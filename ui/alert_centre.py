@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from PyQt6.QtCore import QObject
 from PyQt6.QtWidgets import QMainWindow, QSystemTrayIcon
 
+from core.models.alerts import AlertState
 from core.snapshots import FeedItem, Notice
 from ui import tasks
+from ui.alert_desk import AlertActions
 from ui.bridge import Bridge
 from ui.i18n import tr
 from ui.models.refusals import notice_words
@@ -40,6 +42,7 @@ class AlertCentre(QObject):
         self._notify = notify or _Tray(window).notify
         self.keeper: ChannelKeeper | None = None
         bridge.feed_items.connect(self._take_items)
+        bridge.chart_memory.level_moved.connect(self._follow_line)
 
     def ask_alert(self, symbol: str, price: Decimal | None = None) -> None:
         """The question that sets an alert, begun with `price`."""
@@ -58,6 +61,20 @@ class AlertCentre(QObject):
 
     def toggle_mute(self) -> None:
         self.sounds.set_muted(not self.sounds.is_muted)
+
+    def _follow_line(self, symbol: str, old: float, new: float) -> None:
+        """An alert that waits on a line that is drawn goes with it."""
+        instrument, snapshot = self._bridge.instruments.get(symbol), self._bridge.snapshot
+        if instrument is None or snapshot is None:
+            return
+        before, after = (instrument.round_price(Decimal(repr(price))) for price in (old, new))
+        for alert in snapshot.alerts:
+            is_on_it = alert.wish.symbol == symbol and alert.wish.price == before
+            if is_on_it and alert.state is AlertState.WAITING:
+                tasks.spawn(self._move(alert.alert_id, after))
+
+    async def _move(self, alert_id: int, price: Decimal) -> None:
+        tasks.announce(await AlertActions(self._bridge.link.send).move(alert_id, price))
 
     @staticmethod
     async def _ask(dialog: AlertDialog) -> None:

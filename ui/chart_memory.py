@@ -9,12 +9,13 @@ a trader and a position.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
 import msgspec
-from PyQt6.QtCore import QCoreApplication, QObject, QTimer
+from PyQt6.QtCore import QCoreApplication, QObject, QTimer, pyqtSignal
 
 from core.models.indicators import IndicatorSpec
 from core.storage.durable import write_atomic
@@ -71,7 +72,12 @@ class _Drawings(msgspec.Struct, frozen=True):
 
 
 class ChartMemory(QObject):
-    """Reads when first asked, writes shortly after a change, at the latest in `save`."""
+    """Reads when first asked, writes shortly after a change, at the latest in `save`.
+
+    Signal: level_moved(symbol, price, price): a level line that the trader has drawn on it.
+    """
+
+    level_moved = pyqtSignal(str, float, float)
 
     def __init__(self, data_dir: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -96,6 +102,7 @@ class ChartMemory(QObject):
             known = self._drawings[symbol] = DrawingSet(kept)
             known.setParent(self)
             known.changed.connect(lambda: self._keep(path, _Drawings(symbol, known.drawings)))
+            known.level_moved.connect(partial(self.level_moved.emit, symbol))
         return known
 
     def layout(self, bot_id: str) -> ChartLayout:

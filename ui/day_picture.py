@@ -73,7 +73,7 @@ def _caption(bridge: Bridge, day_name: str) -> str:
     name, snapshot = bridge.capital.account, bridge.snapshot
     account = bridge.account(name)
     mode = account.mode.value.upper() if account is not None else ""
-    now = f"{formatting.date_time(snapshot.market_time_ms)} UTC" if snapshot is not None else ""
+    now = formatting.stamp(snapshot.market_time_ms) if snapshot is not None else ""
     return " · ".join(part for part in ("TwinStar Quantum", name, mode, day_name or now) if part)
 
 

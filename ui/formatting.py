@@ -1,15 +1,18 @@
 """How numbers are written: the same everywhere, exact where they are money.
 
-True minus, thousands comma, "—" for what is unknown (never 0), times in UTC. Every function
+True minus, thousands comma, "—" for what is unknown (never 0), times in UTC or the account's
+zone. Every function
 takes `Decimal`, `int`, `float` or None; NaN and infinities read as unknown.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime
 from decimal import ROUND_DOWN, Decimal, InvalidOperation
 
+from ui import preferences
 from ui.i18n import language, tr
 
 Number = Decimal | int | float
@@ -21,6 +24,7 @@ UP_ARROW, DOWN_ARROW = "▲", "▼"
 
 _SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _TINY_BELOW = Decimal("0.0001")  # from here on zeros are counted, not written
+_FIGURE = re.compile(r"(?<![\w.:,])[-+−]?\d[\d,]*(?:\.\d+)?(?![\w:.,]*\d|[\w:]| ?%)")
 _WHOLE_CURRENCIES = frozenset({"KRW", "JPY"})
 _COMPACT = ((Decimal(10) ** 12, "T"), (Decimal(10) ** 9, "B"), (Decimal(10) ** 6, "M"))
 _SECOND_MS, _MINUTE_MS, _HOUR_MS, _DAY_MS = 1_000, 60_000, 3_600_000, 86_400_000
@@ -108,12 +112,31 @@ def money_decimals(currency: str) -> int:
 
 def money(value: Number | None, currency: str = "USDT", *, sign: bool = False) -> str:
     """An amount without its currency: two decimals, none in KRW."""
-    decimals = money_decimals(currency)
+    return axis_money(value, money_decimals(currency), sign=sign)
+
+
+def axis_money(value: Number | None, decimals: int, *, sign: bool = False) -> str:
+    """An amount to any number of decimals; as `money`."""
+    if preferences.current().hides_balances and value is not None:
+        return HIDDEN
     return signed(value, decimals) if sign else number(value, decimals)
+
+
+def size(value: Number | None, decimals: int | None = None) -> str:
+    """A quantity that somebody owns or wants, which may be hidden; as `quantity`."""
+    hidden = preferences.current().hides_balances and value is not None
+    return HIDDEN if hidden else quantity(value, decimals)
+
+
+def veiled(text: str) -> str:
+    """A sentence of the engine's; its amounts, sizes and prices as dots while they are hidden."""
+    return _FIGURE.sub(HIDDEN, text) if preferences.current().hides_balances else text
 
 
 def long_sum(value: Number | None, currency: str) -> str:
     """A sum to be grasped, not to be reckoned with: as `money`, but won in Korean by 만 억 조."""
+    if preferences.current().hides_balances:
+        return money(value, currency)
     in_korean = currency.upper() == "KRW" and language.name == "ko"
     return korean_sum(value) if in_korean else money(value, currency)
 
@@ -219,19 +242,34 @@ def utc(time_ms: int) -> datetime:
         return datetime.fromtimestamp(0, UTC)
 
 
+def moment(time_ms: int) -> datetime:
+    """`time_ms` (ms UTC) on the clock that the trader reads times by."""
+    return utc(time_ms).astimezone(preferences.zone())
+
+
+def zone_name(time_ms: int) -> str:
+    """`UTC`, `KST`: whose clock `clock` and its like are read by."""
+    return moment(time_ms).tzname() or "UTC"
+
+
 def clock(time_ms: int | None) -> str:
     """`14:32:07`."""
-    return UNKNOWN if time_ms is None else f"{utc(time_ms):%H:%M:%S}"
+    return UNKNOWN if time_ms is None else f"{moment(time_ms):%H:%M:%S}"
 
 
 def clock_ms(time_ms: int | None) -> str:
     """`14:30:00.412`."""
-    return UNKNOWN if time_ms is None else f"{utc(time_ms):%H:%M:%S}.{time_ms % 1000:03d}"
+    return UNKNOWN if time_ms is None else f"{moment(time_ms):%H:%M:%S}.{time_ms % 1000:03d}"
 
 
 def date_time(time_ms: int | None) -> str:
     """`2026-11-20 14:32`."""
-    return UNKNOWN if time_ms is None else f"{utc(time_ms):%Y-%m-%d %H:%M}"
+    return UNKNOWN if time_ms is None else f"{moment(time_ms):%Y-%m-%d %H:%M}"
+
+
+def stamp(time_ms: int) -> str:
+    """`2026-11-20 14:32 UTC`: the moment, and whose clock that is."""
+    return f"{date_time(time_ms)} {zone_name(time_ms)}"
 
 
 def read_date_time_ms(text: str) -> int | None:

@@ -19,22 +19,22 @@ from core.snapshots import (
     BotSnapshot,
     EngineSnapshot,
 )
-from ui import i18n, leaving, shortcuts, tasks
+from ui import i18n, leaving, preferences, setting_rows, shortcuts, tasks, zones
 from ui.alert_centre import AlertCentre
 from ui.announcer import Announcer
 from ui.bridge import Bridge, LinkState
+from ui.crash_mark import CrashMark
 from ui.dialogs import questions
 from ui.i18n import tr
 from ui.last_chart import LastChart
 from ui.order_actions import OrderActions
 from ui.settings import ScreenSettings
-from ui.settings_menu import SettingsMenu
 from ui.sounds import Sounds
 from ui.tab_stack import TabStack, title_of
 from ui.tabs import PAGES
 from ui.widgets.app_bar import AppBar
 from ui.widgets.attention_band import AttentionBand
-from ui.widgets.bands import EngineBand, KillBand
+from ui.widgets.bands import CrashBand, EngineBand, KillBand
 from ui.widgets.basic import GUTTER, Veil
 from ui.widgets.bots_list import BotsList
 from ui.widgets.left_column import LeftColumn
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from ui.dialogs.tour import Tour
     from ui.tabs.bot_tab import BotTab
     from ui.tabs.multi_tab import MultiTab
+    from ui.widgets.log_panel import LogWindow
 
 PROGRAM = "TwinStar Quantum"
 DEFAULT_SIZE = QSize(1600, 940)
@@ -80,6 +81,7 @@ class MainWindow(QMainWindow):
         self._start_engine = start_engine
         self.accounts: Keeper | None = None
         self._tour: Tour | None = None
+        self._log: LogWindow | None = None
         if last is not None:
             bridge.recall(last.bot, last.instrument)
         self._narrow: bool | None = None
@@ -87,6 +89,7 @@ class MainWindow(QMainWindow):
         self._start_problem = ""
         self.setWindowTitle(PROGRAM)
         self.setMinimumSize(960, 640)
+        setting_rows.recall(settings)
         self._build(last)
         self._connect()
         self._add_shortcuts()
@@ -125,7 +128,10 @@ class MainWindow(QMainWindow):
         outer = QVBoxLayout(central)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(0)
-        bands = (self.kill_band, self.engine_band, self.attention)
+        self._crash_mark = CrashMark(self.settings.folder / "run")
+        self.crash_band = CrashBand(self._reset_layout, lambda: _open_logs(bridge))
+        self.crash_band.setVisible(self._crash_mark.was_crash)
+        bands = (self.kill_band, self.engine_band, self.crash_band, self.attention)
         for part in (self.live_line, self.app_bar, *bands):
             outer.addWidget(part)
         outer.addWidget(self._body, 1)
@@ -158,7 +164,9 @@ class MainWindow(QMainWindow):
         self.app_bar.bot_chosen.connect(self.show_bot)
         self.app_bar.page_chosen.connect(self.show_page)
         self.app_bar.add_wanted.connect(self.add_bot)
-        self.app_bar.settings_wanted.connect(self._open_settings)
+        self.app_bar.settings_wanted.connect(self.open_settings)
+        preferences.changed.connect(self._show_preferences)
+        self._show_preferences()
         self.app_bar.alerts_wanted.connect(self.alert_centre.open_list)
         self.status.mute.clicked.connect(self.alert_centre.toggle_mute)
         self.alert_centre.sounds.mute_changed.connect(self.status.show_muted)
@@ -180,6 +188,9 @@ class MainWindow(QMainWindow):
             ("next_bot", self.tab_stack.show_next_bot),
             ("palette", self.open_palette),
             ("shortcuts", self.open_shortcuts),
+            ("settings", self.open_settings),
+            ("hide_balances", self.toggle_balances),
+            ("log", self.open_log),
         ):
             shortcuts.bind(name, self, do)
 
@@ -333,6 +344,7 @@ class MainWindow(QMainWindow):
 
     def _take(self, snapshot: EngineSnapshot) -> None:
         mode = self.bridge.mode()
+        preferences.set_account_zone(zones.of_first(snapshot.accounts))
         self.app_bar.show_mode(mode)
         self.live_line.setVisible(mode is AccountMode.LIVE)
         self.kill_band.show_risk(snapshot.risk, bool(snapshot.positions))
@@ -434,14 +446,41 @@ class MainWindow(QMainWindow):
 
         ShortcutsDialog(self).open()
 
-    def _open_settings(self) -> None:
-        entries: list[tuple[str, Callable[[], object]]] = []
+    def open_settings(self) -> None:
+        """Ctrl+,: the dialog, and from it to what is set elsewhere."""
+        from ui.dialogs.settings import SettingsDialog  # not for the first paint
+
+        ways: list[tuple[str, Callable[[], object]]] = [
+            ("Alerts and sounds", self.alert_centre.open_list),
+            ("Keyboard shortcuts", self.open_shortcuts),
+            ("Restore default window", self._default_geometry),
+            ("Show the tour", self.start_tour),
+        ]
         if self.accounts is not None:
-            entries.append(("Add an account…", self.add_account))
-        entries.append(("Show the tour", self.start_tour))
-        menu = SettingsMenu(self, self.settings, self._default_geometry, entries)
-        button = self.app_bar.settings
-        menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
+            ways.insert(0, ("Add an account…", self.add_account))
+        tasks.spawn(SettingsDialog(self, self.settings, ways).ask())
+
+    def open_log(self) -> None:
+        """Ctrl+J: everything that was said, by level and words."""
+        from ui.widgets.log_panel import LogWindow  # rare
+
+        if self._log is None:
+            self._log = LogWindow(self, self.bridge)
+        self._log.show()
+        self._log.raise_()
+        self._log.activateWindow()
+
+    def _reset_layout(self) -> None:
+        self.workspaces.restore_default()
+        self._default_geometry()
+
+    def toggle_balances(self) -> None:
+        """Ctrl+Shift+H: every amount and size as dots, or as it is."""
+        hidden = not preferences.current().hides_balances
+        setting_rows.prefer(self.settings, "hides_balances", on=hidden)
+
+    def _show_preferences(self) -> None:
+        self.app_bar.fewer_questions.setVisible(preferences.current().asks_less)
 
     def _open_layouts(self) -> None:
         button = self.app_bar.layouts
@@ -509,6 +548,7 @@ class MainWindow(QMainWindow):
         self.settings.save()
         if not self._has_left:
             self._has_left = True
+            self._crash_mark.remove()
             self.closing.emit(stop_engine)
 
     def _restore_geometry(self) -> None:
@@ -521,3 +561,9 @@ class MainWindow(QMainWindow):
         room = screen.availableSize() if screen is not None else DEFAULT_SIZE
         self.setWindowState(Qt.WindowState.WindowNoState)
         self.resize(DEFAULT_SIZE.boundedTo(room).expandedTo(self.minimumSize()))
+
+
+def _open_logs(bridge: Bridge) -> None:
+    from ui.widgets.log_panel import open_folder  # after a crash alone
+
+    open_folder(bridge.data_dir)

@@ -13,8 +13,8 @@ from PyQt6.QtWidgets import QWidget
 
 from core.commands import CommandResult
 from core.models.orders import Order, OrderPurpose
-from core.snapshots import PositionSnapshot
-from ui import tasks
+from core.snapshots import AccountMode, PositionSnapshot
+from ui import preferences, tasks
 from ui.bridge import Bridge
 from ui.dialogs import questions
 from ui.dialogs.sheet import Sheet
@@ -37,11 +37,16 @@ class OrderActions(QObject):
         nothing."""
         return key in self._busy
 
-    async def close(self, held: PositionSnapshot) -> CommandResult | None:
-        """Ask, then close; None where the trader changed his mind or it is on its way."""
+    async def close(self, held: PositionSnapshot, *, by_key: bool = False) -> CommandResult | None:
+        """Ask, then close; None where the trader changed his mind or it is on its way. A single
+        key always asks."""
         if self._refuse(self._bridge.obstacle(held.position.symbol)):
             return None
-        if not await self._agreed(questions.close_position(self._window(), held)):
+        if not await self._agreed_once(
+            lambda: questions.close_position(self._window(), held),
+            {held.position.account},
+            always=by_key,
+        ):
             return None
         return await self._once(
             [position_key(held)], lambda: self._bridge.orders.close(held.position)
@@ -49,7 +54,9 @@ class OrderActions(QObject):
 
     async def close_all(self, held: Sequence[PositionSnapshot]) -> CommandResult | None:
         """Ask, then close each of these."""
-        if not held or not await self._agreed(questions.close_all(self._window(), held)):
+        if not held or not await self._agreed_once(
+            lambda: questions.close_all(self._window(), held), _accounts([], held)
+        ):
             return None
         positions = [one.position for one in held]
         keys = [position_key(one) for one in held]
@@ -81,7 +88,9 @@ class OrderActions(QObject):
         if not chosen:
             self._refuse("There is no order to cancel. Stops stay with their positions.")
             return None
-        if not await self._agreed(questions.cancel_all(self._window(), chosen)):
+        if not await self._agreed_once(
+            lambda: questions.cancel_all(self._window(), chosen), _accounts(chosen, [])
+        ):
             return None
         keys = [order_key(order) for order in chosen]
         return await self._once(keys, lambda: self._bridge.orders.cancel_all(chosen))
@@ -92,7 +101,10 @@ class OrderActions(QObject):
         """Ask once, then cancel these orders (stops go with their positions) and close these
         positions."""
         chosen = [order for order in orders if not order_edits.is_protective(order)]
-        if not await self._agreed(questions.cancel_and_close(self._window(), chosen, held)):
+        if not await self._agreed_once(
+            lambda: questions.cancel_and_close(self._window(), chosen, held),
+            _accounts(chosen, held),
+        ):
             return None
         return await self.cancel_and_close_now(chosen, held)
 
@@ -156,6 +168,16 @@ class OrderActions(QObject):
     async def _agreed(self, sheet: Sheet) -> bool:
         return await sheet.ask() == questions.GO
 
+    async def _agreed_once(
+        self, make_sheet: Callable[[], Sheet], accounts: set[str], *, always: bool = False
+    ) -> bool:
+        """The trader may have chosen fewer questions, where no real money is in it."""
+        known = [self._bridge.account(name) for name in accounts]
+        is_real = any(one is None or one.mode is AccountMode.LIVE for one in known)
+        if preferences.current().asks_less and not is_real and not always:
+            return True
+        return await self._agreed(make_sheet())
+
     async def _once(
         self, keys: Sequence[Hashable], ask: Callable[[], Awaitable[CommandResult]]
     ) -> CommandResult | None:
@@ -175,3 +197,7 @@ class OrderActions(QObject):
         if text:
             tasks.announce(CommandResult(0, False, text))
         return bool(text)
+
+
+def _accounts(orders: Sequence[Order], held: Sequence[PositionSnapshot]) -> set[str]:
+    return {order.account for order in orders} | {one.position.account for one in held}

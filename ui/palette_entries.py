@@ -10,7 +10,7 @@ import msgspec
 
 from ui import i18n, shortcuts, theme
 from ui.i18n import tr
-from ui.settings_menu import SCHEMES, THEMES, apply_look
+from ui.look import SCHEMES, THEMES, apply_look
 from ui.tabs import PAGES
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ def _actions(window: MainWindow) -> list[Entry]:
         "right": window.toggle_right,
         "full_screen": window.toggle_full_screen,
         "shortcuts": window.open_shortcuts,
+        "settings": window.open_settings,
+        "log": window.open_log,
+        "hide_balances": window.toggle_balances,
     }
     offered = [
         Entry(tr(shortcuts.SHORTCUTS[name].text), tr("Window"), do, shortcuts.keys_of(name))

@@ -18,6 +18,7 @@ from ui import i18n
 _LOG = logging.getLogger(__name__)
 THEMES = ("dark", "light")
 SCHEMES = ("global", "korea", "china", "colour_blind")
+SCALES = (100, 125, 150, 175, 200)  # percent
 
 
 _RED_IS_UP = (
@@ -75,6 +76,16 @@ class ScreenSettings:
     @language.setter
     def language(self, name: str) -> None:
         self._store.setValue("look/language", name)
+
+    @property
+    def scale_percent(self) -> int:
+        """How large everything is drawn; counts from the next start."""
+        names = tuple(str(scale) for scale in SCALES)
+        return int(self._choice("look/scale", names, names[0]))
+
+    @scale_percent.setter
+    def scale_percent(self, scale: int) -> None:
+        self._store.setValue("look/scale", str(scale))
 
     @property
     def window_geometry(self) -> QByteArray | None:

@@ -1,6 +1,6 @@
 """The statistics of an account that is at work, for its screens.
 
-The record of trades grows by one at a time and is gone through only then; the days move with
+The record of trades grows by one at a time and only the new one is looked at; the days move with
 every price.
 """
 
@@ -10,7 +10,13 @@ import sqlite3
 
 from core.capital.shared_capital_manager import SharedCapitalManager
 from core.display import display_number
-from core.reports.statistics import Statistics, TradeStatistics, day_statistics, trade_statistics
+from core.reports.statistics import (
+    Statistics,
+    TradeStatistics,
+    TradeTally,
+    day_statistics,
+    trade_statistics,
+)
 from core.trade_log import TradeLog
 
 DAYS_COUNTED = 366
@@ -24,16 +30,19 @@ class LiveStatistics:
         self.latest = Statistics(trade_statistics([]), day_statistics([], None), [])
         self._log = log
         self._trades: TradeStatistics = self.latest.trades
-        self._bots: list[str] = []
-        self._symbols: list[str] = []
+        self._tally = TradeTally()
+        self._bots: set[str] = set()
+        self._symbols: set[str] = set()
         self.refresh()
 
     def refresh(self) -> None:
-        trips = self._log.round_trips
-        if len(trips) != self._trades.trades:
-            self._trades = trade_statistics(trips)
-            self._bots = sorted({trip.bot_id for trip in trips})
-            self._symbols = sorted({trip.symbol for trip in trips})
+        fresh = self._log.round_trips[self._tally.trades :]
+        for trip in fresh:
+            self._tally.add(trip)
+            self._bots.add(trip.bot_id)
+            self._symbols.add(trip.symbol)
+        if fresh:
+            self._trades = self._tally.statistics(self._tally.exposure)
         try:
             days = self.capital.trading_days(DAYS_COUNTED)
         except sqlite3.Error:  # the ledger says so itself; a screen goes on showing what was
@@ -43,6 +52,6 @@ class LiveStatistics:
             trades=self._trades,
             days=day_statistics(finished, today),
             calendar=[(name, display_number(day.result)) for name, day in days.items()],
-            bots=self._bots,
-            symbols=self._symbols,
+            bots=sorted(self._bots),
+            symbols=sorted(self._symbols),
         )

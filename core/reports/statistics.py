@@ -10,6 +10,7 @@ Every formula stands in the docstring of its function with its source.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -72,42 +73,89 @@ class Statistics(msgspec.Struct, frozen=True):
     symbols: list[str] = []
 
 
+class TradeTally:
+    """Statistics of trips that come one by one, in any order: a record of thousands is not gone
+    through again for each."""
+
+    def __init__(self) -> None:
+        self.trades = self._won = self._lost = 0
+        self._net_result = self._profit = self._loss = Decimal(0)
+        self._fees = self._funding = Decimal(0)
+        self._starts_ms: list[int] = []  # when something was held: spans without overlap,
+        self._ends_ms: list[int] = []  # oldest first
+        self._held_ms = 0
+
+    def add(self, trip: RoundTrip) -> None:
+        result = trip.net_result
+        self.trades += 1
+        self._net_result += result
+        self._fees += trip.fees
+        self._funding += trip.funding
+        if result > 0:
+            self._won += 1
+            self._profit += result
+        elif result < 0:
+            self._lost += 1
+            self._loss -= result
+        self._hold(trip.opened_ms, trip.closed_ms)
+
+    def _hold(self, start_ms: int, end_ms: int) -> None:
+        """The span, united with those that it touches."""
+        first = bisect_left(self._ends_ms, start_ms)
+        last = bisect_right(self._starts_ms, end_ms)
+        if first < last:
+            start_ms = min(start_ms, self._starts_ms[first])
+            end_ms = max(end_ms, self._ends_ms[last - 1])
+        self._held_ms -= sum(self._ends_ms[first:last]) - sum(self._starts_ms[first:last])
+        self._held_ms += end_ms - start_ms
+        self._starts_ms[first:last] = [start_ms]
+        self._ends_ms[first:last] = [end_ms]
+
+    @property
+    def exposure(self) -> float | None:
+        """As the function `exposure`, from the first entry to the last exit."""
+        if not self.trades or self._ends_ms[-1] <= self._starts_ms[0]:
+            return None
+        return self._held_ms / (self._ends_ms[-1] - self._starts_ms[0])
+
+    def statistics(self, held: float | None) -> TradeStatistics:
+        """`held` is the exposure of the period in question."""
+        count, net_result = self.trades, self._net_result
+        unknown: dict[str, str] = {}
+        is_enough = count >= FEWEST_TRADES
+        if not is_enough:
+            why = f"Needs {FEWEST_TRADES} trades, there are {count}."
+            unknown = dict.fromkeys(("win_rate", "profit_factor", "expectancy"), why)
+        elif not self._lost:
+            unknown["profit_factor"] = NO_LOSS
+        if held is None:
+            unknown["exposure"] = "No trade has ended yet."
+        return TradeStatistics(
+            trades=count,
+            won=self._won,
+            lost=self._lost,
+            net_result=net_result,
+            gross_profit=self._profit,
+            gross_loss=self._loss,
+            fees=self._fees,
+            funding=self._funding,
+            win_rate=self._won / count if is_enough else None,
+            profit_factor=float(self._profit / self._loss) if is_enough and self._lost else None,
+            expectancy=net_result / count if is_enough else None,
+            exposure=held,
+            unknown=unknown,
+        )
+
+
 def trade_statistics(
     trips: Sequence[RoundTrip], start_ms: int | None = None, end_ms: int | None = None
 ) -> TradeStatistics:
     """Of `trips`, in any order. Exposure is measured from `start_ms` to `end_ms`, ms UTC; without
     them, from the first entry to the last exit."""
-    results = [trip.net_result for trip in trips]
-    won = [result for result in results if result > 0]
-    lost = [result for result in results if result < 0]
-    net_result = sum(results, Decimal(0))
-    profit, loss = sum(won, Decimal(0)), -sum(lost, Decimal(0))
-    unknown: dict[str, str] = {}
-    count = len(trips)
-    is_enough = count >= FEWEST_TRADES
-    if not is_enough:
-        why = f"Needs {FEWEST_TRADES} trades, there are {count}."
-        unknown = dict.fromkeys(("win_rate", "profit_factor", "expectancy"), why)
-    elif not lost:
-        unknown["profit_factor"] = NO_LOSS
-    held = exposure(trips, start_ms, end_ms)
-    if held is None:
-        unknown["exposure"] = "No trade has ended yet."
-    return TradeStatistics(
-        trades=count,
-        won=len(won),
-        lost=len(lost),
-        net_result=net_result,
-        gross_profit=profit,
-        gross_loss=loss,
-        fees=sum((trip.fees for trip in trips), Decimal(0)),
-        funding=sum((trip.funding for trip in trips), Decimal(0)),
-        win_rate=len(won) / count if is_enough else None,
-        profit_factor=float(profit / loss) if is_enough and lost else None,
-        expectancy=net_result / count if is_enough else None,
-        exposure=held,
-        unknown=unknown,
-    )
+    tally = TradeTally()
+    for trip in trips:
+        tally.add(trip)
+    return tally.statistics(exposure(trips, start_ms, end_ms))
 
 
 def exposure(

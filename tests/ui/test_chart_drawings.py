@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PyQt6.QtCore import QPointF, Qt
 
+from core.models.alerts import AlertWish, PriceAlert
 from ui.charts.drawings import KINDS, Anchor, Drawing, DrawingSet, is_sound
 from ui.charts.trading_chart import TradingChart
 
@@ -233,3 +236,51 @@ def test_undo_and_redo_are_exact(actions: list[str]) -> None:
 )
 def test_what_cannot_be_drawn_is_not(drawing: Drawing) -> None:
     assert not is_sound(drawing)
+
+
+def test_a_level_line_says_where_it_went_and_what_stands_at_no_price_is_silent() -> None:
+    """ux 66: also when it goes back."""
+    drawings, moved = DrawingSet(), []
+    drawings.level_moved.connect(lambda *prices: moved.append(prices))
+    level = drawings.add("horizontal", (Anchor(1, 100.0),))
+    trend = drawings.add("trend", (Anchor(1, 50.0), Anchor(2, 60.0)))
+    drawings.replace(Drawing(trend.drawing_id, "trend", (Anchor(1, 55.0), Anchor(2, 60.0))))
+    drawings.replace(Drawing(level.drawing_id, "horizontal", (Anchor(9, 100.0),)))
+    assert moved == []
+    drawings.replace(Drawing(level.drawing_id, "horizontal", (Anchor(9, 110.0),)))
+    drawings.undo()
+    drawings.redo()
+    drawings.remove(level.drawing_id)
+    assert moved == [(100.0, 110.0), (110.0, 100.0), (100.0, 110.0)]
+
+
+def test_the_menu_of_a_level_line_offers_an_alert_at_its_price(trading_chart, hand) -> None:
+    """ux 66"""
+    hand.move(300, 150)
+    hand.key(Qt.Key.Key_H, "alt")
+    (line,) = trading_chart.drawing.drawings.drawings
+    menu = trading_chart.menu(QPointF(500, 153))
+    alert = menu.actions()[0]
+    assert alert.text().startswith("Add an alert on this line, ")
+    wanted: list[Decimal] = []
+    trading_chart.alert_wanted.connect(wanted.append)
+    alert.trigger()
+    menu.close()
+    assert wanted == [Decimal(repr(line.anchors[0].price))]
+
+
+def test_a_drag_on_an_alert_that_stands_on_a_line_moves_the_line(trading_chart, hand) -> None:
+    """ux 66"""
+    hand.move(300, 150)
+    hand.key(Qt.Key.Key_H, "alt")
+    (line,) = trading_chart.drawing.drawings.drawings
+    wish = AlertWish(symbol="BTCUSDT", price=Decimal(repr(line.anchors[0].price)))
+    trading_chart.trades.set_alerts(
+        [PriceAlert(alert_id=1, wish=wish, waits_for_rise=True, created_ms=0)]
+    )
+    moved: list[int] = []
+    trading_chart.alert_moved.connect(lambda number, _price: moved.append(number))
+    hand.drag((500, 150), (500, 200))
+    (after,) = trading_chart.drawing.drawings.drawings
+    assert px(trading_chart, after.anchors[0]).y() == pytest.approx(200, abs=2)
+    assert moved == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ui import formatting as f
-from ui import i18n
+from ui import i18n, preferences
+from ui.preferences import Preferences
 
 
 @pytest.mark.parametrize(
@@ -129,3 +131,42 @@ def test_won_is_grasped_by_its_own_units_in_korean_only(qapp: object) -> None:
         assert f.long_sum(Decimal("123456789.5"), "USDT") == "123,456,789.50"
     finally:
         i18n.use("en")
+
+
+@pytest.fixture
+def hidden() -> Iterator[None]:
+    preferences.use(Preferences(hides_balances=True))
+    yield
+    preferences.use(Preferences())
+
+
+@pytest.mark.parametrize(
+    ("text", "veiled"),
+    [
+        ("SOLUSDT, filled 14.3 at 167.97", "SOLUSDT, filled ••••• at •••••"),
+        ("LINKUSDT, stop loss, result −11.92", "LINKUSDT, stop loss, result •••••"),
+        (
+            "AVAXUSDT Buy 152.0 · position 20.7 % is above 20 %",
+            "AVAXUSDT Buy ••••• · position 20.7 % is above 20 %",
+        ),
+        (
+            "Trading stopped 14:32:07, 1000PEPE 15m candle",
+            "Trading stopped 14:32:07, 1000PEPE 15m candle",
+        ),
+        ("free 25,162.26 USDT.", "free ••••• USDT."),
+        ("result −79.89", "result •••••"),
+    ],
+)
+def test_hidden_amounts_are_dots_in_the_engines_sentences_too(
+    hidden: None, text: str, veiled: str
+) -> None:
+    """ux 75"""
+    assert f.veiled(text) == veiled
+
+
+def test_hidden_amounts_say_nothing_and_unknown_ones_stay_unknown(hidden: None) -> None:
+    """ux 75"""
+    for write in (f.money, f.size, lambda v: f.long_sum(v, "KRW")):
+        assert write(Decimal("12.5")) == f.HIDDEN
+        assert write(None) == f.UNKNOWN
+    assert f.price(Decimal("12.5"), 1) == "12.5"

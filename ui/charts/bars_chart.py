@@ -80,7 +80,7 @@ class BarsChart(QWidget):
             if 8 < y < height - 6:
                 hue = theme.color("line" if value == 0 else "grid")
                 painter.fillRect(QRectF(_INSET, round(y), width, 1), hue)
-                text = formatting.signed(value, places) if value else "0"
+                text = formatting.axis_money(value, places, sign=True) if value else "0"
                 primitives.draw_text(
                     painter, _INSET + width + 8, y, text, theme.color("t2"), weight=fonts.REGULAR
                 )

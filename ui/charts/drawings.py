@@ -32,6 +32,10 @@ KINDS = {
 }
 
 
+LEVELS = ("horizontal", "cross")
+"""Those that stand at one price."""
+
+
 class Anchor(msgspec.Struct, frozen=True):
     """A point of the market; `time_ms` UTC."""
 
@@ -58,13 +62,15 @@ def is_sound(drawing: Drawing) -> bool:
 
 
 class DrawingSet(QObject):
-    """The drawings of one symbol. Signal: changed(), after every change that is kept.
+    """The drawings of one symbol. Signals: changed(), after every change that is kept;
+    level_moved(price, price): one of `LEVELS` went from there to there.
 
     `is_hidden` hides all of them and is not kept: hidden lines that come back hidden after a
     restart look lost.
     """
 
     changed = pyqtSignal()
+    level_moved = pyqtSignal(float, float)
 
     def __init__(self, drawings: tuple[Drawing, ...] = ()) -> None:
         super().__init__()
@@ -101,19 +107,28 @@ class DrawingSet(QObject):
     def undo(self) -> None:
         if self._former:
             self._undone.append(self.drawings)
-            self.drawings = self._former.pop()
-            self.changed.emit()
+            self._set(self._former.pop())
 
     def redo(self) -> None:
         if self._undone:
             self._former.append(self.drawings)
-            self.drawings = self._undone.pop()
-            self.changed.emit()
+            self._set(self._undone.pop())
 
     def _become(self, drawings: tuple[Drawing, ...]) -> None:
         if drawings == self.drawings:
             return
         self._former = [*self._former[-_MOST_UNDONE + 1 :], self.drawings]
         self._undone.clear()
+        self._set(drawings)
+
+    def _set(self, drawings: tuple[Drawing, ...]) -> None:
+        before = {d.drawing_id: d for d in self.drawings if d.kind in LEVELS}
         self.drawings = drawings
         self.changed.emit()
+        for drawing in drawings:
+            former = before.get(drawing.drawing_id)
+            if former is None or former.kind != drawing.kind:
+                continue
+            old, new = former.anchors[0].price, drawing.anchors[0].price
+            if old != new:
+                self.level_moved.emit(old, new)

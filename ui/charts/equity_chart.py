@@ -132,7 +132,7 @@ class EquityChart(QWidget):
             row = area.top() + (top - value) * per_unit
             painter.fillRect(QRectF(area.left(), round(row), area.width(), 1), theme.color("grid"))
             if abs(row - last_y) > 17 and 8 < row < area.bottom() - 6:
-                self._axis_text(painter, area, row, formatting.number(value, places))
+                self._axis_text(painter, area, row, formatting.axis_money(value, places))
         x = self._x(area)
         hue = theme.color("accent")
         if x.size > 1:

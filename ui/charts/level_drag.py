@@ -117,7 +117,8 @@ class _Field:
 class LevelDrag(QObject):
     """Takes the mouse of the price pane while `is_unlocked`. Lines that no exchange hears of move
     always: alerts when they are let go of, those of the order ticket at every step of the way.
-    `describe(handle, price)` says what a price would bring.
+    `describe(handle, price)` says what a price would bring. `is_on_drawing(point, price)`: an alert
+    there stands on a drawn line; it is that which moves, and the alert goes with it.
 
     Signals: wanted(Handle, Decimal) once for every confirmed change; changed().
     """
@@ -131,6 +132,7 @@ class LevelDrag(QObject):
         levels: LevelsItem,
         item: ProposalItem,
         describe: Callable[[Handle, Decimal], str],
+        is_on_drawing: Callable[[QPointF, Decimal], bool],
     ) -> None:
         super().__init__()
         self.is_unlocked = False
@@ -138,7 +140,7 @@ class LevelDrag(QObject):
         self.is_instant = False  # no Confirm: what is let go of is sent
         self.tick = Decimal("0.01")
         self._canvas, self._levels, self._item = canvas, levels, item
-        self._describe = describe
+        self._describe, self._is_on_drawing = describe, is_on_drawing
         self._field: _Field | None = None
         self._offset_px = 0.0  # from the mouse to the line it took
 
@@ -252,6 +254,8 @@ class LevelDrag(QObject):
             return proposal.level  # taken up again
         level = self._levels.handle_at(point.y()) if self._levels.isVisible() else None
         handle = None if level is None else level.handle
+        if level is not None and handle is not None and handle.kind == "alert":
+            return None if self._is_on_drawing(point, self.snapped(level.price)) else level
         is_free = self.is_unlocked or (handle is not None and handle.is_safe)
         return level if is_free else None
 

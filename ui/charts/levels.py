@@ -75,7 +75,7 @@ def position_levels(
     position = snapshot.position
     side = tr("Long") if position.side is Side.BUY else tr("Short")
     pnl = position.unrealized_pnl
-    parts = [formatting.signed(pnl)]
+    parts = [formatting.money(pnl, sign=True)]
     if snapshot.pnl_ratio is not None:
         parts.append(formatting.percent(snapshot.pnl_ratio))
     if snapshot.r_multiple is not None:
@@ -119,7 +119,7 @@ def _gain_text(
     side: Side, entry: Decimal, quantity: Decimal | None, stop: Decimal | None, price: Decimal
 ) -> str:
     gain = (price - entry) * side.sign
-    parts = [] if quantity is None else [formatting.signed(gain * quantity)]
+    parts = [] if quantity is None else [formatting.money(gain * quantity, sign=True)]
     if entry > 0:
         parts.append(formatting.percent(gain / entry))
     if stop is not None and (entry - stop) * side.sign > 0:
@@ -143,7 +143,7 @@ def order_levels(
         left = order.quantity - order.filled_quantity
         side = tr("Buy") if order.side is Side.BUY else tr("Sell")
         hue = "up" if order.side is Side.BUY else "down"
-        text = formatting.quantity(left) if left > 0 else ""
+        text = formatting.size(left) if left > 0 else ""
         handle = Handle("order", order.client_order_id) if order.client_order_id else None
         levels.append(
             Level(float(price), "t2", "dashed", side, text, hue, None, handle, is_framed=False)
@@ -172,7 +172,7 @@ def alert_levels(alerts: Sequence[PriceAlert], symbol: str) -> list[Level]:
 def pending_levels(pending: Pending) -> list[Level]:
     """The ticket's prices, which no exchange knows of: what its exits would bring."""
     side = tr("Buy") if pending.side is Side.BUY else tr("Sell")
-    size = formatting.quantity(pending.quantity) if pending.quantity else ""
+    size = formatting.size(pending.quantity) if pending.quantity else ""
     levels = []
     if pending.price:
         handle = Handle("ticket_price", "")
@@ -199,7 +199,7 @@ def pending_levels(pending: Pending) -> list[Level]:
 
 def order_text(order: Order, price: Decimal, last: float | None) -> str:
     """What an order at `price` is worth, and how far it is from the last price."""
-    parts = [formatting.number(price * (order.quantity - order.filled_quantity), 2)]
+    parts = [formatting.money(price * (order.quantity - order.filled_quantity))]
     if last:
         parts.append(formatting.percent(float(price) / last - 1))
     return " · ".join(parts)

@@ -15,7 +15,7 @@ from PyQt6.QtCore import QPointF, QRectF
 from PyQt6.QtGui import QPainter, QPen
 
 from core.models.orders import Side
-from ui import formatting, i18n, theme
+from ui import formatting, i18n, preferences, theme
 from ui.charts import primitives
 from ui.charts.pane import Pane, PaneItem
 from ui.charts.series import CandleSeries
@@ -114,6 +114,7 @@ class MarksItem(PaneItem):
         key = (
             self.pane.slots, self.pane.scaled, self.pane.is_inverted, self._rect.getRect(),
             self.series.size, newest, edges, self.marks, i18n.language.name,
+            preferences.current().hides_balances,
         )  # fmt: skip
         if key != self._key:
             self._key = key
@@ -176,11 +177,11 @@ def _words(mark: Mark) -> tuple[str, str] | None:
     """(text, hue): a result at an exit, side and size at an entry that is still open."""
     if mark.result is not None:
         tone = "up" if mark.result > 0 else "down" if mark.result < 0 else "t2"
-        return formatting.signed(mark.result), tone
+        return formatting.money(mark.result, sign=True), tone
     if mark.quantity is not None:
         is_buy = mark.side is Side.BUY
         side = tr("Buy") if is_buy else tr("Sell")
-        return f"{side} {formatting.quantity(mark.quantity)}", "up" if is_buy else "down"
+        return f"{side} {formatting.size(mark.quantity)}", "up" if is_buy else "down"
     return None
 
 

@@ -116,7 +116,7 @@ class TradeLayer:
         shown: list[levels.Level] = []
         zones: list[levels.Zone] = []
         if self.position is not None:
-            quantity = formatting.quantity(self.position.position.quantity)
+            quantity = formatting.size(self.position.position.quantity)
             shown, zones = levels.position_levels(self.position, quantity)
         shown += levels.order_levels(self.orders, self._symbol, self.position)
         shown += levels.alert_levels(self.alerts, self._symbol)

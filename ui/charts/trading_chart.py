@@ -22,7 +22,7 @@ from ui.charts.candle_parts import CHART_KINDS
 from ui.charts.canvas import PRICE
 from ui.charts.chart_view import CandleChart
 from ui.charts.drawing_tool import DrawingTool
-from ui.charts.drawings import Anchor, DrawingSet
+from ui.charts.drawings import LEVELS, Anchor, DrawingSet
 from ui.charts.drawings_item import DrawingsItem
 from ui.charts.level_drag import LevelDrag, ProposalItem
 from ui.charts.levels import Handle
@@ -72,7 +72,11 @@ class TradingChart(CandleChart):
         pane.add([self.drawings_item, self._proposals])
         self.drawing = DrawingTool(self.canvas, self.drawings_item, self._anchor)
         self.levels = LevelDrag(
-            self.canvas, self.trades.levels, self._proposals, self.trades.describe
+            self.canvas,
+            self.trades.levels,
+            self._proposals,
+            self.trades.describe,
+            lambda point, price: self._level_at(point) == price,
         )
         self.canvas.tools = [self.levels, self.drawing]
         self.ask_box, self.indicator_list = AskBox(self), IndicatorList(self)
@@ -301,8 +305,7 @@ class TradingChart(CandleChart):
         pane = self.canvas.panes[PRICE]
         if self._series.size and pane.geometry().contains(at):
             price = self._on_tick(pane.value_at(at.y() - pane.geometry().top()))
-            text = tr("Add an alert at {price}…", price=formatting.price(price, self._decimals))
-            _add(menu, text, lambda: self.alert_wanted.emit(price))
+            self._add_alert(menu, at - pane.geometry().topLeft(), price)
             self._add_removal(menu, at)
             menu.addSeparator()
             self._add_orders(menu, price)
@@ -325,6 +328,14 @@ class TradingChart(CandleChart):
         instant = tr("Send moved lines without asking")
         _add_choice(menu, instant, self.levels.is_instant, self._set_instant)
         return menu
+
+    def _add_alert(self, menu: QMenu, point: QPointF, price: Decimal) -> None:
+        """At `price`, or on the level line that is drawn at `point` (px of the pane)."""
+        text, level = tr("Add an alert at {price}…"), self._level_at(point)
+        if level is not None:
+            price, text = level, tr("Add an alert on this line, {price}…")
+        shown = formatting.price(price, self._decimals)
+        _add(menu, text.format(price=shown), lambda: self.alert_wanted.emit(price))
 
     def _add_removal(self, menu: QMenu, at: QPointF) -> None:
         """Of the alert whose line is there."""
@@ -376,6 +387,13 @@ class TradingChart(CandleChart):
 
     def _on_tick(self, price: float) -> Decimal:
         return self.levels.snapped(price)
+
+    def _level_at(self, point: QPointF) -> Decimal | None:
+        """The price of the level line that is drawn at `point` (px of the pane)."""
+        hit = self.drawings_item.hit(point)
+        if hit is None or hit.drawing.kind not in LEVELS:
+            return None
+        return self._on_tick(hit.drawing.anchors[0].price)
 
     def _anchor(self, point: QPointF, held: Qt.KeyboardModifier) -> Anchor:
         """Time and price at `point`, on the tick; on the bar's own prices with the magnet."""

@@ -23,7 +23,7 @@ def price_alerts(bridge: Bridge) -> TableModel[PriceAlert]:
 
     def state(alert: PriceAlert) -> Cell:
         word, tone = STATES[alert.state]
-        hint = "" if alert.fired_ms is None else f"{formatting.date_time(alert.fired_ms)} UTC"
+        hint = "" if alert.fired_ms is None else formatting.stamp(alert.fired_ms)
         times = f" ×{alert.fired_count}" if alert.fired_count > 1 else ""
         return Cell(tr(word) + times, tone, tool_tip=hint)
 

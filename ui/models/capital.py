@@ -26,8 +26,8 @@ def ledger() -> TableModel[NumberedLine]:
                tool_tip=formatting.date_time(r.line.time_ms)), 84),
         Column("Kind", lambda r: Cell(tr(words.LEDGER_KINDS.get(r.line.kind, r.line.kind)),
                weight=600), 96),
-        Column("What", lambda r: Cell(sentence(r.line.text), "t2",
-               tool_tip=sentence(r.line.text)), 120, stretch=1),
+        Column("What", lambda r: Cell(formatting.veiled(sentence(r.line.text)), "t2",
+               tool_tip=formatting.veiled(sentence(r.line.text))), 120, stretch=1),
         Column("Amount", lambda r: Cell(formatting.money(r.line.amount), weight=_MEDIUM), 92,
                right=True),
     ]  # fmt: skip

@@ -58,13 +58,13 @@ class Figures:
         if value is None:
             return Cell(formatting.UNKNOWN, "t3", plain="")
         instrument = self.instrument(symbol)
-        text = formatting.quantity(value, instrument.quantity_decimals if instrument else None)
+        text = formatting.size(value, instrument.quantity_decimals if instrument else None)
         return Cell(text, plain=f"{value:f}")
 
     def money(self, value: Decimal | None, decimals: int = 2) -> Cell:
         if value is None:
             return Cell(formatting.UNKNOWN, "t3", plain="")
-        return Cell(formatting.number(value, decimals), plain=f"{value:f}")
+        return Cell(formatting.axis_money(value, decimals), plain=f"{value:f}")
 
     def bot(self, bot_id: str) -> Cell:
         link = self._bridge.bots.get(bot_id)

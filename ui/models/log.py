@@ -74,10 +74,10 @@ def _line(bridge: Bridge, item: FeedItem, owners: Mapping[str, str]) -> LogLine 
         title, text = words.part_title(record.title, owners), notice_words(record)
     elif isinstance(record, FillRecord):
         tone, title = "t1", tr("Filled")
-        fee = tr("fee {fee}", fee=formatting.number(record.fill.fee, 2))
+        fee = tr("fee {fee}", fee=formatting.money(record.fill.fee))
         text = f"{fill_words(bridge, record)} · {fee}"
         if record.trade_pnl is not None:
-            result = tr("result {pnl}", pnl=formatting.signed(record.trade_pnl))
+            result = tr("result {pnl}", pnl=formatting.money(record.trade_pnl, sign=True))
             text = f"{text} · {result}"
     elif isinstance(record, ClosedCandle):
         candle = record.candle

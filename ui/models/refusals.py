@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from core.models.orders import OrderStatus, Side
 from core.snapshots import FeedItem, Notice, OrderRecord
+from ui import formatting
 from ui.bridge import Bridge
 from ui.i18n import sentence, tr
 from ui.models import words
@@ -61,6 +62,10 @@ def refusals(items: Iterable[FeedItem]) -> list[Refusal]:
 
 def notice_words(notice: Notice) -> str:
     """A notice's sentence in the trader's language; a refused order's begins with the order."""
+    return formatting.veiled(_notice_words(notice))
+
+
+def _notice_words(notice: Notice) -> str:
     found = _REFUSED_ORDER.fullmatch(notice.text) if notice.code else None
     if found is None:
         return sentence(notice.text)

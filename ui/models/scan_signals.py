@@ -147,7 +147,7 @@ def signals(bridge: Bridge) -> TableModel[SignalRow]:
         return Cell(tr("Why"), "accent", _MEDIUM, action="why") if row.order_id else Cell("")
 
     columns: list[Column[SignalRow]] = [
-        Column("Time UTC", time, 90, lambda r: r.time_ms),
+        Column("Time", time, 90, lambda r: r.time_ms),
         Column("Symbol", symbol, 132, lambda r: r.symbol),
         Column("Side", side, 70, lambda r: r.direction),
         Column("Score", score, 66, lambda r: r.score, right=True),

@@ -13,6 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from PyQt6.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt, QTimer
 
+from ui import preferences
 from ui.i18n import tr
 from ui.plain import tip
 
@@ -241,7 +242,7 @@ class TableModel(QAbstractTableModel, Generic[Row]):
 
     def _note_flashes(self, before: Row, after: Row) -> None:
         for i, column in enumerate(self.columns):
-            if not column.flash or column.sort is None:
+            if not column.flash or column.sort is None or preferences.current().reduces_motion:
                 continue
             old, new = column.sort(before), column.sort(after)
             if old is None or new is None or old == new:

@@ -80,6 +80,17 @@ class TicketForm:
             value /= price
         return instrument.round_quantity_down(value)
 
+    def settled(self, name: str, instrument: Instrument) -> str:
+        """What field `name` says as it would be sent: a price on its tick, a size in whole steps.
+        As typed where that is the same, no number, or less than a step."""
+        text: str = getattr(self, name)
+        value = number(text)
+        if value is None or (name == SIZE and self.in_quote):
+            return text
+        round_it = instrument.round_quantity_down if name == SIZE else instrument.round_price
+        rounded = round_it(value)
+        return text if rounded == value or not rounded else f"{rounded:f}"
+
     def propose_exits(self, instrument: Instrument, market_price: Decimal | None) -> None:
         """Stop and target at the usual distance, where the trader has not said otherwise."""
         price = self.order_price(instrument) or market_price

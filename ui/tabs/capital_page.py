@@ -108,7 +108,7 @@ class _DailyPanel(Panel):
             (self._worst, capital.worst_day),
             (self._average, average),
         ):
-            show_value(stat.value, formatting.signed(value), tone_of(value))
+            show_value(stat.value, formatting.money(value, sign=True), tone_of(value))
         show_value(self._trades.value, f"{capital.trades:,}")
 
 

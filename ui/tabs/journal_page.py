@@ -36,6 +36,7 @@ class JournalPage(QWidget):
         self._bridge = bridge
         self._days = 0
         self._result = model.ALL
+        self._is_outdated = True
         self._texts: dict[TradeKey, tuple[JournalEntry, str]] = {}
         self.book = JournalBook(bridge, self)
         self.model = model.journal(bridge)
@@ -117,6 +118,8 @@ class JournalPage(QWidget):
 
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
+        if self._is_outdated:
+            self._show()
         self.book.refresh()
 
     # What is shown
@@ -127,6 +130,10 @@ class JournalPage(QWidget):
         return [self.model.row_at(i) for i in range(self.model.rowCount())]
 
     def _show(self) -> None:
+        """Filtered, with its sums; a page that nobody sees waits until it is seen."""
+        self._is_outdated = not self.isVisible()
+        if self._is_outdated:
+            return
         entries = self.book.entries
         chosen = model.JournalFilter(
             tuple(self.search.text().casefold().split()),

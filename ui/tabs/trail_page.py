@@ -198,7 +198,7 @@ class TrailPage(QWidget):
         parts = [
             f"{bot.latest.kind} · {bot.latest.strategy}, {bot.latest.timeframe}" if bot else "",
             words.exchange_name(account.exchange) if account else order.account,
-            f"{formatting.date_time(order.created_ms)} UTC",
+            formatting.stamp(order.created_ms),
             outcome(self._bridge, order),
         ]
         return " · ".join(part for part in parts if part)

@@ -247,6 +247,13 @@ class AppBar(QFrame):
         self.settings.clicked.connect(self.settings_wanted)
         self.bell = IconButton("bell", "Alerts")
         self.bell.clicked.connect(self.alerts_wanted)
+        self.fewer_questions = IconButton(
+            "triangle-alert",
+            "Closing and cancelling ask no question. Press to change that.",
+            "warn",
+        )
+        self.fewer_questions.clicked.connect(self.settings_wanted)
+        self.fewer_questions.hide()
         self.badge = label("caption")
         self.badge.setObjectName("mode_badge")
         self.badge.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -280,6 +287,7 @@ class AppBar(QFrame):
         line.addWidget(self.bell)
         line.addWidget(self.settings)
         line.addSpacing(4)
+        line.addWidget(self.fewer_questions)
         line.addWidget(self.badge)
         line.addSpacing(8)
         line.addWidget(self.kill)

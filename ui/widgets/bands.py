@@ -11,7 +11,7 @@ from core.snapshots import RiskSnapshot
 from ui import formatting, i18n
 from ui.i18n import sentence, tr
 from ui.widgets.basic import ElidedLabel, ThemedIcon, label, row, show_value
-from ui.widgets.buttons import ActionButton
+from ui.widgets.buttons import ActionButton, TextButton
 
 _HEIGHT = 40
 
@@ -48,6 +48,39 @@ class KillBand(QFrame):
             show_value(self._title, tr("Trading stopped {time}", time=formatting.clock(since)))
             parts = [risk.reason, *risk.kill_switch_answers]
             self._answers.show_text(" · ".join(sentence(part) for part in parts if part))
+
+
+class CrashBand(QFrame):
+    """The screen before this one did not end by itself: what may help. Nothing is started again;
+    the engine and its orders were not touched."""
+
+    def __init__(self, reset: Callable[[], object], open_log: Callable[[], object]) -> None:
+        super().__init__()
+        self.setObjectName("crash_band")
+        self.setProperty("role", "popup")
+        self.setFixedHeight(_HEIGHT)
+        text = ElidedLabel("label")
+        self._text = text
+        self.reset = TextButton("Restore default layout")
+        self.open_log = TextButton("Open log folder")
+        self.keep = TextButton("Keep the layout")
+        self.reset.clicked.connect(lambda: reset())  # noqa: PLW0108 (clicked carries a bool)
+        self.reset.clicked.connect(self.hide)
+        self.open_log.clicked.connect(lambda: open_log())  # noqa: PLW0108 (clicked carries a bool)
+        self.keep.clicked.connect(self.hide)
+        title = label("title", "The window ended unexpectedly")
+        line = row(ThemedIcon("triangle-alert", "warn", 16), title, 8, spacing=8)
+        line.setContentsMargins(12, 0, 8, 0)
+        line.addWidget(text, 1)
+        for button in (self.open_log, self.reset, self.keep):
+            line.addWidget(button)
+        self.setLayout(line)
+        i18n.language.changed.connect(self._retranslate)
+        self._retranslate("")
+        self.hide()
+
+    def _retranslate(self, _language: str) -> None:
+        self._text.show_text(tr("The engine went on by itself. Your layout is as you left it."))
 
 
 class EngineBand(QFrame):

@@ -162,7 +162,7 @@ class Blotter(Panel):
         actions = self.order_actions
         held.action.connect(lambda row, _name: self._do(actions.close(row)))
         held.chosen.connect(lambda row: self._do(actions.close(row)))
-        held.delete_wanted.connect(lambda row: self._do(actions.close(row)))
+        held.delete_wanted.connect(lambda row: self._do(actions.close(row, by_key=True)))
         held.edited.connect(
             lambda row, title, text: self._do(actions.change_position(row, title=title, text=text))
         )

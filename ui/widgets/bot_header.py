@@ -230,7 +230,7 @@ class BotHeader(Panel):
         )
         if bot.since_ms is None:
             return trades
-        return tr("since {time}", time=f"{formatting.utc(bot.since_ms):%H:%M}") + f" · {trades}"
+        return tr("since {time}", time=f"{formatting.moment(bot.since_ms):%H:%M}") + f" · {trades}"
 
     def set_allowed(self, refusal: str, fresh_refusal: str) -> None:
         """`refusal` switches everything off, `fresh_refusal` what needs a fresh price."""

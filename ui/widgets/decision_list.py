@@ -43,7 +43,7 @@ class _DecisionDelegate(QStyledItemDelegate):
         result, room = decision.result, right
         if result is not None:
             ink = Ink(tone_of(result), 500)
-            room = draw_right(painter, formatting.signed(result), (right, upper), ink) - 8
+            room = draw_right(painter, formatting.money(result, sign=True), (right, upper), ink) - 8
         title = model.heading(self._bridge, decision.order)
         draw_left(painter, title, (left, upper), Ink("t1", 600), room)
         time = formatting.clock(decision.order.updated_ms)

@@ -133,4 +133,5 @@ def _span(opened_ms: int, closed_ms: int) -> str:
     """`2026-11-20 10:32 – 11:32 UTC`, the day once where it is one."""
     opened, closed = formatting.date_time(opened_ms), formatting.date_time(closed_ms)
     day, _, clock = closed.partition(" ")
-    return f"{opened} – {clock if opened.startswith(day) else closed} UTC"
+    end = clock if opened.startswith(day) else closed
+    return f"{opened} – {end} {formatting.zone_name(closed_ms)}"

@@ -147,7 +147,7 @@ class PositionPanel(Panel):
         show_plate(self._side, tr(words.DIRECTIONS[position.side]), "pill", hue)
         instrument = self._bridge.instruments.get(self._symbol)
         decimals = instrument.price_decimals if instrument else 2
-        quantity = formatting.quantity(
+        quantity = formatting.size(
             position.quantity, instrument.quantity_decimals if instrument else None
         )
         show_value(self._size, f"{quantity} {instrument.base if instrument else ''}".strip())
@@ -191,7 +191,7 @@ class PositionPanel(Panel):
     def _show_result(self, held: PositionSnapshot, stale: bool) -> None:
         pnl = held.position.unrealized_pnl
         tone = "stale" if stale else words.tone_of(pnl)
-        self._pnl.show_change(formatting.signed(pnl), int(pnl.compare(Decimal(0))), tone)
+        self._pnl.show_change(formatting.money(pnl, sign=True), int(pnl.compare(Decimal(0))), tone)
         r_text = (
             f"{formatting.signed(held.r_multiple)} R"
             if held.r_multiple is not None

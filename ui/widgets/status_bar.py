@@ -102,7 +102,7 @@ class StatusBar(QFrame):
         self._orders = _Item("Orders", "orders")
         self._storage = _Item("Storage", "storage_fault")
         self._storage.hide()
-        self._clock = _Item("UTC", "clock")
+        self._clock = _Item("", "clock")
         i18n.set_tool_tip(self._clock, "The exchange's clock")
         i18n.set_tool_tip(self._orders_delay, "From sending an order to the exchange's answer")
         i18n.set_tool_tip(self._rate, "The busiest family of requests")
@@ -154,7 +154,9 @@ class StatusBar(QFrame):
     def tick(self, _state: LinkState | None = None) -> None:
         """Once in a while: the ages and the clock run on between snapshots."""
         snapshot = self._bridge.snapshot
-        self._clock.show_text(formatting.clock(self.market_time_ms()))
+        now_ms = self.market_time_ms()
+        self._clock.show_text(formatting.clock(now_ms))
+        show_value(self._clock.caption, formatting.zone_name(now_ms or 0))
         state = self._bridge.link.state
         if state is LinkState.ATTACHED and snapshot is not None:
             running = snapshot.state is EngineState.RUNNING

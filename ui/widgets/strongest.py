@@ -158,7 +158,8 @@ class StrongestPanel(Panel):
         self._stack.setCurrentIndex(0 if shown is None else 1)
         self.release.setVisible(found is not None)
         self._time.setVisible(found is None and scan.last_scan_ms is not None)
-        show_value(self._time, f"{formatting.clock(scan.last_scan_ms)} UTC")
+        last_ms = scan.last_scan_ms
+        show_value(self._time, f"{formatting.clock(last_ms)} {formatting.zone_name(last_ms or 0)}")
         if shown is None:
             self._symbol = ""
             return

@@ -80,6 +80,9 @@ class OrderTicketPanel(Panel):
         self.shares = [TextButton(kind="segment") for _ in _SHARES]
         self.bracket, self.post_only, self.reduce_only = QCheckBox(), QCheckBox(), QCheckBox()
         self.target, self.stop = NumberField("TP"), NumberField("SL")
+        self._fields = {
+            PRICE: self.price, SIZE: self.amount, STOP: self.stop, TARGET: self.target
+        }  # fmt: skip
         self._ratio = figure("label")
         self.time_in_force = QComboBox()
         self.time_in_force.setProperty("role", "small")
@@ -137,10 +140,9 @@ class OrderTicketPanel(Panel):
     def _connect(self) -> None:
         self.side.chosen.connect(self._take_side)
         self.kind.chosen.connect(self._take_kind)
-        self.price.edited.connect(lambda text: self._edit(PRICE, text))
-        self.amount.edited.connect(lambda text: self._edit(SIZE, text))
-        self.stop.edited.connect(lambda text: self._edit(STOP, text))
-        self.target.edited.connect(lambda text: self._edit(TARGET, text))
+        for name, field in self._fields.items():
+            field.edited.connect(lambda text, name=name: self._edit(name, text))
+            field.left.connect(lambda name=name: self._settle(name))
         self.amount.unit_clicked.connect(self._convert)
         self.bracket.toggled.connect(lambda on: self._switch("has_bracket", on))
         self.post_only.toggled.connect(lambda on: self._switch("post_only", on))
@@ -193,7 +195,7 @@ class OrderTicketPanel(Panel):
             (self.reduce_only, self.form.reduce_only),
         ):
             box.setChecked(is_on)
-        for shown in (self.price, self.amount, self.stop, self.target):
+        for shown in self._fields.values():
             shown.replace_text("")
         self._is_begun = self._is_prepared = False  # that was us
         self._soon.stop()
@@ -205,7 +207,7 @@ class OrderTicketPanel(Panel):
         if self.form.order_type is OrderType.MARKET:
             self.form.order_type = OrderType.LIMIT
             self.kind.choose(OrderType.LIMIT.value)
-        self._place(PRICE, self.price, price)
+        self._place(PRICE, price)
 
     def prepare(self, side: Side, price: Decimal) -> None:
         """From the chart: a limit order of `side` there."""
@@ -216,16 +218,20 @@ class OrderTicketPanel(Panel):
 
     def move_line(self, field: str, price: Decimal) -> None:
         """A line of `pending` is being dragged on the chart; `field` is price, stop or target."""
-        if field == "price":
-            self._place(PRICE, self.price, price)
-        elif field == "stop":
-            self._place(STOP, self.stop, price)
-        else:
-            self._place(TARGET, self.target, price)
+        self._place({"price": PRICE, "stop": STOP}.get(field, TARGET), price)
 
-    def _place(self, name: str, shown: NumberField, price: Decimal) -> None:
-        shown.replace_text(f"{price:f}")
+    def _place(self, name: str, price: Decimal) -> None:
+        self._fields[name].replace_text(f"{price:f}")
         self._edit(name, f"{price:f}")
+
+    def _settle(self, name: str) -> None:
+        """A field that is left shows what would be sent of it."""
+        if self._instrument is None:
+            return
+        settled = self.form.settled(name, self._instrument)
+        if settled != getattr(self.form, name):
+            setattr(self.form, name, settled)
+            self._fields[name].replace_text(settled)
 
     def _edit(self, name: str, text: str) -> None:
         setattr(self.form, name, text)
@@ -303,6 +309,8 @@ class OrderTicketPanel(Panel):
         self._show("" if result.ok else result.text)
 
     async def _send(self) -> CommandResult | None:
+        for name in self._fields:  # a click does not leave a field
+            self._settle(name)
         ticket = self._ticket()
         if ticket is None:
             return None
@@ -361,9 +369,7 @@ class OrderTicketPanel(Panel):
         form.propose_exits(instrument, self._market_price)
         self._show_fields(instrument)
         errors = form.errors()
-        for name, shown in (
-            (PRICE, self.price), (SIZE, self.amount), (STOP, self.stop), (TARGET, self.target),
-        ):  # fmt: skip
+        for name, shown in self._fields.items():
             shown.show_error(errors.get(name, ""))
         ticket = self._ticket()
         if ticket is None:

@@ -14,9 +14,11 @@ from ui.widgets.buttons import TextButton
 
 class NumberField(QFrame):
     """Name left, number right, unit behind it, 30 px. Signals: edited(text) by the trader only;
-    unit_clicked where the unit is a button. The reason of an error is its tooltip."""
+    left() by Return or by going elsewhere; unit_clicked where the unit is a button. The reason of
+    an error is its tooltip."""
 
     edited = pyqtSignal(str)
+    left = pyqtSignal()
     unit_clicked = pyqtSignal()
 
     def __init__(self, name: str, *, unit_is_button: bool = False) -> None:
@@ -28,6 +30,7 @@ class NumberField(QFrame):
         self.line.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.line.setMaxLength(24)
         self.line.textEdited.connect(self.edited)
+        self.line.editingFinished.connect(self.left)
         self.line.installEventFilter(self)
         caption = label("label", name)
         self.line.setAccessibleName(name)

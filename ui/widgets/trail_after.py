@@ -83,7 +83,7 @@ class TrailAfter(Panel):
             show_value(what, event[1] if event else "")
             shown.show_text(event[2] if event else "")
         direction = 0 if pnl is None else int(pnl.compare(Decimal(0)))
-        self._result.show_change(formatting.signed(pnl), direction, words.tone_of(pnl))
+        self._result.show_change(formatting.money(pnl, sign=True), direction, words.tone_of(pnl))
         r_multiple = _r_multiple(order, pnl, stop_price)
         text = formatting.UNKNOWN if r_multiple is None else f"{formatting.signed(r_multiple)} R"
         show_value(self._risk, text, words.tone_of(r_multiple))

@@ -19,6 +19,7 @@ from core.reports.statistics import (
     NO_DEVIATION,
     NO_LOSING_DAY,
     NO_LOSS,
+    TradeTally,
     day_statistics,
     exposure,
     growth_index,
@@ -159,3 +160,19 @@ def test_no_day_and_a_day_without_capital_have_no_figures() -> None:
     assert (nothing.total_return, nothing.max_drawdown) == (None, None)
     broke = day_statistics(days_of("0", "0"), None)
     assert broke.unknown == dict.fromkeys(names, NO_CAPITAL)
+
+
+@given(
+    st.lists(
+        st.tuples(st.decimals(-50, 50, places=2), st.integers(0, 60), st.integers(0, 20)),
+        max_size=40,
+    )
+)
+def test_a_tally_that_grows_by_one_says_the_same_as_the_whole_record(rows) -> None:  # type: ignore[no-untyped-def]
+    """After each trip, in whatever order they come, to the last digit."""
+    tally, trips = TradeTally(), []
+    for result, opened, length in rows:
+        trips.append(trip(result, opened, opened + length))
+        tally.add(trips[-1])
+        assert tally.statistics(tally.exposure) == trade_statistics(trips)
+    assert (tally.exposure is None) == (exposure(trips) is None)

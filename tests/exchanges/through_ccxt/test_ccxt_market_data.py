@@ -43,6 +43,18 @@ async def test_instruments_are_in_base_currency(connect, exchange) -> None:
     )
 
 
+@pytest.mark.parametrize("exchange", SWAPS)
+async def test_what_the_stream_counts_is_known_in_coins(connect, exchange) -> None:
+    [wired] = (await connect(exchange, with_key=False)._wire_markets()).values()
+    expected = {
+        "binance": ("BTCUSDT", D(1)),
+        "okx": ("BTC-USDT-SWAP", D("0.01")),
+        "bitget": ("BTCUSDT", D(1)),
+        "bingx": ("BTC-USDT", D(1)),
+    }
+    assert wired == expected[exchange]
+
+
 def candle_answers(exchange: str) -> dict[str, object]:
     if exchange == "binance":
         rows = [[*row, row[0] + M15.duration_ms - 1, "1", 1, "1", "1", "0"] for row in ROWS]

@@ -6,19 +6,25 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator
+from decimal import Decimal
 
 import pytest
 from aiohttp import web
 
 from core.clock import SystemClock
 from core.exchange_port import StreamKind, StreamState, Unavailable
+from core.models.books import OrderBookSnapshot
 from core.models.candles import Candle, Ticker, Timeframe
+from core.models.streams import Channel, Topic
+from core.models.trades import PublicTrade
 from exchanges.okx_dialect import OkxDialect
 from exchanges.polled_streams import PolledMarket
 from exchanges.stream_connection import StreamTiming
-from exchanges.streamed_market import StreamedMarket
+from exchanges.streamed_market import StreamedMarket, WireMarket
 
 M15 = Timeframe.M15
+CANDLES, TICKER = Topic(Channel.CANDLES, "BTCUSDT", M15), Topic(Channel.TICKER, "BTCUSDT")
+NOSUCH = Topic(Channel.TICKER, "NOSUCH")
 FAST = StreamTiming(ping_interval_s=5.0, answer_timeout_s=0.5)
 
 
@@ -72,6 +78,17 @@ def _data(arg: dict[str, str]) -> object:
     if arg["channel"].startswith("candle"):
         opened = str(M15.floor_ms(int(now)))
         return [opened, "1", "2", "1", "1.5", "500", "5", "7.5", "0"]
+    if arg["channel"] == "books5":
+        return {"bids": [["19", "300", "0", "1"]], "asks": [["20", "5", "0", "1"]], "ts": now}
+    if arg["channel"] == "trades":
+        return {
+            "instId": arg["instId"],
+            "tradeId": "7",
+            "px": "20",
+            "sz": "40",
+            "side": "buy",
+            "ts": now,
+        }
     return {"instId": arg["instId"], "last": "1.5", "ts": now, "open24h": "1"}
 
 
@@ -97,6 +114,8 @@ class Listener:
     def __init__(self) -> None:
         self.heard: list[tuple[str, str]] = []
         self.states: list[StreamState] = []
+        self.books: list[OrderBookSnapshot] = []
+        self.trades: list[PublicTrade] = []
         self.changed = asyncio.Event()
 
     def on_candle(self, update, latency_ms):
@@ -104,6 +123,14 @@ class Listener:
 
     def on_ticker(self, ticker, latency_ms):
         self._note("ticker", f"{ticker.symbol} {ticker.last_price}")
+
+    def on_book(self, book, latency_ms):
+        self.books.append(book)
+        self.changed.set()
+
+    def on_trades(self, trades, latency_ms):
+        self.trades += trades
+        self.changed.set()
 
     def on_stream_state(self, kind, state, detail):
         assert kind is StreamKind.PUBLIC
@@ -143,13 +170,13 @@ async def okx() -> AsyncIterator[OkxStream]:
 async def market(okx) -> AsyncIterator[tuple[StreamedMarket, Asked]]:
     asked = Asked()
 
-    async def names() -> dict[str, str]:
-        return {"BTCUSDT": "BTC-USDT-SWAP"}
+    async def markets() -> dict[str, WireMarket]:
+        return {"BTCUSDT": WireMarket("BTC-USDT-SWAP", Decimal("0.01"))}
 
     streamed = StreamedMarket(
         OkxDialect(f"ws://127.0.0.1:{okx.port}"),
         PolledMarket(asked, clock=SystemClock(), tickers_poll_s=0.1),
-        names,
+        markets,
         clock=SystemClock(),
         rng=NoJitter(1),
         timing=FAST,
@@ -162,8 +189,8 @@ async def market(okx) -> AsyncIterator[tuple[StreamedMarket, Asked]]:
 async def test_the_stream_speaks_in_our_names(market) -> None:
     streamed, asked = market
     listener = Listener()
-    streamed.subscribe_candles("BTCUSDT", M15)
-    streamed.subscribe_tickers(["BTCUSDT"])
+    streamed.subscribe([CANDLES])
+    streamed.subscribe([TICKER])
     streamed.start(listener)
     wanted = {("candle", "BTCUSDT"), ("ticker", "BTCUSDT 1.5")}
     await listener.until(lambda: wanted <= set(listener.heard))
@@ -176,8 +203,8 @@ async def test_while_the_stream_is_away_the_polling_stands_in_and_makes_room_aga
 ) -> None:
     streamed, asked = market
     listener = Listener()
-    streamed.subscribe_candles("BTCUSDT", M15)
-    streamed.subscribe_tickers(["BTCUSDT"])
+    streamed.subscribe([CANDLES])
+    streamed.subscribe([TICKER])
     streamed.start(listener)
     await listener.until(lambda: ("ticker", "BTCUSDT 1.5") in listener.heard)
     await okx.hang_up()
@@ -193,17 +220,41 @@ async def test_while_the_stream_is_away_the_polling_stands_in_and_makes_room_aga
             await asyncio.sleep(0.02)
 
 
+async def test_books_and_trades_come_in_our_names_and_in_coins(okx, market) -> None:
+    """OKX counts contracts. Nobody asks for a book by polling."""
+    streamed, asked = market
+    listener = Listener()
+    book, trades = Topic(Channel.BOOK, "BTCUSDT"), Topic(Channel.TRADES, "BTCUSDT")
+    streamed.subscribe([book, trades, Topic(Channel.BOOK, "NOSUCH")])
+    streamed.start(listener)
+    await listener.until(lambda: listener.books and listener.trades)
+    picture, trade = listener.books[0], listener.trades[0]
+    assert (picture.symbol, picture.bids, picture.asks) == (
+        "BTCUSDT",
+        ((Decimal(19), Decimal(3)),),
+        ((Decimal(20), Decimal("0.05")),),
+    )
+    assert (trade.symbol, trade.price, trade.quantity) == ("BTCUSDT", 20, Decimal("0.4"))
+    await okx.hang_up()
+    await listener.until(lambda: listener.states.count(StreamState.DISCONNECTED) >= 3)
+    streamed.unsubscribe([book, trades])
+    okx.is_open = True
+    await listener.until(lambda: listener.states[-1] is StreamState.CONNECTED)
+    assert streamed.statistics().topics == 0
+    assert (asked.candles, streamed._asked_for) == (0, set())
+
+
 async def test_what_nobody_needs_is_neither_streamed_nor_asked_for(okx, market) -> None:
     streamed, asked = market
     listener = Listener()
-    streamed.subscribe_candles("BTCUSDT", M15)
-    streamed.subscribe_tickers(["BTCUSDT", "NOSUCH"])
+    streamed.subscribe([CANDLES])
+    streamed.subscribe([TICKER, NOSUCH])
     streamed.start(listener)
     await listener.until(lambda: ("ticker", "BTCUSDT 1.5") in listener.heard)
     async with asyncio.timeout(5):
         while not asked.tickers:  # noqa: ASYNC110 (what the stream does not have is polled)
             await asyncio.sleep(0.02)
-    streamed.unsubscribe_tickers(["BTCUSDT", "NOSUCH"])
+    streamed.unsubscribe([TICKER, NOSUCH])
     async with asyncio.timeout(5):
         while ("unsubscribe", "tickers") not in okx.asked or streamed._asked_for:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
@@ -214,22 +265,22 @@ async def test_what_nobody_needs_is_neither_streamed_nor_asked_for(okx, market) 
 async def test_a_market_that_cannot_be_read_yet_is_told_and_asked_again(okx) -> None:
     answers = [Unavailable("OKX could not be read: the connection failed."), None]
 
-    async def names() -> dict[str, str]:
+    async def markets() -> dict[str, WireMarket]:
         fault = answers.pop(0)
         if fault is not None:
             raise fault
-        return {"BTCUSDT": "BTC-USDT-SWAP"}
+        return {"BTCUSDT": WireMarket("BTC-USDT-SWAP", Decimal("0.01"))}
 
     streamed = StreamedMarket(
         OkxDialect(f"ws://127.0.0.1:{okx.port}"),
         PolledMarket(Asked(), clock=SystemClock(), tickers_poll_s=0.1),
-        names,
+        markets,
         clock=SystemClock(),
         rng=NoJitter(1),
         timing=FAST,
     )
     listener = Listener()
-    streamed.subscribe_tickers(["BTCUSDT", "NOSUCH"])
+    streamed.subscribe([TICKER, NOSUCH])
     streamed.start(listener)
     await listener.until(lambda: StreamState.DISCONNECTED in listener.states)
     await streamed.stop()

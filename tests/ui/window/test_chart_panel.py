@@ -20,6 +20,7 @@ from core.commands import (
 from core.models.alerts import AlertWish, PriceAlert
 from core.models.indicators import STANDARD, IndicatorSpec
 from ui import tasks
+from ui.charts.drawings import Anchor, Drawing
 from ui.dialogs.palette import Palette
 from ui.tabs.bot_tab import BotTab
 
@@ -222,6 +223,7 @@ async def test_while_older_bars_are_on_their_way_ticks_are_drawn(
 ) -> None:
     """ux 36: a source that never answers holds nothing up."""
     link_server.silent_on.add(GetCandles)
+    tab.chart.flush()  # the forming bar stands
     before = tab.chart._series.size
     chart = tab.chart
     chart.canvas.viewport_model.pan(-10_000)
@@ -231,3 +233,23 @@ async def test_while_older_bars_are_on_their_way_ticks_are_drawn(
     link_server.publish(msgspec.structs.replace(snapshot, live_candles=[candle]))
     await until(lambda: chart.canvas.price_axes[0].tags[-1].text == "67,111.5")
     assert chart._series.size == before
+
+
+async def test_an_alert_that_stands_on_a_drawn_line_goes_with_it(
+    tab, trader, link_server, until, make_snapshot
+) -> None:
+    """ux 66: the engine is asked once, however many charts show the line."""
+
+    def alert(number: int, price: str) -> PriceAlert:
+        wish = AlertWish(symbol="BTCUSDT", price=Decimal(price), exchange="bybit")
+        return PriceAlert(alert_id=number, wish=wish, waits_for_rise=False, created_ms=0)
+
+    alerts = [alert(4, "66500.0"), alert(5, "66400.0")]
+    link_server.publish(msgspec.structs.replace(make_snapshot(2), alerts=alerts))
+    await until(lambda: len(tab.chart.trades.alerts) == 2)
+    drawings = tab.chart.drawing.drawings
+    line = drawings.add("horizontal", (Anchor(tab.chart.oldest_ms, 66_500.0),))
+    moved = Drawing(line.drawing_id, "horizontal", (Anchor(tab.chart.oldest_ms, 66_612.3),))
+    drawings.replace(moved)
+    await until(lambda: trader.sent(MovePriceAlert))
+    assert trader.sent(MovePriceAlert) == [MovePriceAlert(4, Decimal("66612.3"))]

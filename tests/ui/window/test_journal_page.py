@@ -354,3 +354,17 @@ async def test_what_was_typed_is_saved_at_once_when_the_page_is_left(  # type: i
     window.show_page("Trail")
     assert not page.detail.note._timer.isActive()
     await until(lambda: next(e for e in keeper.entries if e.key == entry.key).note.text)
+
+
+async def test_a_page_that_nobody_sees_is_filled_when_it_is_seen(  # type: ignore[no-untyped-def]
+    open_journal, keeper: JournalKeeper, until: Until
+) -> None:
+    window, page = await open_journal()
+    window.show_page("Trail")
+    trip = msgspec.structs.replace(sample_entry(10).trip, trade_id="t10")
+    keeper.entries.append(msgspec.structs.replace(sample_entry(10), trip=trip))
+    page.book.refresh()
+    await until(lambda: page.book.total == 11 and not page.book.is_loading)
+    assert page.model.rowCount() == 10
+    window.show_page("Journal")
+    assert page.model.rowCount() == 11

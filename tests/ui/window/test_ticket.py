@@ -208,3 +208,55 @@ async def test_the_proposed_price_follows_the_market_until_the_first_touch(
     await until(lambda: panel._market_price != Decimal("70000.0"))
     panel._show()
     assert panel.price.line.text() == "70000.0" != before
+
+
+async def test_ux_45_what_is_between_ticks_is_shown_as_it_is_sent(
+    open_panel, trader, until
+) -> None:
+    panel = await open_panel()
+    for field, typed in (
+        (panel.price, "66950.07"),
+        (panel.amount, "0.0109"),
+        (panel.stop, "66650.04"),
+        (panel.target, "67,700.55"),
+    ):
+        write(field, typed)
+        QTest.keyClick(field.line, Qt.Key.Key_Return)
+    fields = (panel.price, panel.amount, panel.stop, panel.target)
+    shown = [field.line.text() for field in fields]
+    assert shown == ["66950.1", "0.010", "66650.0", "67700.6"]
+    await until(panel.submit.isEnabled)
+    QTest.mouseClick(panel.submit, LEFT)
+    await until(lambda: trader.sent(PlaceOrder) and not panel.submit.is_busy)
+    [sent] = trader.sent(PlaceOrder)
+    ticket = sent.ticket
+    told = (ticket.price, ticket.quantity, ticket.stop_loss, ticket.take_profit)
+    assert [f"{value:f}" for value in told] == shown
+
+
+async def test_ux_45_a_click_on_buy_settles_the_field_that_still_has_the_focus(
+    open_panel, trader, until
+) -> None:
+    panel = await open_panel()
+    write(panel.price, "66950.07")
+    await until(panel.submit.isEnabled)
+    QTest.mouseClick(panel.submit, LEFT)
+    await until(lambda: trader.sent(PlaceOrder) and not panel.submit.is_busy)
+    assert panel.price.line.text() == "66950.1"
+    assert trader.sent(PlaceOrder)[0].ticket.price == Decimal("66950.1")
+
+
+async def test_ux_45_less_than_the_exchange_takes_is_not_sent_and_says_so(
+    open_panel, trader, until, link_server
+) -> None:
+    panel = await open_panel()
+    least = "The exchange takes at least 5 USDT of BTCUSDT."
+    link_server.results[PreviewOrder] = lambda _command: preview_answer(least)
+    write(panel.price, "1000")
+    write(panel.amount, "0.001")
+    await until(lambda: panel.problem.whole_text == least)
+    assert not panel.submit.isEnabled()
+    write(panel.amount, "0.0004")  # less than a step
+    assert not panel.submit.isEnabled()
+    QTest.mouseClick(panel.submit, LEFT)
+    assert await trader.sent_nothing(PlaceOrder)

@@ -36,6 +36,7 @@ _TEXT_ARGUMENTS: dict[str, tuple[int, ...]] = {
     "_Item": (0,), "_Figure": (0,), "_form_label": (0,), "_Search": (0,), "BlotterPage": (0,),
     "MenuEntry": (0,), "_plain": (0,), "_judged": (0, 1),
     "_item": (1, 2, 3), "ValueField": (1, 2, 3),
+    "SettingRow": (1, 2, 3), "_switch": (1, 2, 3),
 }  # fmt: skip
 
 
