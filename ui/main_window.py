@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from PyQt6.QtCore import QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QKeyEvent, QResizeEvent, QShowEvent
-from PyQt6.QtWidgets import QFrame, QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from core.commands import CommandResult
 from core.snapshots import (
@@ -41,15 +41,12 @@ from ui.widgets.left_column import LeftColumn
 from ui.widgets.status_bar import StatusBar
 from ui.widgets.toasts import Toaster
 from ui.widgets.watchlist import Watchlist
+from ui.window_openings import WindowOpenings
 from ui.workspace_desk import WorkspaceDesk
 
 if TYPE_CHECKING:
-    from ui.dialogs.add_bot import AddBotDialog
-    from ui.dialogs.key_wizard import Keeper
-    from ui.dialogs.tour import Tour
     from ui.tabs.bot_tab import BotTab
     from ui.tabs.multi_tab import MultiTab
-    from ui.widgets.log_panel import LogWindow
 
 PROGRAM = "TwinStar Quantum"
 DEFAULT_SIZE = QSize(1600, 940)
@@ -58,7 +55,7 @@ _TICK_MS = 500
 _SILENT_AFTER_S = 3.0
 
 
-class MainWindow(QMainWindow):
+class MainWindow(WindowOpenings):
     """`start_engine` starts one and returns a result with the reason if it could not. `last` is
     shown, as old, until the engine's own chart is there. Attribute: accounts, who adds some.
 
@@ -79,9 +76,6 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.bridge, self.settings = bridge, settings
         self._start_engine = start_engine
-        self.accounts: Keeper | None = None
-        self._tour: Tour | None = None
-        self._log: LogWindow | None = None
         if last is not None:
             bridge.recall(last.bot, last.instrument)
         self._narrow: bool | None = None
@@ -387,31 +381,6 @@ class MainWindow(QMainWindow):
 
     # What the trader wants
 
-    def add_bot(self, symbol: str = "") -> None:
-        if not self.bridge.is_attached:
-            self.announcer.tell_refusal("The engine is not connected. Nothing was sent.")
-            return
-        from ui.dialogs.add_bot import AddBotDialog  # not for the first paint
-
-        dialog = AddBotDialog(self, self.bridge, symbol)
-        tasks.spawn(self._add_bot(dialog))
-
-    async def _add_bot(self, dialog: AddBotDialog) -> None:
-        before = set(self.bridge.bots)
-        if await dialog.ask_and_add() is not None:
-            self._show_when_there(before)
-
-    def _show_when_there(self, before: set[str]) -> None:
-        """The new bot comes with a snapshot: then its tab opens."""
-
-        def look() -> None:
-            new = [bot_id for bot_id in self.bridge.bots if bot_id not in before]
-            if new:
-                self.bridge.snapshot_changed.disconnect(look)
-                self.show_bot(new[0])
-
-        self.bridge.snapshot_changed.connect(look)
-
     async def _resume(self) -> CommandResult | None:
         if await questions.resume_trading(self).ask() != questions.GO:
             return None
@@ -428,6 +397,13 @@ class MainWindow(QMainWindow):
         self._tell_start(failed=False)
         return await self._start_engine()
 
+    def _reset_layout(self) -> None:
+        self.workspaces.restore_default()
+        self.restore_window()
+
+    def _show_preferences(self) -> None:
+        self.app_bar.fewer_questions.setVisible(preferences.current().asks_less)
+
     def open_palette(self) -> None:
         """Everything that can be shown or done, by a few letters of its name."""
         self.search("")
@@ -440,81 +416,6 @@ class MainWindow(QMainWindow):
         palette = Palette(self, entries_of(self))
         palette.field.setText(begun)
         palette.open()
-
-    def open_shortcuts(self) -> None:
-        from ui.dialogs.shortcuts import ShortcutsDialog  # not for the first paint
-
-        ShortcutsDialog(self).open()
-
-    def open_settings(self) -> None:
-        """Ctrl+,: the dialog, and from it to what is set elsewhere."""
-        from ui.dialogs.settings import SettingsDialog  # not for the first paint
-
-        ways: list[tuple[str, Callable[[], object]]] = [
-            ("Alerts and sounds", self.alert_centre.open_list),
-            ("Keyboard shortcuts", self.open_shortcuts),
-            ("Restore default window", self._default_geometry),
-            ("Show the tour", self.start_tour),
-        ]
-        if self.accounts is not None:
-            ways.insert(0, ("Add an account…", self.add_account))
-        tasks.spawn(SettingsDialog(self, self.settings, ways).ask())
-
-    def open_log(self) -> None:
-        """Ctrl+J: everything that was said, by level and words."""
-        from ui.widgets.log_panel import LogWindow  # rare
-
-        if self._log is None:
-            self._log = LogWindow(self, self.bridge)
-        self._log.show()
-        self._log.raise_()
-        self._log.activateWindow()
-
-    def _reset_layout(self) -> None:
-        self.workspaces.restore_default()
-        self._default_geometry()
-
-    def toggle_balances(self) -> None:
-        """Ctrl+Shift+H: every amount and size as dots, or as it is."""
-        hidden = not preferences.current().hides_balances
-        setting_rows.prefer(self.settings, "hides_balances", on=hidden)
-
-    def _show_preferences(self) -> None:
-        self.app_bar.fewer_questions.setVisible(preferences.current().asks_less)
-
-    def _open_layouts(self) -> None:
-        button = self.app_bar.layouts
-        self.workspaces.open_menu(button.mapToGlobal(button.rect().bottomLeft()))
-
-    def offer_tour(self) -> None:
-        """At the first start of the demo; never again by itself."""
-        if self.bridge.mode() is AccountMode.DEMO and not self.settings.is_on(
-            "tour/seen", default=False
-        ):
-            self.start_tour()
-
-    def start_tour(self) -> None:
-        """Six cards that point at the parts of this window."""
-        from ui.dialogs.tour import Tour, window_stops  # once in a life, not for the first paint
-
-        self.settings.set_on("tour/seen", True)
-        last = self.tab_stack.last_bot
-        if last:
-            self.show_bot(last)
-        tab = self._tabs.get(last)
-        if self._tour is None:
-            self._tour = Tour(self, window_stops(self.app_bar, tab))
-            self._tour.ended.connect(self._forget_tour)
-
-    def _forget_tour(self) -> None:
-        self._tour = None
-
-    def add_account(self) -> None:
-        """The wizard for paper accounts and for keys."""
-        from ui.dialogs.key_wizard import KeyWizard  # rare, and not for the first paint
-
-        if self.accounts is not None:
-            tasks.spawn(KeyWizard(self, self.accounts).ask())
 
     # Coming and going
 
@@ -554,9 +455,10 @@ class MainWindow(QMainWindow):
     def _restore_geometry(self) -> None:
         geometry = self.settings.window_geometry
         if geometry is None or not self.restoreGeometry(geometry):
-            self._default_geometry()
+            self.restore_window()
 
-    def _default_geometry(self) -> None:
+    def restore_window(self) -> None:
+        """To its default size and state."""
         screen = self.screen()
         room = screen.availableSize() if screen is not None else DEFAULT_SIZE
         self.setWindowState(Qt.WindowState.WindowNoState)
