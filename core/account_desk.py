@@ -237,7 +237,7 @@ class AccountDesk:
             limits=self._risk_limits,
             on_liquidate=lambda reason: self._stand_down.liquidate(reason),  # noqa: PLW0108 (made later)
             on_kill=self._kill,
-            market_price=self._feed.witnessed_price,
+            market_price=self._feed.prices.witnessed,
             reserve=reserved_beside(self._database, ".halt"),
         )
         self.oms = OrderManagementSystem(
@@ -299,7 +299,7 @@ class AccountDesk:
             parts,
             gate=self.gate,
             capital=self.capital,
-            market_price=self._feed.market_price,
+            market_price=self._feed.prices.newest,
             leverage=self._leverage,
         )
         self._closer = PositionCloser(parts, ticker_of=self._feed.tickers.get)

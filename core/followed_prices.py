@@ -8,15 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import msgspec
+
+from core.clock import Clock
 from core.exchange_port import MarketDataPort
+from core.models.candles import Ticker
+from core.recent_prices import RecentPrices
+from core.risk.rule import MarketPrice
 
 
 class FollowedPrices:
-    """One exchange's tickers, by who needs them. Used on the engine's loop only."""
+    """One exchange's tickers, by who needs them. Used on the engine's loop only.
 
-    def __init__(self, port: MarketDataPort, on_gone: Callable[[str], None]) -> None:
+    Attributes: tickers, the newest of each followed symbol; received_s (monotonic), when it came.
+    """
+
+    def __init__(self, port: MarketDataPort, clock: Clock, on_gone: Callable[[str], None]) -> None:
         """`on_gone(symbol)`: no price of it comes any more."""
+        self.tickers: dict[str, Ticker] = {}
+        self.received_s: dict[str, float] = {}
+        self._recent = RecentPrices()
         self._port = port
+        self._clock = clock
         self._on_gone = on_gone
         self._needed: dict[str, frozenset[str]] = {}  # by who needs them
         self._all: frozenset[str] = frozenset()  # asked at every tick
@@ -44,4 +57,35 @@ class FollowedPrices:
         if gone:
             self._port.unsubscribe_tickers(gone)
         for symbol in gone:
+            self.tickers.pop(symbol, None)
+            self.received_s.pop(symbol, None)
+            self._recent.forget(symbol)
             self._on_gone(symbol)
+
+    def take(self, ticker: Ticker) -> bool:
+        """The newest of its symbol; False for one that nobody follows: a last one may come after
+        it was let go of."""
+        if ticker.symbol not in self._all:
+            return False
+        now_s = self._clock.monotonic_s()
+        self.tickers[ticker.symbol] = ticker
+        self.received_s[ticker.symbol] = now_s
+        self._recent.add(ticker.symbol, ticker.last_price, now_s * self._clock.rate)
+        return True
+
+    def newest(self, symbol: str) -> MarketPrice | None:
+        """The newest price and its age; None before the first one."""
+        ticker = self.tickers.get(symbol)
+        if ticker is None:
+            return None
+        age_s = self._clock.monotonic_s() - self.received_s[symbol]
+        return MarketPrice(ticker.last_price, age_s)
+
+    def witnessed(self, symbol: str) -> MarketPrice | None:
+        """As `newest`, with what else tells the price."""
+        newest = self.newest(symbol)
+        if newest is None:
+            return None
+        median = self._recent.median(symbol, self._clock.monotonic_s() * self._clock.rate)
+        mark = self.tickers[symbol].mark_price
+        return msgspec.structs.replace(newest, minute_median=median, mark=mark)

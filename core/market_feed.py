@@ -15,8 +15,6 @@ from collections.abc import Callable, Collection
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
 
-import msgspec
-
 from core.book_service import BookService
 from core.clock import Clock
 from core.event_bus import EventBus
@@ -32,8 +30,6 @@ from core.models.candles import Candle, CandleUpdate, Ticker, Timeframe
 from core.models.streams import Channel, Topic, TopicState
 from core.models.trades import PublicTrade
 from core.overdue_bars import OverdueBars
-from core.recent_prices import RecentPrices
-from core.risk.rule import MarketPrice
 from core.supervision import Supervisor
 from core.topic_watch import TopicWatch
 
@@ -69,8 +65,6 @@ class MarketFeed:
     ) -> None:
         self.port = port
         self.data = data
-        self.tickers: dict[str, Ticker] = {}
-        self.ticker_received_s: dict[str, float] = {}
         self.forming: dict[_Series, CandleUpdate] = {}
         self.latencies_ms: deque[float] = deque(maxlen=LATENCY_SAMPLES)
         self.candles_closed = 0
@@ -81,8 +75,8 @@ class MarketFeed:
         self.candles_filled = 0
         self.on_closed_candle: list[Callable[[CandleUpdate], None]] = []
         self.books = BookService(port)
-        self._recent = RecentPrices()
-        self.prices = FollowedPrices(port, self._on_price_gone)
+        self.prices = FollowedPrices(port, clock, self._on_price_gone)
+        self.tickers = self.prices.tickers
         self.bus = bus
         self.public_state = StreamState.CONNECTING
         self._supervisor = supervisor
@@ -205,9 +199,6 @@ class MarketFeed:
         self.topics.forget(Topic(Channel.CANDLES, *series))
 
     def _on_price_gone(self, symbol: str) -> None:
-        self.tickers.pop(symbol, None)
-        self.ticker_received_s.pop(symbol, None)
-        self._recent.forget(symbol)
         self.topics.forget(Topic(Channel.TICKER, symbol))
 
     def _subscribe(self, series: _Series) -> None:
@@ -268,27 +259,6 @@ class MarketFeed:
             return None
         return int((self._clock.monotonic_s() - self.last_message_s) * 1000)
 
-    def market_price(self, symbol: str) -> MarketPrice | None:
-        """The newest price and its age; None before the first one."""
-        ticker = self.tickers.get(symbol)
-        if ticker is None:
-            return None
-        age_s = self._clock.monotonic_s() - self.ticker_received_s[symbol]
-        return MarketPrice(ticker.last_price, age_s)
-
-    def witnessed_price(self, symbol: str) -> MarketPrice | None:
-        """As `market_price`, with what else tells the price."""
-        newest = self.market_price(symbol)
-        if newest is None:
-            return None
-        median = self._recent.median(symbol, self._elapsed_s())
-        mark = self.tickers[symbol].mark_price
-        return msgspec.structs.replace(newest, minute_median=median, mark=mark)
-
-    def _elapsed_s(self) -> float:
-        """Market time, in seconds from anywhere; no correction of the clock moves it."""
-        return self._clock.monotonic_s() * self._clock.rate
-
     def hourly_closes(self, symbols: Collection[str], count: int) -> dict[str, list[Decimal]]:
         """The newest `count` of each of these that is followed with bars that make hours, oldest
         first. Raises StoreFault."""
@@ -302,11 +272,8 @@ class MarketFeed:
 
     def on_ticker(self, ticker: Ticker, latency_ms: float) -> None:
         self._heard(latency_ms)
-        if ticker.symbol not in self.prices:
-            return  # a last one may come after it was let go of
-        self.tickers[ticker.symbol] = ticker
-        self.ticker_received_s[ticker.symbol] = self._clock.monotonic_s()
-        self._recent.add(ticker.symbol, ticker.last_price, self._elapsed_s())
+        if not self.prices.take(ticker):
+            return
         self.bus.publish(
             MarketData(self.port.exchange, ticker.symbol, ticker=ticker, latency_ms=latency_ms)
         )

@@ -190,7 +190,7 @@ class SnapshotBuilder:
     def _tickers(self, feed: MarketFeed) -> list[TickerRow]:
         now_s = self._engine.clock.monotonic_s()
         return [
-            TickerRow(ticker, int((now_s - feed.ticker_received_s[symbol]) * 1000))
+            TickerRow(ticker, int((now_s - feed.prices.received_s[symbol]) * 1000))
             for symbol, ticker in feed.tickers.items()
         ]
 

@@ -58,7 +58,7 @@ def make_signal(
 
 def price_to_trade_at(feed: MarketFeed, symbol: str) -> Decimal | None:
     """The traded exchange's newest price; None without one, or when it is too old."""
-    price = feed.market_price(symbol)
+    price = feed.prices.newest(symbol)
     return None if price is None or price.age_s > MOST_PRICE_AGE_S else price.price
 
 

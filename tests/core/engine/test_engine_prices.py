@@ -20,6 +20,7 @@ from test_engine_multi_trader import (
 from test_engine_multi_trader import scanning as scanning  # noqa: PLC0414 (a fixture)
 
 from core import account_desk
+from core.clock import ManualClock
 from core.commands import AddPriceAlert, ChangeScanSettings
 from core.followed_prices import FollowedPrices
 from core.models.alerts import AlertWish
@@ -51,7 +52,7 @@ class Port:
 
 def test_what_one_lets_go_of_another_keeps() -> None:
     port, gone = Port(), []
-    prices = FollowedPrices(port, gone.append)
+    prices = FollowedPrices(port, ManualClock(), gone.append)
     prices.add(["A", "B"], by="one")
     prices.add(["B", "C"], by="two")
     prices.replace(["C", "D"], by="one")

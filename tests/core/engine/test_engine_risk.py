@@ -154,7 +154,7 @@ async def test_the_limits_of_the_configuration_are_asked_and_shown_as_bars(world
 async def test_an_order_against_an_old_price_is_denied_with_its_age(world):
     await world.start([])
     await world.until(lambda: SOL in world.feed.tickers, within_h=0.1)
-    world.feed.ticker_received_s[SOL] -= 100
+    world.feed.prices.received_s[SOL] -= 100
     code, text = await entry_by_hand(world)
     assert code == "stale_price"
     assert text.startswith(f"the newest price of {SOL} is 100.")

@@ -402,7 +402,7 @@ class Run:
         """A strategy that would enter on every closed bar, asked as the last gate asks."""
         if event.candle is None:
             return
-        price = self.feed.market_price(event.symbol)
+        price = self.feed.prices.newest(event.symbol)
         if price is None or price.age_s > self._max_price_age_s:
             return
         self.entries += 1
