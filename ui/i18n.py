@@ -18,6 +18,8 @@ import msgspec
 from PyQt6.QtCore import QObject, pyqtSignal
 from PyQt6.QtWidgets import QAbstractButton, QApplication, QLabel, QLineEdit, QWidget
 
+from ui.plain import tip
+
 LANGUAGES = {"en": "English", "ko": "한국어"}
 _FOLDER = Path(__file__).resolve().parent.parent / "resources" / "translations"
 
@@ -105,7 +107,7 @@ def set_text(widget: QLabel | QAbstractButton, text: str) -> None:
 def set_tool_tip(widget: QWidget, text: str) -> None:
     """Bind the English `text` to a widget's tooltip; also its accessible description."""
     widget.setProperty("trToolTip", text)
-    widget.setToolTip(tr(text))
+    widget.setToolTip(tip(tr(text)))
     widget.setAccessibleDescription(tr(text))
 
 
@@ -121,7 +123,7 @@ def _renew(widget: QWidget) -> None:
         widget.setText(tr(text))
     tool_tip = widget.property("trToolTip")
     if tool_tip is not None:
-        widget.setToolTip(tr(tool_tip))
+        widget.setToolTip(tip(tr(tool_tip)))
         widget.setAccessibleDescription(tr(tool_tip))
     placeholder = widget.property("trPlaceholder")
     if placeholder is not None and isinstance(widget, QLineEdit):

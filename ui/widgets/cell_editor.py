@@ -20,6 +20,7 @@ from PyQt6.QtWidgets import (
 
 from ui import theme
 from ui.models.table import TableModel
+from ui.plain import tip
 
 _STYLE = (
     "QLineEdit { min-height: 20px; max-height: 20px; padding: 0 10px; font-size: 12px;"
@@ -49,9 +50,9 @@ class CellEditor(QLineEdit):
         if row is not None and self._edit is not None:
             problem = self._edit.problem(self._model.row_at(row), self.text())
         theme.set_property(self, "error", "true" if problem else "false")
-        self.setToolTip(problem)
+        self.setToolTip(tip(problem))
         if problem and self.isVisible():
-            QToolTip.showText(self.mapToGlobal(QPoint(0, self.height())), problem, self)
+            QToolTip.showText(self.mapToGlobal(QPoint(0, self.height())), tip(problem), self)
         elif not problem:
             QToolTip.hideText()
         return problem

@@ -12,6 +12,7 @@ from ui import formatting, tasks
 from ui.bridge import Bridge
 from ui.i18n import tr
 from ui.models import words
+from ui.plain import tip
 from ui.widgets.basic import (
     INSET,
     LimitRow,
@@ -104,7 +105,7 @@ class RequestLimits(QWidget):
             shown = self._rows[limit.exchange, limit.account, limit.family]
             ratio = 1.0 if limit.blocked_ms else limit.used_ratio
             shown.show_limit(limit_name(limit), used, "", ratio, limit_note(limit))
-            shown.setToolTip(limit_tool_tip(limit))
+            shown.setToolTip(tip(limit_tool_tip(limit)))
         if not limits:
             return
         show_value(self._requests.value, f"{sum(x.total_requests for x in limits):,}")

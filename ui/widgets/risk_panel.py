@@ -93,7 +93,7 @@ class RiskPanel(Panel):
             ratio = limit.used / limit.limit if limit.limit else 0.0
             used, most = limit_texts(limit)
             shown.show_limit(self._name(limit), used, most, ratio)
-            shown.setToolTip(sentence(limit.consequence))
+            shown.setToolTip(tip(sentence(limit.consequence)))
             if self._consequences is not None:
                 self._show_consequence(limit, most)
 

@@ -17,6 +17,7 @@ from ui.bridge import Bridge
 from ui.i18n import tr
 from ui.models.allocation import bot_name
 from ui.models.words import tone_of
+from ui.plain import tip
 from ui.widgets.basic import INSET, Panel, Stat, label, show_value
 from ui.widgets.buttons import TextButton
 
@@ -235,8 +236,8 @@ class StatisticsPanel(Panel):
         stat = self.stats[name]
         show_value(stat.value, text, "t3" if name in unknown else tone)
         reason = i18n.sentence(unknown[name]) if name in unknown else hint
-        if stat.toolTip() != reason:
-            stat.setToolTip(reason)
+        if stat.toolTip() != tip(reason):
+            stat.setToolTip(tip(reason))
             stat.setAccessibleDescription(reason)
 
 

@@ -2,58 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import ast
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
+from every_dialog import DIALOGS, names_of_all, with_hostile_words
 from hypothesis import given
 from hypothesis import strategies as st
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QTextDocument
-from PyQt6.QtWidgets import QLabel, QWidget
+from PyQt6.QtWidgets import QApplication, QLabel, QWidget
+from scan_samples import SCANNER, scanning_engine
 
 from core.snapshots import Notice
+from ui import tasks
 from ui.main_window import MainWindow
 from ui.plain import tip
+from ui.tabs import PAGES
+from ui.widgets.buttons import ActionButton
 
+pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "grabbing the keyboard")
 Until = Callable[[Callable[[], Any]], Awaitable[None]]
+ROOT = Path(__file__).resolve().parents[3]
 HOSTILE = "<a href='http://evil'>retry</a> <img src='file:///home/picture.png'> <b>now</b>"
+# what shows markup by itself, or a text that is taken for it
+MARKUP = {
+    "QMessageBox", "QTextBrowser", "QTextEdit", "setHtml", "insertHtml", "appendHtml",
+    "setMarkdown", "RichText", "AutoText", "MarkdownText", "setWhatsThis",
+}  # fmt: skip
 
 
 @pytest.fixture
-async def window(make_window: Callable[..., MainWindow], until: Until) -> MainWindow:
+async def window(
+    make_window: Callable[..., MainWindow], link_server: Any, until: Until
+) -> MainWindow:
+    """At an exchange, with bots, whose words are hostile; every page has been open."""
+    link_server.publish(with_hostile_words(scanning_engine(), HOSTILE))
     made = make_window()
-    await until(lambda: "b1" in made._tabs)
+    await until(lambda: SCANNER in made.bridge.bots and "b1" in made._tabs)
+    for bot_id in made.bridge.bots:
+        made.show_bot(bot_id)
+    for page in PAGES:
+        made.show_page(page.title)
+    made.show_bot("b1")
     return made
-
-
-async def test_no_label_of_the_window_guesses_at_markup(window: MainWindow) -> None:
-    for page in ("Capital", "Trail"):
-        window.show_page(page)
-    labels = window.findChildren(QLabel)
-    assert len(labels) > 100
-    guessing = [one for one in labels if one.textFormat() is not Qt.TextFormat.PlainText]
-    assert [(type(one.parent()).__name__, one.text()) for one in guessing] == []
-
-
-async def test_what_an_exchange_says_is_shown_as_it_stands(
-    window: MainWindow, link_server: Any, until: Until
-) -> None:
-    snapshot = link_server.snapshot
-    links = [msgspec.structs.replace(c, detail=HOSTILE) for c in snapshot.connections]
-    bots = [msgspec.structs.replace(b, state_text=HOSTILE) for b in snapshot.bots]
-    seq = snapshot.seq + 1
-    link_server.publish(msgspec.structs.replace(snapshot, seq=seq, connections=links, bots=bots))
-    link_server.feed(Notice("danger", "Bybit", HOSTILE, toast=True))
-    await until(lambda: any(HOSTILE in one.text() for one in window.findChildren(QLabel)))
-    await until(lambda: any("evil" in one.toolTip() for one in window.findChildren(QWidget)))
-    for part in window.findChildren(QWidget):
-        told = part.toolTip()
-        if "evil" in told:
-            assert HOSTILE in shown(told)
-    for named in window.findChildren(QLabel):
-        assert named.textFormat() is Qt.TextFormat.PlainText
 
 
 def shown(tool_tip: str) -> str:
@@ -63,6 +57,92 @@ def shown(tool_tip: str) -> str:
     document = QTextDocument()
     document.setHtml(tool_tip)
     return document.toPlainText()
+
+
+def parts_of(top: QWidget) -> list[QWidget]:
+    return [top, *top.findChildren(QWidget)]
+
+
+def guessing(parts: Iterable[QWidget]) -> list[tuple[str, str]]:
+    """Labels that would read markup in their text, with where they are."""
+    return [
+        (type(part.parent()).__name__, part.text())
+        for part in parts
+        if isinstance(part, QLabel) and part.textFormat() is not Qt.TextFormat.PlainText
+    ]
+
+
+def obeying(parts: Iterable[QWidget]) -> list[str]:
+    """Tooltips that would make a link or a picture of what is hostile in them."""
+    tips = [part.toolTip() for part in parts if "evil" in part.toolTip()]
+    return [told for told in tips if HOSTILE not in shown(told)]
+
+
+async def test_no_label_of_the_window_guesses_at_markup(window: MainWindow) -> None:
+    parts = parts_of(window)
+    assert sum(isinstance(part, QLabel) for part in parts) > 300
+    assert guessing(parts) == []
+
+
+async def test_what_an_exchange_says_is_shown_as_it_stands(
+    window: MainWindow, link_server: Any, until: Until
+) -> None:
+    link_server.feed(Notice("danger", "Bybit", HOSTILE, toast=True))
+    tasks.refused.emit(HOSTILE)
+    await until(lambda: len(window.toaster._toasts) == 2)
+    assert {toast._body.whole_text for toast in window.toaster._toasts} == {HOSTILE}
+    parts = parts_of(window)
+    assert any(HOSTILE in part.text() for part in parts if isinstance(part, QLabel))
+    assert sum("evil" in part.toolTip() for part in parts) > 5
+    assert obeying(parts) == []
+    assert guessing(parts) == []
+
+
+def test_every_dialog_is_opened_here() -> None:
+    assert names_of_all() == set(DIALOGS)
+
+
+async def test_no_dialog_guesses_at_markup(
+    window: MainWindow, qapp: QApplication, calm: Callable[[], Awaitable[None]]
+) -> None:
+    found: dict[str, list[Any]] = {}
+    for name, make in DIALOGS.items():
+        dialog = make(window)
+        dialog.open()
+        qapp.processEvents()
+        parts = parts_of(dialog)
+        assert any(isinstance(part, QLabel) for part in parts) or name == "Palette"
+        found[name] = [*guessing(parts), *obeying(parts)]
+        dialog.reject()
+    await calm()
+    assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+async def test_a_reason_why_a_button_is_off_is_read_as_it_stands(qapp: QApplication) -> None:
+    button = ActionButton("Pause", _nothing)
+    button.set_allowed(HOSTILE)
+    assert shown(button.toolTip()) == HOSTILE
+
+
+async def _nothing() -> None:
+    """Asks for nothing."""
+
+
+def names_in(path: Path) -> set[str]:
+    """Every name and attribute that a file speaks of."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    return {node.id for node in nodes if isinstance(node, ast.Name)} | {
+        node.attr for node in nodes if isinstance(node, ast.Attribute)
+    }
+
+
+def test_nothing_that_shows_markup_is_used() -> None:
+    found = {
+        (path.name, name)
+        for path in (ROOT / "ui").rglob("*.py")
+        for name in MARKUP & names_in(path)
+    }
+    assert found == set()
 
 
 @given(st.text(alphabet=st.characters(codec="ascii", min_codepoint=32), max_size=80))
