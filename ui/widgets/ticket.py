@@ -108,7 +108,7 @@ class OrderTicketPanel(Panel):
         for share, button in zip(_SHARES, self.shares, strict=True):
             button.setText(f"{share} %")
             button.clicked.connect(lambda _on, s=share: self._take_share(s))
-        inside = column(spacing=6)
+        inside = column(spacing=5)
         inside.setContentsMargins(INSET, 2, INSET, INSET)
         inside.addWidget(self.side)
         inside.addWidget(self.kind)
@@ -120,10 +120,10 @@ class OrderTicketPanel(Panel):
         self._exits.setLayout(exits)
         inside.addWidget(self._exits)
         inside.addLayout(row(self.post_only, 8, self.reduce_only, None, self.time_in_force))
-        figures = grid(12, 4)
+        figures = grid(10, 4)
         pairs = (
-            ("Value", self._value), ("Fee at most", self._fee), ("Margin", self._margin),
-            ("Liq. about", self._liquidation), ("Risk at SL", self._risk),
+            ("Value", self._value), ("Fee at most", self._fee),
+            ("Margin", self._margin), ("Liq. about", self._liquidation),
         )  # fmt: skip
         for number, (name, shown) in enumerate(pairs):
             line, side = divmod(number, 2)
@@ -132,6 +132,7 @@ class OrderTicketPanel(Panel):
         figures.setColumnStretch(1, 1)
         figures.setColumnStretch(3, 1)
         inside.addLayout(figures)
+        inside.addLayout(row(label("label", "Risk at SL"), None, self._risk))
         inside.addStretch(1)
         inside.addWidget(self.problem)
         inside.addWidget(self.submit)

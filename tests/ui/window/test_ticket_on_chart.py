@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
@@ -11,6 +12,7 @@ from sample_engine import preview_answer
 
 from core.commands import PlaceOrder, PreviewOrder
 from core.models.orders import OrderType, Side
+from ui import i18n
 from ui.tabs.bot_tab import BotTab
 
 D = Decimal
@@ -158,3 +160,20 @@ async def test_an_order_is_prepared_from_the_chart_and_nothing_is_sent(tab, trad
     assert lines(tab)["price"] == 67_500
     assert lines(tab)["stop"] > 67_500  # the exits are those of a sell
     assert await trader.sent_nothing(PlaceOrder)
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+async def test_the_form_fits_the_narrow_column_whatever_its_figures_say(
+    tab, link_server, until, calm, language: str
+) -> None:
+    """ux 74: 280 px are the right column at 1280 x 800."""
+    usual = preview_answer()
+    large = {"value": D("246913.56"), "margin": D("24691.36"), "fee": D("135.80")}
+    preview = msgspec.structs.replace(usual.preview, risk=D("12345.67"), **large)
+    whole = msgspec.structs.replace(usual, preview=preview)
+    link_server.results[PreviewOrder] = lambda _command: whole
+    i18n.use(language)
+    fill(tab)
+    await until(lambda: tab.ticket._value.text() == "246,913.56")
+    await calm()  # laid out
+    assert tab.ticket.minimumSizeHint().width() <= 280
