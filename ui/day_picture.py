@@ -11,7 +11,7 @@ import asyncio
 from pathlib import Path
 
 from PyQt6.QtCore import QBuffer, QIODevice, QObject, QSize, Qt
-from PyQt6.QtGui import QPainter, QPixmap
+from PyQt6.QtGui import QImage, QPainter
 
 from core.commands import CommandResult
 from core.storage.durable import write_atomic
@@ -52,16 +52,15 @@ def picture_of(bridge: Bridge, day_name: str = "") -> bytes:
     page.hide_tools()
     page.resize(SIZE.width(), SIZE.height() - _CAPTION_PX)
     page.show()
-    shown = page.grab()
-    page.hide()
-    page.deleteLater()
-    picture = QPixmap(SIZE)
+    picture = QImage(SIZE, QImage.Format.Format_RGB32)
     picture.fill(theme.color("e0"))
     painter = QPainter(picture)
-    painter.drawPixmap(0, 0, shown)
+    page.render(painter)
     middle = SIZE.height() - _CAPTION_PX / 2
     draw_left(painter, _caption(bridge, day_name), (INSET, middle), Ink("t2"), SIZE.width() - INSET)
     painter.end()
+    page.hide()
+    page.deleteLater()
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
     picture.save(buffer, "PNG")
