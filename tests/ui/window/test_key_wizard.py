@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -140,6 +141,43 @@ async def test_a_key_is_masked_handed_over_once_and_forgotten(
     assert clipboard.text() == ""
     assert SECRET not in repr(keeper.given[0])
     assert "The key ends in 3 days." in shown
+
+
+async def test_a_picture_of_the_wizard_is_the_same_whatever_the_key(wizard: KeyWizard) -> None:
+    """ux 78: a picture is compressed, so that no search for the key in it would mean anything."""
+    to_key(wizard)
+    pictures = []
+    for key, secret in ((KEY, SECRET), (KEY[::-1], SECRET[::-1])):
+        wizard.key.api_key.setText(key)
+        wizard.key.api_secret.setText(secret)
+        wizard.setFocus()  # no blinking cursor
+        pictures.append(wizard.grab().toImage())
+    assert pictures[0] == pictures[1]
+    wizard.key.api_secret.setText(SECRET + "1")
+    assert wizard.grab().toImage() != pictures[0], "a picture that shows the field at all"
+
+
+async def test_a_crash_while_a_key_is_handed_over_is_reported_without_it(
+    wizard: KeyWizard,
+    keeper: Keeper,
+    until: Until,
+    fail_on_unexpected_log: list[logging.LogRecord],
+) -> None:
+    """ux 78: what a crash writes is the error and the way to it, never what was in hand."""
+
+    async def break_down(account: NewAccount) -> AccountAnswer:
+        raise RuntimeError(f"the vault is gone while {account!r} was written")
+
+    keeper.add = break_down  # type: ignore[method-assign]
+    to_key(wizard)
+    type_key(wizard)
+    press(wizard.next)
+    await until(lambda: fail_on_unexpected_log)
+    report = "\n".join(map(logging.Formatter().format, fail_on_unexpected_log))
+    fail_on_unexpected_log.clear()
+    assert "the vault is gone" in report
+    assert KEY not in report
+    assert SECRET not in report
 
 
 async def test_a_key_that_can_withdraw_is_refused_in_the_dialog(
