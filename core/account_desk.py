@@ -276,6 +276,7 @@ class AccountDesk:
             round_trips_of=self.trades.round_trips_of,
             closes=self._feed.hourly_closes,
             traded=lambda: self._traded(self.name),
+            on_exit_refused=lambda order: self._closer.take_over(order),  # noqa: PLW0108 (made later)
             make_client_order_id=functools.partial(signal_order_id, self.port.exchange),
         )
         self.gate = OrderGate(

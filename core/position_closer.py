@@ -77,6 +77,17 @@ class PositionCloser:
             self._pursue(symbol, wish)
         return True
 
+    def take_over(self, refused: Order) -> None:
+        """An exit that the exchange refused whoever asked for it: it is seen through from here,
+        beginning with what may stand in its way."""
+        symbol = refused.symbol
+        if symbol in self._wishes or self._open_position(symbol) is None:
+            return
+        wish = _Wish(refused.reason, tries=1, client_order_id=refused.client_order_id)
+        self._wishes[symbol] = wish
+        self._keep(KeptClose(symbol, self._clock.time_ms(), refused.reason))
+        self._pursue(symbol, wish)
+
     def look(self) -> None:
         """Go on with every close that has not ended flat."""
         for symbol, wish in list(self._wishes.items()):

@@ -15,7 +15,7 @@ from core.clock import Clock
 from core.event_bus import EventBus
 from core.events import Reject, Signal
 from core.models.instruments import Instrument
-from core.models.orders import Order, OrderPurpose, OrderRequest, OrderType, Side
+from core.models.orders import Order, OrderPurpose, OrderRequest, OrderStatus, OrderType, Side
 from core.models.positions import Position
 from core.portfolio.sizing import SizingFacts, SizingMethod, below_minimum, size
 from core.trade_log import RoundTrip
@@ -46,12 +46,15 @@ class PortfolioManager:
             lambda _symbols, _count: {}
         ),
         traded: Callable[[], Collection[str]] = tuple,
+        on_exit_refused: Callable[[Order], object] = lambda _: None,
     ) -> None:
         """`position_of(account, symbol)` is the newest known position, None or flat if none.
         `sizing` is the account's method, `sizing_of(bot_id)` a bot's own one. For the methods
         that ask (`SizingFacts`): `round_trips_of(bot_id)` is a bot's record, `closes(symbols,
         count)` the newest closes of those that count: the signal's, those that bots of this
-        account are made for (`traded()`), and those that hold its capital."""
+        account are made for (`traded()`), and those that hold its capital.
+        `on_exit_refused(order)`: the exchange would not take a bot's exit; the bot itself speaks
+        again only at its next candle, if at all."""
         self._bus = bus
         self._clock = clock
         self._capital = capital
@@ -63,6 +66,7 @@ class PortfolioManager:
         self._round_trips_of = round_trips_of
         self._closes = closes
         self._traded = traded
+        self._on_exit_refused = on_exit_refused
         self._on_their_way: dict[tuple[str, str], OrderRequest] = {}  # by account and symbol
         bus.subscribe(Signal, self._on_signal, part=_PART)
         bus.subscribe(Order, self._on_order, part=_PART)
@@ -171,16 +175,21 @@ class PortfolioManager:
         )
 
     def _on_order(self, order: Order) -> None:
-        if order.status.is_terminal:
-            self._arrived(order.account, order.symbol, order.client_order_id)
+        if not order.status.is_terminal:
+            return
+        request = self._arrived(order.account, order.symbol, order.client_order_id)
+        if request is not None and request.reduce_only and order.status is OrderStatus.REJECTED:
+            self._on_exit_refused(order)
 
     def _on_reject(self, reject: Reject) -> None:
         self._arrived(reject.account, reject.symbol, reject.client_order_id)
 
-    def _arrived(self, account: str, symbol: str, client_order_id: str) -> None:
+    def _arrived(self, account: str, symbol: str, client_order_id: str) -> OrderRequest | None:
+        """The request, where it was on its way till now."""
         pending = self._on_their_way.get((account, symbol))
-        if pending is not None and pending.client_order_id == client_order_id:
-            del self._on_their_way[account, symbol]
+        if pending is None or pending.client_order_id != client_order_id:
+            return None
+        return self._on_their_way.pop((account, symbol))
 
 
 def _side(signal: Signal) -> Side:

@@ -38,6 +38,7 @@ def test_schedules_pass(first_seed):
     [
         884,  # a clock set past midnight ended the day whose loss had locked trading
         1197,  # a market that leaps: the judge wanted what nobody could know
+        4913,  # a bot's exit was refused for the size that its take profit held, at every candle
         2183,  # the leverage was signed with a wrong time, and its bot never started
     ],
 )

@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from core.exchange_port import RequestRejected
-from core.models.orders import OrderPurpose, OrderRequest, OrderStatus, Side
+from core.models.orders import Order, OrderPurpose, OrderRequest, OrderStatus, Side
 from core.position_closer import COMING_S, PositionCloser
 
 SYMBOL = "BTCUSDT"
@@ -104,6 +104,41 @@ async def test_a_size_that_resting_orders_hold_is_freed_first(world):
     assert world.exchange.position(SYMBOL).is_flat  # within 10 s
     assert any("is not closed after 2 tries" in error.text for error in world.alarms())
     assert any("its stop made way" in error.text for error in world.alarms())
+
+
+async def test_a_bots_exit_that_was_refused_is_seen_through(world):
+    """A strategy speaks once a candle, and its exit met a take profit that holds the size."""
+    closing = Closing(world)
+    await held(world)
+    take_profit = world.exchange.place_by_hand(
+        SYMBOL,
+        Side.SELL,
+        Decimal(2),
+        reduce_only=True,
+        trigger_price=Decimal(120),
+        purpose=OrderPurpose.TAKE_PROFIT,
+    )
+    world.deliver()
+    place = world.exchange.place_order
+
+    async def refuse_while_held(request):
+        if any(order.reduce_only for order in await world.exchange.fetch_open_orders()):
+            raise RequestRejected("the reduce-only quantity is used up", "-4118")
+        return await place(request)
+
+    world.exchange.place_order = refuse_while_held
+    closing.submit(world.request(side=Side.SELL, quantity="2", purpose=OrderPurpose.EXIT))
+    await closing.seconds(1)
+    [refused] = [o for o in world.of(Order) if o.status is OrderStatus.REJECTED]
+    closing.closer.take_over(refused)
+    closing.closer.take_over(refused)  # told twice
+    await closing.seconds(4)
+    assert world.exchange.position(SYMBOL).is_flat
+    assert world.exchange._order("", take_profit.exchange_order_id).status is OrderStatus.CANCELLED
+    assert len(closing.asked) == 2
+    closing.closer.take_over(refused)  # it is flat: nothing is left to do
+    await closing.seconds(2)
+    assert len(closing.asked) == 2
 
 
 async def test_an_order_that_cannot_be_moved_out_of_the_way_is_told(world):

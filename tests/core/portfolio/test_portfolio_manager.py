@@ -251,6 +251,22 @@ def test_an_exit_follows_a_pending_entry_but_not_another_exit(desk: Desk) -> Non
     assert [request.purpose for request in desk.requests] == ["entry", "exit", "exit"]
 
 
+@pytest.mark.parametrize("status", [OrderStatus.REJECTED, OrderStatus.FILLED])
+def test_an_exit_that_the_exchange_refuses_is_handed_on(
+    tmp_path: Path, status: OrderStatus
+) -> None:
+    refused: list[Order] = []
+    desk = Desk(tmp_path, on_exit_refused=refused.append)
+    desk.signal(1)
+    desk.answer(desk.requests[0], OrderStatus.REJECTED)  # an entry is nobody's business
+    desk.hold(Side.BUY, "0.01")
+    desk.signal(-1)
+    desk.answer(desk.requests[1], status)
+    desk.answer(desk.requests[1], status)
+    ids = [order.client_order_id for order in refused]
+    assert ids == ([desk.requests[1].client_order_id] if status is OrderStatus.REJECTED else [])
+
+
 class Recording(SizingMethod, frozen=True):
     """A sizing method that remembers what it was shown."""
 
