@@ -421,7 +421,7 @@ class AccountDesk:
         self.state.on_position(position)
         if self.is_built:
             if not position.is_flat:
-                self._feed.prices.add([position.symbol], by=self.name)
+                self._feed.prices.add([position.symbol], by=f"account {self.name}")
             self.guard.observe(position.symbol)
             self._closer.look()
 
@@ -467,7 +467,7 @@ class AccountDesk:
         """Of what is held or ordered here, whoever did it and for as long as it lasts."""
         held = {position.symbol for position in self.state.positions(self.name)}
         ordered = {order.symbol for order in self.oms.working_orders(self.name)}
-        self._feed.prices.replace(held | ordered, by=self.name)
+        self._feed.prices.replace(held | ordered, by=f"account {self.name}")
 
     def _not_ready(self, text: str) -> None:
         self.is_ready, self.state_text = False, text

@@ -235,11 +235,19 @@ class Engine:
     def show(self, charts: AbstractSet[tuple[str, Timeframe]]) -> None:
         """What screens look at: its bars and order books are streamed, and a price that is there
         stays, whoever else lets go of it."""
-        next(iter(self.charts.values())).show(charts)
+        exchange, service = next(iter(self.charts.items()))
+        service.show({chart for chart in charts if self._is_listed(exchange, chart[0])})
         symbols = {symbol for symbol, _ in charts}
         for feed in self.feeds.values():
             feed.books.follow(symbols)
             feed.prices.replace(symbols & feed.tickers.keys(), by=IN_VIEW)
+
+    def _is_listed(self, exchange: str, symbol: str) -> bool:
+        """As far as an account on that exchange has read what it trades."""
+        return any(
+            desk.port.exchange == exchange and symbol in desk.instruments
+            for desk in self.desks.values()
+        )
 
     def preview_order(self, ticket: OrderTicket) -> OrderPreview:
         try:

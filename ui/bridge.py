@@ -58,6 +58,7 @@ from core.snapshots import (
     LiveCandle,
     OrderRecord,
     PositionSnapshot,
+    RiskSnapshot,
     TickerRow,
 )
 from ui.chart_links import ChartLinks
@@ -382,6 +383,14 @@ class Bridge(QObject):
     def account(self, name: str) -> AccountSnapshot | None:
         accounts = self.snapshot.accounts if self.snapshot else []
         return next((a for a in accounts if a.name == name), None)
+
+    def risk_in_view(self) -> RiskSnapshot | None:
+        """Of the account whose capital is in view; where that has none yet, of the one that is
+        stopped furthest."""
+        account = self.account(self.capital.account)
+        if account is not None and account.risk is not None:
+            return account.risk
+        return self.snapshot.risk if self.snapshot is not None else None
 
     def mode(self) -> AccountMode | None:
         """The most serious mode of all accounts: one live account makes the window LIVE."""

@@ -40,6 +40,7 @@ PAGE_MOST = 500
 _AT_ONCE = 25  # trips whose orders are read before the loop is given back
 _BARS = tuple(frame for frame in Timeframe if frame is not Timeframe.MONTH)  # shortest first
 _EXCURSIONS = ("adverse", "favourable")
+_Measured = tuple[str, Excursion]  # with the length of the bars that were looked at
 _NOT_OURS = "No order of ours opened it."
 _NO_STOP = "Its first order had no stop."
 _NO_DISTANCE = "Its first stop stood at its entry price."
@@ -61,24 +62,23 @@ class TradeJournal:
         self._desks, self._feeds = desks, feeds
         self._opened: NoteBook | None = None
         self._notes: dict[TradeKey, TradeNote] = {}
-        self._entries: dict[str, list[JournalEntry]] = {}  # by account, as its trade log
+        self._measured: dict[TradeKey, _Measured] = {}  # what candles said once, they say again
 
     async def page(self, account: str, end: int | None, count: int) -> JournalPage:
         """The newest `count` trips (500 at most) of those before number `end`, None: of all.
         Raises Refused."""
         desk = self._desk(account)
         self._open()
-        trips = desk.trades.round_trips
-        total = len(trips)
+        total = len(desk.trades.round_trips)
         end = total if end is None else max(0, min(end, total))
         first = max(0, end - max(1, min(count, PAGE_MOST)))
-        await self._tell_until(desk, end)
-        told = self._entries[account]
-        await self._measure(desk, told, first, end)
-        shown = [
-            msgspec.structs.replace(entry, note=self._notes.get(entry.key, TradeNote()))
-            for entry in told[first:end]
-        ]
+        trips = desk.trades.round_trips[first:end]
+        entries: list[JournalEntry] = []
+        while len(entries) < len(trips):
+            entries += [_told(desk, trip) for trip in trips[len(entries) :][:_AT_ONCE]]
+            await asyncio.sleep(0)
+        measured = await self._measure(desk, entries)
+        shown = [self._whole(entry, measured[entry.key]) for entry in entries]
         return JournalPage(account, total, first, shown)
 
     def write_note(self, key: TradeKey, text: str, tags: Iterable[str]) -> str:
@@ -122,33 +122,34 @@ class TradeJournal:
                 raise Refused(f"The notes cannot be read from disk: {fault}.") from None
         return self._opened
 
-    # What is known of a trip from the books
-
-    async def _tell_until(self, desk: AccountDesk, end: int) -> None:
-        told = self._entries.setdefault(desk.name, [])
-        while len(told) < end:
-            todo = desk.trades.round_trips[len(told) : min(end, len(told) + _AT_ONCE)]
-            told += [_told(desk, trip) for trip in todo]
-            await asyncio.sleep(0)
-
-    # What the candles say of it
-
     async def _measure(
-        self, desk: AccountDesk, told: list[JournalEntry], first: int, end: int
-    ) -> None:
-        """Of those that are not measured yet: candles may come later than the trip."""
-        wanted = [
-            i
-            for i in range(first, end)
-            if told[i].adverse is None and told[i].unknown.get(_EXCURSIONS[0]) != NO_PRICES
-        ]
-        if not wanted:
-            return
-        store = self._feeds[desk.port.exchange].data.store
-        trips = [told[i].trip for i in wanted]
-        found = await asyncio.to_thread(_excursions, store, desk.port.exchange, trips)
-        for i, (bars, measured) in zip(wanted, found, strict=True):
-            told[i] = _with_excursion(told[i], bars, measured)
+        self, desk: AccountDesk, entries: Sequence[JournalEntry]
+    ) -> dict[TradeKey, _Measured]:
+        """What candles cannot say yet is asked again the next time: they may come later than the
+        trip."""
+        known = {e.key: self._measured[e.key] for e in entries if e.key in self._measured}
+        todo = [entry for entry in entries if entry.key not in known]
+        if todo:
+            exchange = desk.port.exchange
+            trips, store = [entry.trip for entry in todo], self._feeds[exchange].data.store
+            found = await asyncio.to_thread(_excursions, store, exchange, trips)
+            fresh = {entry.key: one for entry, one in zip(todo, found, strict=True)}
+            self._measured |= {key: one for key, one in fresh.items() if not one[1].why}
+            known |= fresh
+        return known
+
+    def _whole(self, entry: JournalEntry, measured: _Measured) -> JournalEntry:
+        """With what the candles and the trader say of it."""
+        bars, found = measured
+        reasons = dict.fromkeys(_EXCURSIONS, found.why) if found.why else {}
+        return msgspec.structs.replace(
+            entry,
+            adverse=found.adverse,
+            favourable=found.favourable,
+            bars="" if found.why else bars,
+            unknown=entry.unknown | reasons,
+            note=self._notes.get(entry.key, TradeNote()),
+        )
 
 
 def _told(desk: AccountDesk, trip: RoundTrip) -> JournalEntry:
@@ -183,11 +184,9 @@ def _told(desk: AccountDesk, trip: RoundTrip) -> JournalEntry:
     )
 
 
-def _excursions(
-    store: CandleStore, exchange: str, trips: Sequence[RoundTrip]
-) -> list[tuple[str, Excursion]]:
+def _excursions(store: CandleStore, exchange: str, trips: Sequence[RoundTrip]) -> list[_Measured]:
     """Of each trip, and by which bars: the shortest that reach over it. Reads files."""
-    found: dict[int, tuple[str, Excursion]] = {}
+    found: dict[int, _Measured] = {}
     for symbol in {trip.symbol for trip in trips}:
         of_symbol = [(i, trip) for i, trip in enumerate(trips) if trip.symbol == symbol]
         try:
@@ -199,8 +198,8 @@ def _excursions(
 
 def _of_one_symbol(
     store: CandleStore, exchange: str, symbol: str, trips: list[tuple[int, RoundTrip]]
-) -> dict[int, tuple[str, Excursion]]:
-    found: dict[int, tuple[str, Excursion]] = {}
+) -> dict[int, _Measured]:
+    found: dict[int, _Measured] = {}
     for timeframe in _BARS:
         todo = [(i, trip) for i, trip in trips if i not in found or found[i][1].why]
         key = SeriesKey(exchange, symbol, timeframe)
@@ -216,18 +215,6 @@ def _of_one_symbol(
             if i not in found or not measured.why:
                 found[i] = (timeframe.value, measured)
     return {i: found.get(i, ("", Excursion(None, None, NO_CANDLES))) for i, _ in trips}
-
-
-def _with_excursion(entry: JournalEntry, bars: str, measured: Excursion) -> JournalEntry:
-    rest = {name: why for name, why in entry.unknown.items() if name not in _EXCURSIONS}
-    reasons = dict.fromkeys(_EXCURSIONS, measured.why) if measured.why else {}
-    return msgspec.structs.replace(
-        entry,
-        adverse=measured.adverse,
-        favourable=measured.favourable,
-        bars="" if measured.why else bars,
-        unknown=rest | reasons,
-    )
 
 
 def _plain_tags(tags: Iterable[str]) -> tuple[str, ...]:

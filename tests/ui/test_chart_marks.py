@@ -104,6 +104,35 @@ def test_results_give_way_where_bars_are_mere_lines_and_what_is_open_stays(
     assert {text.text for text in chart.trades.marks.texts()} == {"Buy 0.037"}
 
 
+def test_of_thousands_of_trades_only_those_in_view_are_placed(
+    make_chart: Callable[..., CandleChart], market: Any
+) -> None:
+    """ux 37: a frame costs what is seen, not what has ever been traded."""
+    chart = make_chart(market.block(2000))
+    fills = [fill for n in range(600) for fill in trade(market, n, n * 3)]
+    chart.trades.set_fills(fills)
+    marks = chart.trades.marks
+    drawn: list[int] = []
+    connect = marks._connect
+    marks._connect = lambda painter, one: drawn.append(one.entry_ms) or connect(painter, one)
+    model = chart.canvas.viewport_model
+    for back in (210, 700):
+        model.right = 2000.0 - back
+        model.left = model.right - 136
+        chart.canvas.view_changed.emit()
+        drawn.clear()
+        chart.grab()
+        placed = marks._place_marks()
+        assert 0 < len(placed) < 120
+        assert 0 < len(drawn) < 60
+        assert len({mark.mark.time_ms for mark in placed}) > 80  # none that is in view is missing
+    newest = trade(market, 9999, 5000)[:1]  # a fill that is newer than the bars here
+    chart.trades.set_fills(newest)
+    model.go_to_latest()
+    chart.canvas.view_changed.emit()
+    assert len(marks._place_marks()) == 1
+
+
 def test_the_newest_result_is_written_when_there_is_room_for_one(
     make_chart: Callable[..., CandleChart], market: Any
 ) -> None:

@@ -8,9 +8,12 @@ is written over bars before it is left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from PyQt6.QtCore import QPointF, QRectF
 from PyQt6.QtGui import QPainter, QPen
 
@@ -27,6 +30,7 @@ _GAP_PX = 5  # from the wick
 _STACK_PX = 15  # between marks of one side on one bar
 _TEXT_PX = 14  # height that a text takes
 _EDGE_PX = 4  # between a text and the pane's edges
+_NEVER_MS = 2**62
 _OUTSIDE_PX = 80  # marks that far beside the pane are not drawn
 _MOST_TEXTS = 60
 _STEPS_AWAY = 3  # of a text's height
@@ -64,11 +68,20 @@ class MarksItem(PaneItem):
         self, pane: Pane, series: CandleSeries, obstacles: Callable[[], list[QRectF]]
     ) -> None:
         super().__init__(pane, series)
-        self.marks: list[Mark] = []
-        self.connectors: list[Connector] = []
+        self.marks: Sequence[Mark] = ()
+        self.connectors: Sequence[Connector] = ()
+        self._times: list[int] = []
+        self._spans = np.empty((0, 2), np.int64)
         self._obstacles = obstacles
         self._key: object = None
         self._laid_out: tuple[list[_Placed], list[Text]] = ([], [])
+
+    def set_trades(self, marks: Sequence[Mark], connectors: Sequence[Connector]) -> None:
+        """`marks` oldest first. A frame costs what is in view, however many there are."""
+        self.marks, self.connectors = marks, connectors
+        self._times = [mark.time_ms for mark in marks]
+        spans = [(trade.entry_ms, trade.exit_ms) for trade in connectors]
+        self._spans = np.array(spans, np.int64).reshape(-1, 2)
 
     def texts(self) -> list[Text]:
         """What is written now, and where."""
@@ -79,8 +92,10 @@ class MarksItem(PaneItem):
             return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
         painter.setPen(primitives.line_pen(theme.color("t2", 0.7), "fine"))
-        for trade in self.connectors:
-            self._connect(painter, trade)
+        first_ms, last_ms = self._in_view()
+        seen = (self._spans[:, 0] <= last_ms) & (self._spans[:, 1] >= first_ms)
+        for index in np.flatnonzero(seen).tolist():
+            self._connect(painter, self.connectors[index])
         placed, texts = self._layout()
         outline = QPen(theme.color("e1"), 4)  # 2 px of it are outside the triangle
         for mark in placed:
@@ -122,11 +137,21 @@ class MarksItem(PaneItem):
             self._laid_out = placed, self._place_texts(placed, taken)
         return self._laid_out
 
+    def _in_view(self) -> tuple[int, int]:
+        """From, until ms UTC; what came after the newest bar stands on it."""
+        left = math.floor(self.pane.slot_at(-_OUTSIDE_PX))
+        right = math.ceil(self.pane.slot_at(self._rect.width() + _OUTSIDE_PX)) + 1
+        is_newest_in = right > self.series.last_slot
+        last_ms = _NEVER_MS if is_newest_in else self.series.time_of_place(right)
+        return self.series.time_of_place(left), last_ms
+
     def _place_marks(self) -> list[_Placed]:
         """The newest first: on a bar with many, it is the one next to the wick."""
         placed = []
         stacked: dict[tuple[int, Side], int] = {}
-        for mark in reversed(self.marks):
+        first_ms, last_ms = self._in_view()
+        first, last = bisect_left(self._times, first_ms), bisect_right(self._times, last_ms)
+        for mark in reversed(self.marks[first:last]):
             slot = self.series.slot_of_time(mark.time_ms)
             row = None if slot is None else self.series.row_at(slot)
             if slot is None or row is None:

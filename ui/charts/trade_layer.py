@@ -107,9 +107,7 @@ class TradeLayer:
         return levels.order_text(order, price, last) if order is not None else ""
 
     def read_fills(self) -> None:
-        self.marks.marks, self.marks.connectors = trades.marks_and_connectors(
-            self._fills, self._symbol
-        )
+        self.marks.set_trades(*trades.marks_and_connectors(self._fills, self._symbol))
 
     def read_levels(self) -> None:
         """Also after a change of language: their words are in it."""

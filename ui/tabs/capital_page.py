@@ -130,7 +130,7 @@ class CapitalPage(QScrollArea):
         self._statistics, self._calendar = StatisticsPanel(bridge), HeatMapPanel(bridge)
         self.allocation = AllocationPanel(bridge)
         self.allocation.bot_wanted.connect(self.bot_wanted)
-        self._risk = RiskPanel(bridge, with_consequences=True)
+        self._risk = RiskPanel(bridge, is_of_page=True)
         self._requests = Panel("Request limits")
         self._requests.head.addWidget(label("label", "used of 80 % of the limit, last window"))
         self._requests.body.addWidget(RequestLimits(bridge), 1)
@@ -194,7 +194,8 @@ class CapitalPage(QScrollArea):
         self._equity.setMinimumHeight(300 if narrow else _EQUITY_LEAST)
 
     def _show_capital(self, capital: CapitalSnapshot) -> None:
-        limits = self._bridge.snapshot.risk.limits if self._bridge.snapshot else []
+        risk = self._bridge.risk_in_view()
+        limits = risk.limits if risk is not None else []
         most = next((x.limit for x in limits if x.name == "drawdown"), None)
         words = tr("limit {n} %", n=formatting.number(most, 0)) if most is not None else ""
         self._figures.show_capital(capital, words)

@@ -217,7 +217,8 @@ class AllocationPanel(Panel):
         """Of the capital: of one symbol's position, or of all that one bot holds."""
         if self._shown_view() == model.BY_BOT:
             return float(self._capital.cap_ratio) if self._capital else 1.0
-        limits = self._bridge.snapshot.risk.limits if self._bridge.snapshot else []
+        risk = self._bridge.risk_in_view()
+        limits = risk.limits if risk is not None else []
         found = next((x.limit for x in limits if x.name == "largest_position"), None)
         return found / 100 if found else _DEFAULT_POSITION_LIMIT
 

@@ -38,10 +38,12 @@ def limit_texts(limit: RiskLimit) -> tuple[str, str]:
 
 
 class RiskPanel(Panel):
-    """`with_consequences` adds what happens when a limit is reached."""
+    """Of the account that is stopped furthest; on a page of one account (`is_of_page`), of that
+    one, and with what happens when a limit is reached."""
 
-    def __init__(self, bridge: Bridge, with_consequences: bool = False) -> None:
+    def __init__(self, bridge: Bridge, is_of_page: bool = False) -> None:
         super().__init__("Risk limits")
+        self._bridge, self._is_of_page = bridge, is_of_page
         self._state_icon = ThemedIcon("shield-check", "t2")
         self._state_icon.hide()
         self._state = label("label")
@@ -53,7 +55,7 @@ class RiskPanel(Panel):
         self._list.setContentsMargins(INSET, 2, INSET, 8)
         self._list.setSpacing(8)
         self.body.addLayout(self._list)
-        self._consequences: dict[str, KeyValue] | None = {} if with_consequences else None
+        self._consequences: dict[str, KeyValue] | None = {} if is_of_page else None
         self._reason = label("label", tone="warn")
         self._reason.setWordWrap(True)
         self._reason.setContentsMargins(INSET, 0, INSET, 8)
@@ -62,7 +64,7 @@ class RiskPanel(Panel):
         self._notes = QVBoxLayout()
         self._notes.setContentsMargins(INSET, 4, INSET, INSET)
         self._notes.setSpacing(0)
-        if with_consequences:
+        if is_of_page:
             self._notes.addWidget(rule())
             self._notes.addSpacing(8)
             self._notes.addWidget(label("caption", "When a limit is reached"))
@@ -71,11 +73,15 @@ class RiskPanel(Panel):
         self.body.addStretch(1)
         bridge.snapshot_changed.connect(self._take)
         if bridge.snapshot is not None:
-            self.show_risk(bridge.snapshot.risk)
+            self._show(bridge.snapshot)
 
     def _take(self, snapshot: EngineSnapshot) -> None:
         if self.isVisible():
-            self.show_risk(snapshot.risk)
+            self._show(snapshot)
+
+    def _show(self, snapshot: EngineSnapshot) -> None:
+        of_page = self._bridge.risk_in_view() if self._is_of_page else None
+        self.show_risk(of_page or snapshot.risk)
 
     def show_risk(self, risk: RiskSnapshot) -> None:
         icon, tone, text = _STATES[risk.state]

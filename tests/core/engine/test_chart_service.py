@@ -75,7 +75,8 @@ async def test_charts_that_no_screen_shows_are_neither_streamed_nor_kept_up(worl
     await world.start([], autostart=False)
     charts = world.engine.charts["simulated"]
     await charts.block("SOLUSDT", M15, count=50, end_ms=None)  # a picture that nobody watches
-    world.engine.show({(BTC, M15)})
+    world.engine.show({(BTC, M15), ("NOSUCHUSDT", M15)})  # of another exchange, from last time
+    assert world.feed.streamed_symbols == {BTC}
     await charts.block(BTC, M15, count=50, end_ms=None)
     await asyncio.sleep(1)
     assert charts.live(BTC, M15) is not None

@@ -3,6 +3,7 @@ notes that outlive a crash."""
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 
 import msgspec
@@ -125,3 +126,12 @@ async def test_a_position_that_was_taken_over_says_why_its_risk_is_not_known(wor
     assert entry.unknown["risk"] == "No order of ours opened it."
     assert entry.unknown["adverse"] == "Its average prices are not known."
     assert isinstance(entry.trip.net_result, Decimal)
+
+
+async def test_screens_that_ask_at_once_are_told_the_same(world):
+    journal = await traded(world, trips=3)
+    one, two, part = await asyncio.gather(
+        journal.page("demo", None, 500), journal.page("demo", None, 500), journal.page("demo", 2, 1)
+    )
+    assert one == two
+    assert part.entries == one.entries[1:2]

@@ -151,3 +151,15 @@ async def test_nobody_is_warned_of_the_silence_of_what_was_let_go_of(world: Any)
     world.feed.prices.replace((), by="a test")
     await asyncio.sleep(90)
     assert not world.notices("market data")
+
+
+async def test_a_bot_may_be_called_as_its_account(world: Any) -> None:
+    """Who needs a price is told apart all the same."""
+    bot = msgspec.structs.replace(world.bot(ETH), bot_id="demo")
+    await world.start([bot])
+    await world.running()
+    await asyncio.sleep(3)  # the account has looked at what it holds
+    assert ETH in world.exchange._tickers
+    await world.engine.stop_bot("demo", close_position=True)
+    await asyncio.sleep(3)
+    assert ETH not in world.exchange._tickers

@@ -15,7 +15,7 @@ from PyQt6.QtTest import QTest
 from core.commands import CommandResult, GetStatistics
 from core.reports.chosen_statistics import WHOLE_ONLY, Choice
 from core.reports.statistics import DayStatistics, Statistics
-from core.snapshots import CapitalSnapshot
+from core.snapshots import CapitalSnapshot, RiskLimit, RiskSnapshot, TradingState
 from ui import i18n, theme
 from ui.bridge import Bridge
 from ui.tabs.capital_page import CapitalPage
@@ -219,7 +219,15 @@ def test_another_account_is_chosen_where_there_is_more_than_one(still_bridge: Br
     won = msgspec.structs.replace(
         shown(still_bridge), account="krw", currency="KRW", equity=Decimal(33_210_000)
     )
-    both = msgspec.structs.replace(still_bridge.snapshot, other_capital=[won])
+    risk = RiskSnapshot(TradingState.ACTIVE, "", [
+        RiskLimit("largest_position", 4.0, 50.0, "%", "the order is denied"),
+        RiskLimit("drawdown", 1.0, 30.0, "%", "everything is closed"),
+    ])  # fmt: skip
+    [account] = still_bridge.snapshot.accounts
+    second = msgspec.structs.replace(account, name="krw", currency="KRW", risk=risk)
+    both = msgspec.structs.replace(
+        still_bridge.snapshot, other_capital=[won], accounts=[account, second]
+    )
     still_bridge.take_snapshot(both)
     assert choice.isVisible()
     assert (choice.text(), page._figures._figures[0]._unit.text()) == ("main", "USDT")
@@ -228,6 +236,9 @@ def test_another_account_is_chosen_where_there_is_more_than_one(still_bridge: Br
     assert (choice.text(), page._figures._figures[0]._unit.text()) == ("krw", "KRW")
     assert page._figures._figures[0]._figure.text() == "33,210,000"
     still_bridge.take_snapshot(both)
+    assert "30 %" in page._figures._figures[5]._below.text()
+    assert page._risk._rows["largest_position"]._limit.text() == "/ 50 %"
+    assert page.allocation._limit() == 0.5
     assert still_bridge.capital.account == "krw"
     still_bridge.take_snapshot(msgspec.structs.replace(both, other_capital=[]))
     assert (still_bridge.capital.account, choice.isVisible()) == ("main", False)
