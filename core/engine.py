@@ -315,10 +315,13 @@ class Engine:
         return f"{symbol} is taken over as the exchange shows it. Its stop is watched."
 
     def ignore_finding(self, account: str, symbol: str) -> str:
-        is_found = self._built(account).oms.ignore_external(account, symbol)
-        if not is_found and not self.roster.is_found(account, symbol):
-            raise Refused(f"There is nothing unexplained in {symbol}.")
-        self.roster.ignore_finding(account, symbol)
+        try:
+            is_found = self._built(account).oms.ignore_external(account, symbol)
+            if not is_found and not self.roster.is_found(account, symbol):
+                raise Refused(f"There is nothing unexplained in {symbol}.")
+            self.roster.ignore_finding(account, symbol)
+        except sqlite3.Error as fault:
+            raise Refused(f"Your word on {symbol} could not be kept on disk: {fault}.") from None
         return f"{symbol} stays as it is, and its bots stay paused."
 
     def book_transfer(self, account: str, amount: Decimal) -> str:

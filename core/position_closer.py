@@ -34,6 +34,7 @@ UNKNOWN_S = 6.0
 LONGEST_WAIT_S = 30.0
 ALARM_TRIES = 3
 STOP_MAKES_WAY = 2  # refusals: the take profit goes at the first, the stop when that was no help
+STOP_AGAIN_AFTER = 8  # refusals: where the stop was not the cause, it may stand most of the time
 COMING_S = 60.0  # an entry that is not heard of by then is another question
 
 
@@ -192,7 +193,7 @@ class PositionCloser:
 
     async def _make_way(self, symbol: str, wish: _Wish) -> None:
         """Cancel what may hold the size, and ask again at once."""
-        is_stop_in_the_way = wish.refusals >= STOP_MAKES_WAY
+        is_stop_in_the_way = wish.refusals % STOP_AGAIN_AFTER == STOP_MAKES_WAY
         protection = self._state.protection(self._account, symbol)
         try:
             for order in self._holding(symbol, with_stops=is_stop_in_the_way):

@@ -2,7 +2,7 @@
 
 Several times a second each position is compared with what rests against it: right side, large
 enough, the take profit beside it. What is missing is set again; what cannot be set within three
-seconds is closed. A new stop takes the old one's place in one request of the exchange, so that
+seconds is closed, and while a close does not get through its stop is tried on. A new stop takes the old one's place in one request of the exchange, so that
 there is no moment without either; if the exchange refuses the new one, the old one stands.
 """
 
@@ -27,6 +27,7 @@ from core.snapshots import ProtectionSnapshot
 LOOK_INTERVAL_S = 0.5
 GRACE_S = 1.0  # the stop's own message may be on its way
 NAKED_LIMIT_S = 3.0
+STOP_RETRY_S = 10.0  # beside a close that does not get through
 TAKE_PROFIT_RETRY_S = 30.0
 LEFT_OVER_S = 3.0  # orders that outlive their position are gone within 5 s of it
 
@@ -40,6 +41,7 @@ class Watched(msgspec.Struct):
     longest_s: float = 0.0
     naked_since_s: float | None = None
     placed_s: float | None = None  # the exchange accepted a stop that has not shown yet
+    tried_s: float = 0.0  # when the newest stop was sent
     take_profit_tried_s: float | None = None
     is_closing: bool = False
     is_told: bool = False  # of the present want, once and not every time that it is tried
@@ -224,7 +226,11 @@ class ProtectionGuard:
         proof_due_s = (watched.placed_s or watched.naked_since_s) + NAKED_LIMIT_S
         if watched.is_closing or now_s >= proof_due_s:
             self._give_up(position, watched, "it did not show in time")
-        elif symbol not in self._setting and watched.placed_s is None:
+            is_due = now_s - watched.tried_s >= STOP_RETRY_S
+        else:
+            is_due = watched.placed_s is None
+        if is_due and symbol not in self._setting:
+            watched.tried_s = now_s
             self._setting.add(symbol)
             self._spawn(f"{symbol}: protection", self._set_again(position, watched, meant))
 

@@ -106,6 +106,37 @@ async def test_a_size_that_resting_orders_hold_is_freed_first(world):
     assert any("its stop made way" in error.text for error in world.alarms())
 
 
+async def test_a_stop_that_was_not_the_cause_makes_way_once(world):
+    """A suspended market refuses every exit: the stop that the guard sets again is left alone."""
+    closing = Closing(world)
+    await held(world)
+
+    def rest_a_stop():
+        stop = world.exchange.place_by_hand(
+            SYMBOL,
+            Side.SELL,
+            Decimal(2),
+            reduce_only=True,
+            trigger_price=Decimal(90),
+            purpose=OrderPurpose.STOP_LOSS,
+        )
+        world.deliver()
+        return stop.exchange_order_id
+
+    def status(stop):
+        return world.exchange._order("", stop).status
+
+    first = rest_a_stop()
+    world.exchange.script.extend([RequestRejected("the market is suspended", "10029")] * 9)
+    closing.closer.close(SYMBOL, "by hand")
+    await closing.seconds(8)
+    assert status(first) is OrderStatus.CANCELLED
+    second = rest_a_stop()
+    await closing.seconds(60)
+    assert len(closing.asked) > 4
+    assert status(second) is OrderStatus.ACKNOWLEDGED
+
+
 async def test_a_bots_exit_that_was_refused_is_seen_through(world):
     """A strategy speaks once a candle, and its exit met a take profit that holds the size."""
     closing = Closing(world)

@@ -100,6 +100,19 @@ async def test_a_definite_no_closes_without_waiting(world):
     assert any("the price has passed it" in error.text for error in world.alarms())
 
 
+async def test_a_stop_is_tried_on_while_the_close_does_not_get_through(world):
+    """A suspended market takes no exit; the stop it takes again must not wait for one."""
+    guarded = Guarded(world)
+    world.exchange.stop_script.append(RequestRejected("the market is suspended"))
+    await bought(world, stop="")
+    await guarded.seconds(8)
+    assert SYMBOL not in world.exchange.stops
+    assert "being closed" in guarded.proof.text
+    await guarded.seconds(8)
+    assert world.exchange.stops[SYMBOL] == (90, None)
+    assert guarded.proof.is_protected
+
+
 async def test_an_exchange_that_hangs_does_not_put_the_close_off(world):
     guarded = Guarded(world)
     await bought(world, stop="")
