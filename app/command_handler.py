@@ -56,7 +56,6 @@ from core.commands import (
 from core.download_service import DownloadRefused, DownloadService
 from core.engine import Engine, Refused, series_of
 from core.exchange_port import ExchangeError
-from core.journal.entries import TradeKey
 from core.market_data.candle_store import StoreFault
 from core.models.candles import Timeframe
 from core.parameter_form import PartForm, describe_parameters
@@ -207,8 +206,7 @@ class CommandHandler:
             case BookTransfer():
                 return engine.book_transfer(command.account, command.amount)
             case WriteTradeNote():
-                key = TradeKey(command.account, command.symbol, command.trade_id)
-                return engine.journal.write_note(key, command.text, command.tags)
+                return engine.journal.write_note(command.key, command.text, command.tags)
             case AddPriceAlert():
                 return engine.alerts.prices.add(command.wish)
             case MovePriceAlert():

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import logging
 import os
 import signal
@@ -41,12 +40,12 @@ from ui.day_picture import DayPictures
 from ui.last_chart import LastChart
 from ui.main_window import MainWindow
 from ui.settings import ScreenSettings
+from ui.tab_stack import load_chart_part
 
 _LOG = logging.getLogger(__name__)
 _LAST_CHART_S = 1.0  # an engine is not kept waiting longer for the last run's chart
 _ENGINE_FOUND_S = 1.0  # how long an engine that listens is given to let us in
 _ENGINE_END_S = 60.0
-_CHART_PARTS = ("numpy", "pyqtgraph", "ui.charts.trading_chart", "ui.tabs.bot_tab")
 _KEEP_CHART_FIRST_S, _KEEP_CHART_EVERY_S = 5.0, 60.0
 
 
@@ -346,8 +345,7 @@ async def _load_charts() -> None:
     """Import what charts need behind the first paint, while the engine is being found or started;
     in parts, between which the window answers."""
     await asyncio.sleep(0.02)
-    for part in _CHART_PARTS:
-        importlib.import_module(part)
+    for _ in iter(load_chart_part, False):
         await asyncio.sleep(0)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from core.journal.entries import JournalPage
+from core.journal.entries import JournalPage, TradeKey
 from core.models.alerts import AlertWish
 from core.models.indicators import STANDARD, IndicatorSpec
 from core.models.tickets import OrderPreview, OrderTicket
@@ -265,11 +265,9 @@ class GetJournal(_Command, frozen=True):
 
 class WriteTradeNote(_Command, frozen=True):
     """The trader's words on a round trip, in the place of the former ones; kept by the engine.
-    `trade_id` is the trip's, as the journal names it."""
+    `key` is the trip's, as the journal names it."""
 
-    account: str
-    symbol: str
-    trade_id: str
+    key: TradeKey
     text: str
     tags: tuple[str, ...] = ()
 

@@ -65,8 +65,7 @@ class JournalBook(QObject):
         self, entry: JournalEntry, text: str, tags: tuple[str, ...]
     ) -> CommandResult:
         """The engine's answer; with its yes the entry is as the engine keeps it."""
-        wish = WriteTradeNote(entry.account, entry.trip.symbol, entry.trip.trade_id, text, tags)
-        result = await self._bridge.link.send(wish)
+        result = await self._bridge.link.send(WriteTradeNote(entry.key, text, tags))
         known = self._known.get(entry.account, {})
         number = next((i for i, e in known.items() if e.key == entry.key), None)
         if result.ok and number is not None:

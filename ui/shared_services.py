@@ -144,6 +144,11 @@ class SharedCapitalManager(QObject):
         """Whose capital is in view."""
         return self.latest.account if self.latest is not None else ""
 
+    @property
+    def currency(self) -> str:
+        """What the capital in view is counted in."""
+        return self.latest.currency if self.latest is not None else "USDT"
+
     def choose(self, account: str) -> None:
         """From now on this account's, for as long as there is one."""
         self._chosen = account

@@ -5,6 +5,8 @@ A tab is made when it is shown first: charts and numpy come after the window sta
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from PyQt6.QtCore import QByteArray, QTimer, pyqtSignal
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from ui.tabs.charts_page import ChartsPage
     from ui.tabs.multi_tab import MultiTab
     from ui.tabs.trail_page import TrailPage
+
+
+_CHART_PARTS = ("numpy", "pyqtgraph", "ui.charts.trading_chart", "ui.tabs.bot_tab")
 
 
 class TabStack(QStackedWidget):
@@ -217,7 +222,11 @@ class TabStack(QStackedWidget):
 
     def _show_first_bot(self) -> None:
         if self._bridge.bots and self.current not in (*self._bridge.bots, *self.pages):
-            self.show_bot(next(iter(self._bridge.bots)))
+            bot_id, link = next(iter(self._bridge.bots.items()))
+            if link.latest.scan is None and load_chart_part():
+                self.show_first_bot_soon()
+            else:
+                self.show_bot(bot_id)
 
     def tell_start(self, *, failed: bool) -> None:
         """What stands where the charts will be."""
@@ -242,6 +251,15 @@ def title_of(bridge: Bridge, link: BotLink) -> str:
     mode = account.mode.value.upper() if account is not None else ""
     parts = [bot.title, bot.symbol if bot.symbol != bot.title else "", bot.account, mode]
     return " · ".join(part for part in parts if part)
+
+
+def load_chart_part() -> bool:
+    """Import one more of the libraries that charts need: in one piece they would hold the window
+    up for a third of a second. Whether there was one left."""
+    part = next((name for name in _CHART_PARTS if name not in sys.modules), None)
+    if part is not None:
+        import_module(part)
+    return part is not None
 
 
 def _make_tab(bridge: Bridge, bot: BotLink, recalled: LastChart | None) -> Any:

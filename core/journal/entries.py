@@ -22,11 +22,13 @@ class TradeNote(msgspec.Struct, frozen=True):
 
 
 class TradeKey(msgspec.Struct, frozen=True):
-    """Names a round trip for good, over restarts and replays."""
+    """Names a round trip for good, over restarts and replays. The time belongs to it: an exchange
+    whose books begin anew (paper) gives its trade ids again."""
 
     account: str
     symbol: str
     trade_id: str
+    opened_ms: int
 
 
 class JournalEntry(msgspec.Struct, frozen=True):
@@ -58,7 +60,8 @@ class JournalEntry(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> TradeKey:
-        return TradeKey(self.account, self.trip.symbol, self.trip.trade_id)
+        trip = self.trip
+        return TradeKey(self.account, trip.symbol, trip.trade_id, trip.opened_ms)
 
     @property
     def gross_result(self) -> Decimal:

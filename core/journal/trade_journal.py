@@ -85,7 +85,7 @@ class TradeJournal:
         """Durable on return. What the trader is told. Raises Refused."""
         desk = self._desk(key.account)
         if not any(
-            trip.symbol == key.symbol and trip.trade_id == key.trade_id
+            TradeKey(key.account, trip.symbol, trip.trade_id, trip.opened_ms) == key
             for trip in desk.trades.round_trips
         ):
             raise Refused(f"There is no such trade of {key.symbol} in the journal.")

@@ -163,7 +163,10 @@ class LevelDrag(QObject):
             self.wanted.emit(proposal.level.handle, proposal.price)
 
     def discard(self) -> None:
+        """Let go of everything, as it was."""
+        self._field = None
         self._become(None)
+        self._hold(False)
 
     # Mouse and keys
 

@@ -109,12 +109,14 @@ def holdings(
         if row.pnl is None:
             return Cell(formatting.UNKNOWN, "t3")
         arrow = 0 if row.pnl == 0 else (1 if row.pnl > 0 else -1)
-        return Cell(formatting.money(row.pnl, sign=True), tone_of(row.pnl), _MEDIUM, arrow=arrow)
+        text = formatting.money(row.pnl, bridge.capital.currency, sign=True)
+        return Cell(text, tone_of(row.pnl), _MEDIUM, arrow=arrow)
 
     columns: list[Column[Part]] = [
         Column("Held by", title, 88, lambda r: r.key, stretch=1),
         Column("Inside", inside, 80, stretch=1),
-        Column("Amount", lambda r: Cell(formatting.money(r.amount), weight=_MEDIUM), 84,
+        Column("Amount", lambda r: Cell(formatting.money(r.amount, bridge.capital.currency),
+               weight=_MEDIUM), 84,
                lambda r: r.amount, right=True),
         Column("Share of limit", lambda r: Cell("", "warnf" if used(r) >= 0.8 else "accent",
                bar=used(r)), 100, lambda r: r.share),

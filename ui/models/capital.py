@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from core.snapshots import LedgerLine
 from ui import formatting
+from ui.bridge import Bridge
 from ui.i18n import sentence, tr
 from ui.models import words
 from ui.models.table import Cell, Column, TableModel
@@ -20,7 +21,7 @@ class NumberedLine(NamedTuple):
     line: LedgerLine
 
 
-def ledger() -> TableModel[NumberedLine]:
+def ledger(bridge: Bridge) -> TableModel[NumberedLine]:
     columns: list[Column[NumberedLine]] = [
         Column("Time", lambda r: Cell(formatting.clock(r.line.time_ms), "t3",
                tool_tip=formatting.date_time(r.line.time_ms)), 84),
@@ -28,7 +29,8 @@ def ledger() -> TableModel[NumberedLine]:
                weight=600), 96),
         Column("What", lambda r: Cell(formatting.veiled(sentence(r.line.text)), "t2",
                tool_tip=formatting.veiled(sentence(r.line.text))), 120, stretch=1),
-        Column("Amount", lambda r: Cell(formatting.money(r.line.amount), weight=_MEDIUM), 92,
+        Column("Amount", lambda r: Cell(formatting.money(r.line.amount, bridge.capital.currency),
+               weight=_MEDIUM), 92,
                right=True),
     ]  # fmt: skip
     return TableModel(columns, key=lambda r: r.number)

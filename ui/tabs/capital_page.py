@@ -108,7 +108,9 @@ class _DailyPanel(Panel):
             (self._worst, capital.worst_day),
             (self._average, average),
         ):
-            show_value(stat.value, formatting.money(value, sign=True), tone_of(value))
+            show_value(
+                stat.value, formatting.money(value, capital.currency, sign=True), tone_of(value)
+            )
         show_value(self._trades.value, f"{capital.trades:,}")
 
 

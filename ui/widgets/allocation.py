@@ -65,16 +65,20 @@ class AllocationBar(QWidget):
         self.setFixedHeight(22)
         self.setMouseTracking(True)
         self._segments: list[Segment] = []
+        self._currency = ""
         theme.changed.connect(self.update)
 
     @property
     def segments(self) -> list[Segment]:
         return self._segments
 
-    def show_segments(self, segments: list[Segment]) -> None:
-        if segments != self._segments:
-            self._segments = segments
+    def show_segments(self, segments: list[Segment], currency: str) -> None:
+        if (segments, currency) != (self._segments, self._currency):
+            self._segments, self._currency = segments, currency
             self.update()
+
+    def _text(self, part: Segment) -> str:
+        return formatting.money(part.amount, self._currency)
 
     def place_of(self, key: str) -> QRectF | None:
         return next((area for area, part in self._places() if part.key == key), None)
@@ -97,7 +101,7 @@ class AllocationBar(QWidget):
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         part = None if event is None else self._at(event.position())
-        text = "" if part is None else f"{part.name} · {formatting.money(part.amount)}"
+        text = "" if part is None else f"{part.name} · {self._text(part)}"
         if self.toolTip() != tip(text):
             self.setToolTip(tip(text))
         is_part = part is not None and bool(part.key)
@@ -153,7 +157,7 @@ class AllocationPanel(Panel):
         self.table = DataTable(self.model)
         self.table.setMinimumHeight(80)
         self._nothing = EmptyState("wallet", "All capital is free", "Positions hold none of it.")
-        self._ledger = tables.ledger()
+        self._ledger = tables.ledger(bridge)
         ledger = DataTable(self._ledger, row_height=22, header=False)
         heading = label("caption", "Ledger, newest first")
         heading.setContentsMargins(INSET, 6, INSET, 2)
@@ -238,7 +242,8 @@ class AllocationPanel(Panel):
         show_value(self._sum, tr("total {sum}", sum=formatting.long_sum(held, capital.currency)))
         names = {part.key: self._name(part.key, view) for part in parts}
         is_whole = not self._within
-        self.bar.show_segments(segments_of(capital, parts, names, is_whole=is_whole))
+        segments = segments_of(capital, parts, names, is_whole=is_whole)
+        self.bar.show_segments(segments, capital.currency)
         self.back.setVisible(bool(self._within))
         if self._within:
             inside = self._name(self._within, self._view)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF, QResizeEvent
 from PyQt6.QtWidgets import (
@@ -58,7 +60,7 @@ def show_plate(target: QLabel, text: str, kind: str, name: str) -> None:
         target.setText(text)
         spacing = 0.6 * len(text) if kind == "badge" else 0.0
         width = fonts.metrics(12, 600).horizontalAdvance(text) + spacing
-        target.setFixedWidth(round(width) + 16)
+        target.setFixedWidth(math.ceil(width) + 16)
 
 
 def row(*parts: QWidget | int | None, spacing: int = 8) -> QHBoxLayout:

@@ -163,8 +163,8 @@ class CapitalBar(Panel):
         self._bar.show_shares(shares, float(capital.cap_ratio))
         self._show_sum(capital, sum(parts, Decimal(0)))
         notes = (
-            _held_by(capital.slices, "locked"),
-            _held_by(capital.slices, "reserved"),
+            _held_by(capital.slices, "locked", capital.currency),
+            _held_by(capital.slices, "reserved", capital.currency),
             tr("the only part a new order can take"),
             tr("{n} % of total", n=f"{(1 - capital.cap_ratio) * 100:.0f}"),
         )
@@ -191,6 +191,6 @@ async def _tell(dialog: LedgerDifferenceDialog) -> None:
         tasks.tell(result)
 
 
-def _held_by(slices: list[CapitalSlice], state: str) -> str:
+def _held_by(slices: list[CapitalSlice], state: str, currency: str) -> str:
     held = [s for s in slices if s.state == state]
-    return " · ".join(f"{s.symbol} {formatting.money(s.amount)}" for s in held)
+    return " · ".join(f"{s.symbol} {formatting.money(s.amount, currency)}" for s in held)

@@ -82,13 +82,25 @@ async def test_a_note_survives_the_death_of_the_engine(world):
     assert (again.key, again.note) == (entry.key, kept)
 
 
+async def test_a_note_does_not_pass_to_a_trade_of_an_account_that_began_anew(world):
+    """A paper exchange that begins anew gives its numbers again."""
+    journal = await traded(world, trips=1)
+    [entry] = (await journal.page("demo", 1, 1)).entries
+    journal.write_note(entry.key, "of the old account", [])
+    trips = world.desk.trades.round_trips
+    trips[0] = msgspec.structs.replace(trips[0], opened_ms=trips[0].opened_ms + 60_000)
+    [again] = (await journal.page("demo", 1, 1)).entries
+    assert again.trip.trade_id == entry.trip.trade_id
+    assert again.note == TradeNote()
+
+
 async def test_what_cannot_be_noted_is_refused_with_its_reason(world):
     journal = await traded(world, trips=1)
     [entry] = (await journal.page("demo", 1, 1)).entries
     with pytest.raises(Refused, match="no such trade of BTCUSDT"):
-        journal.write_note(TradeKey("demo", "BTCUSDT", "never"), "x", [])
+        journal.write_note(TradeKey("demo", "BTCUSDT", "never", 1), "x", [])
     with pytest.raises(Refused, match="no account 'other'"):
-        journal.write_note(TradeKey("other", "BTCUSDT", "never"), "x", [])
+        journal.write_note(TradeKey("other", "BTCUSDT", "never", 1), "x", [])
     with pytest.raises(Refused, match="at most 4000 characters, this one 4001"):
         journal.write_note(entry.key, "x" * 4001, [])
     with pytest.raises(Refused, match="at most 20 tags, these are 21"):
@@ -106,7 +118,7 @@ async def test_the_link_answers_with_a_page_and_keeps_a_note(world):
     handler = CommandHandler(world.engine, SnapshotBuilder(world.engine))
     answer, _ = await handler.handle(Request(1, GetJournal("demo", 1, 1)))
     [entry] = answer.journal.entries
-    wish = WriteTradeNote("demo", entry.trip.symbol, entry.trip.trade_id, "good", ("a",))
+    wish = WriteTradeNote(entry.key, "good", ("a",))
     kept, _ = await handler.handle(Request(2, wish))
     assert (kept.ok, kept.text) == (True, "The note is kept.")
     answer, _ = await handler.handle(Request(3, GetJournal("demo", 1, 1)))

@@ -31,7 +31,7 @@ from core.trade_log import RoundTrip, TradeLog
 D = Decimal
 MINUTE_MS = 60_000
 HUNDRED = Decimal(100)
-KEY = TradeKey("main", "BTCUSDT", "t1")
+KEY = TradeKey("main", "BTCUSDT", "t1", 1)
 
 
 def fill(

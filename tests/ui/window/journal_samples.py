@@ -69,7 +69,7 @@ class JournalKeeper:
         if self.refusal:
             return CommandResult(0, False, self.refusal)
         for i, entry in enumerate(self.entries):
-            if entry.trip.trade_id == command.trade_id:
+            if entry.key == command.key:
                 note = TradeNote(command.text.strip(), command.tags)
                 self.entries[i] = msgspec.structs.replace(entry, note=note)
         return CommandResult(0, True, "The note is kept.")

@@ -99,6 +99,17 @@ async def test_delete_asks_before_a_position_is_closed_and_return_agrees(
     await until(lambda: trader.sent(ClosePosition) == [ClosePosition("main", "BTCUSDT")])
 
 
+async def test_its_tabs_are_what_a_trader_has_open_has_had_and_was_refused(
+    blotter: Blotter,
+) -> None:
+    """ux 54"""
+    tabs = blotter.bar.tabs
+    words = [tabs.tabText(index).split("  ")[0] for index in range(tabs.count())]
+    assert words == [
+        "Positions", "Protection", "Working", "Fills", "History", "Refused", "Log",
+    ]  # fmt: skip
+
+
 async def test_escape_keeps_the_position(blotter: Blotter, trader: Any, calm: Calm) -> None:
     QTest.keyClick(show(blotter, POSITIONS), Qt.Key.Key_Delete)
     await trader.press(Qt.Key.Key_Escape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from decimal import Decimal
@@ -243,4 +244,29 @@ def test_another_account_is_chosen_where_there_is_more_than_one(still_bridge: Br
     still_bridge.take_snapshot(msgspec.structs.replace(both, other_capital=[]))
     assert (still_bridge.capital.account, choice.isVisible()) == ("main", False)
     page.hide()
+    page.deleteLater()
+
+
+def test_won_has_no_decimals_anywhere_on_the_page(still_bridge: Bridge) -> None:
+    """ux 73"""
+    won = msgspec.structs.replace(shown(still_bridge), currency="KRW")
+    assert still_bridge.snapshot is not None
+    still_bridge.take_snapshot(msgspec.structs.replace(still_bridge.snapshot, capital=won))
+    page = CapitalPage(still_bridge)
+    held, lines = page.allocation.model, page.allocation._ledger
+    texts = [
+        model.columns[i].cell(model.row_at(row)).text
+        for model in (held, lines)
+        for i, column in enumerate(model.columns)
+        if column.title in ("Amount", "PnL")
+        for row in range(model.rowCount())
+    ]
+    assert "4,413" in texts
+    assert "+81" in texts
+    texts += [legend._note.whole_text for legend in page._bar._legends]
+    texts += [stat.value.text() for stat in (page._daily._best, page._daily._worst)]
+    texts += [stat.value.text() for stat in (page._daily._average,)]
+    texts.append(page.allocation._sum.text())
+    texts.append(page._statistics.stats["expectancy"].value.text())
+    assert [text for text in texts if re.search(r"\d\.\d", text)] == []
     page.deleteLater()

@@ -134,6 +134,17 @@ async def test_the_chart_alone_and_everything_again(tab) -> None:
     assert tab.blotter.isVisible()
 
 
+async def test_its_keys_show_the_chart_alone_and_everything_again(tab, until) -> None:
+    """ux 11"""
+    window = tab.window()
+    window.activateWindow()
+    await until(window.isActiveWindow)
+    for is_shown in (False, True):
+        QTest.keyClick(tab.chart.canvas, Qt.Key.Key_Return, Qt.KeyboardModifier.AltModifier)
+        assert tab.blotter.isVisible() is is_shown
+        assert tab.chart.isVisible()
+
+
 async def test_the_lock_says_whether_lines_can_be_moved(tab) -> None:
     """ux 43"""
     lock = tab._panel.toolbar.lock

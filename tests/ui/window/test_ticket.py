@@ -64,6 +64,7 @@ async def test_ux_48_the_preview_is_the_engines_answer_to_what_is_written(
     )
     assert panel._value.text() == "669.50"
     assert panel._margin.text() == "66.95"
+    assert panel._fee.text() == "0.37"
     assert panel._liquidation.text() == "60,590.4"
     assert panel.submit.text() == "Buy 0.010 BTC"
 
@@ -258,5 +259,20 @@ async def test_ux_45_less_than_the_exchange_takes_is_not_sent_and_says_so(
     assert not panel.submit.isEnabled()
     write(panel.amount, "0.0004")  # less than a step
     assert not panel.submit.isEnabled()
+    QTest.mouseClick(panel.submit, LEFT)
+    assert await trader.sent_nothing(PlaceOrder)
+
+
+async def test_ux_69_on_an_old_price_nothing_is_bought(
+    open_panel, trader, until, link_server
+) -> None:
+    panel = await open_panel()
+    snapshot = link_server.snapshot
+    old = [msgspec.structs.replace(row, age_ms=16_000) for row in snapshot.tickers]
+    link_server.publish(msgspec.structs.replace(snapshot, seq=2, tickers=old))
+    await until(lambda: panel._bridge.is_price_stale("BTCUSDT"))
+    panel._refresh()
+    assert not panel.submit.isEnabled()
+    assert panel.submit.toolTip() == "Waiting for a fresh price"
     QTest.mouseClick(panel.submit, LEFT)
     assert await trader.sent_nothing(PlaceOrder)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtTest import QTest
 from sample_engine import preview_answer
 
@@ -89,6 +89,25 @@ async def test_a_dragged_line_writes_its_field_and_the_preview_follows(
         return bool(told) and told[name] == before + D("12.3")
 
     await until(asked)
+
+
+async def test_the_mouse_drags_a_line_and_the_order_that_is_asked_for_is_that(
+    tab, trader, until
+) -> None:
+    """ux 42: from the pixel to the engine's preview, on a locked chart."""
+    fill(tab)
+    pane, port = tab.chart.canvas.panes[0], tab.chart.canvas.viewport()
+    y = round(pane.y_of(66_650))
+    QTest.mousePress(port, LEFT, pos=QPoint(300, y))
+    QTest.mouseMove(port, QPoint(300, y + 12))
+    QTest.mouseRelease(port, LEFT, pos=QPoint(300, y + 12))
+    stop = D(tab.ticket.stop.line.text())
+    assert stop < 66_650
+    assert stop % D("0.1") == 0
+    assert lines(tab)["stop"] == float(stop)
+    assert D(tab.ticket.price.line.text()) == 66_950
+    await until(lambda: any(c.ticket.stop_loss == stop for c in trader.sent(PreviewOrder)))
+    assert await trader.sent_nothing(PlaceOrder)
 
 
 async def test_a_price_of_the_book_is_written_though_the_field_has_the_focus(tab) -> None:

@@ -26,7 +26,7 @@ from core.commands import (
     StartBot,
     StopBot,
 )
-from core.snapshots import AccountMode, BotState, Notice
+from core.snapshots import AccountMode, BotState, Notice, TradingState
 from ui import i18n, theme
 from ui.bridge import Bridge
 from ui.dialogs.add_bot import AddBotDialog
@@ -112,6 +112,26 @@ async def test_one_click_kills_and_the_band_stands_until_resumed(
     press(window.kill_band.resume)
     await answer(until, "go")
     await until(lambda: sent(link_server, ResumeTrading))
+
+
+async def test_what_was_killed_before_this_start_stands_until_it_is_resumed(
+    make_window: Callable[[], MainWindow], link_server: Any, make_snapshot: Any, until: Until
+) -> None:
+    """ux 62"""
+    snapshot = make_snapshot(2)
+    risk = replace(
+        snapshot.risk,
+        state=TradingState.HALTED,
+        reason="Stopped by the kill switch.",
+        kill_switch_since_ms=1_763_649_127_000,
+    )
+    link_server.publish(replace(snapshot, risk=risk))
+    window = make_window()
+    await until(window.kill_band.isVisible)
+    assert window.kill_band._answers.whole_text == "Stopped by the kill switch."
+    assert window.kill_band.resume.isVisible()
+    link_server.publish(snapshot)
+    await until(lambda: not window.kill_band.isVisible())
 
 
 async def test_the_kill_shortcut_needs_two_presses(
