@@ -2,8 +2,9 @@
 
 Several times a second each position is compared with what rests against it: right side, large
 enough, the take profit beside it. What is missing is set again; what cannot be set within three
-seconds is closed, and while a close does not get through its stop is tried on. A new stop takes the old one's place in one request of the exchange, so that
-there is no moment without either; if the exchange refuses the new one, the old one stands.
+seconds is closed, and while a close does not get through its stop is tried on. A new stop takes
+the old one's place in one request of the exchange, so that there is no moment without either; if
+the exchange refuses the new one, the old one stands.
 """
 
 from __future__ import annotations
