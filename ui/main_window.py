@@ -19,7 +19,7 @@ from core.snapshots import (
     BotSnapshot,
     EngineSnapshot,
 )
-from ui import i18n, leaving, preferences, setting_rows, shortcuts, tasks, zones
+from ui import i18n, leaving, preferences, setting_rows, shortcuts, table_memory, tasks, zones
 from ui.alert_centre import AlertCentre
 from ui.announcer import Announcer
 from ui.bridge import Bridge, LinkState
@@ -84,6 +84,7 @@ class MainWindow(WindowOpenings):
         self.setWindowTitle(PROGRAM)
         self.setMinimumSize(960, 640)
         setting_rows.recall(settings)
+        table_memory.load(settings.folder)
         self._build(last)
         self._connect()
         self._add_shortcuts()

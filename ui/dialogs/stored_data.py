@@ -27,7 +27,7 @@ class StoredDataDialog(Sheet):
         self._bridge = bridge
         self._was_working = False
         self.model = stored_data.stored_series(self._market_time_ms)
-        self.table = DataTable(self.model)
+        self.table = DataTable(self.model, name="Stored data")
         self.empty = EmptyState("layers", "Reading what is stored", "")
         self._pages = QStackedWidget()
         self._pages.setFixedHeight(_TABLE_HEIGHT)

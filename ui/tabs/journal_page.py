@@ -40,7 +40,7 @@ class JournalPage(QWidget):
         self._texts: dict[TradeKey, tuple[JournalEntry, str]] = {}
         self.book = JournalBook(bridge, self)
         self.model = model.journal(bridge)
-        self.table = DataTable(self.model, selectable=True)
+        self.table = DataTable(self.model, selectable=True, name="Journal")
         self.table.setAccessibleName("Journal")
         self.detail = JournalDetail(bridge, self.book.write_note)
         self.search = SearchField("Filter trades")

@@ -57,7 +57,7 @@ class BlotterPage(QWidget):
     def table(self) -> DataTable:
         """Made here if nobody has looked at it yet."""
         if self._table is None:
-            made = self._table = DataTable(self.model, selectable=True)
+            made = self._table = DataTable(self.model, selectable=True, name=self.name)
             made.setAccessibleName(self.name)
             made.set_narrow(self._narrow)
             made.setVisible(bool(self.model.rowCount()))

@@ -41,7 +41,7 @@ class LogPanel(Panel):
         save.clicked.connect(self._export)
         for part in (self.level, self.field, folder, save):
             self.head.addWidget(part)
-        self.table = DataTable(self.model, selectable=True)
+        self.table = DataTable(self.model, selectable=True, name="Log")
         self.table.setAccessibleName("Log")
         self._empty = EmptyState("list", "Nothing of that kind", "Choose another level or word.")
         self.body.addWidget(self.table, 1)

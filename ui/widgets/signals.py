@@ -25,7 +25,7 @@ class SignalsPanel(Panel):
         self._bridge = bridge
         self._log = SignalLog()
         self.model = signals(bridge)
-        self.table = DataTable(self.model, selectable=True)
+        self.table = DataTable(self.model, selectable=True, name="Signals")
         self._count = label("label")
         self.head.addWidget(self._count)
         self.head.setContentsMargins(INSET, 0, INSET, 0)

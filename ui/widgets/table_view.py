@@ -37,6 +37,7 @@ from PyQt6.QtWidgets import (
 from ui import fonts, icons, theme
 from ui.models.table import Cell, Column, TableModel
 from ui.widgets.cell_editor import CellEditing
+from ui.widgets.table_columns import TableColumns
 
 _PAD = 12
 _GAP = 4
@@ -170,7 +171,10 @@ class DataTable(QTableView):
         pad: int = _PAD,
         selectable: bool = False,
         header: bool = True,
+        *,
+        name: str = "",
     ) -> None:
+        """`name`: its columns may be moved, sized and left out, and are kept under it."""
         super().__init__()
         self._columns = model
         self._narrow = False
@@ -195,6 +199,13 @@ class DataTable(QTableView):
         if pad != _PAD:
             self.setStyleSheet(f"QHeaderView::section {{ padding: 0 {pad}px; }}")
         self._set_up_headers(model, row_height, header)
+        heads = self.horizontalHeader()
+        assert heads is not None
+        self.arranged = TableColumns(heads, model, name)
+        self.arranged.changed.connect(self._spread)
+        kept = self.arranged.sorted_by()
+        if kept is not None:
+            self._sort(*kept)
         self.setEditTriggers(
             QAbstractItemView.EditTrigger.DoubleClicked
             if any(column.edit for column in model.columns)
@@ -338,17 +349,24 @@ class DataTable(QTableView):
             return
         descending = Qt.SortOrder.DescendingOrder
         again = self._sorted == (section, descending)
-        order = Qt.SortOrder.AscendingOrder if again else descending
+        self._sort(section, is_descending=not again)
+        self.arranged.take_sort(section, is_descending=not again)
+
+    def _sort(self, section: int, is_descending: bool) -> None:
+        order = Qt.SortOrder.DescendingOrder if is_descending else Qt.SortOrder.AscendingOrder
         self._sorted = (section, order)
         self._columns.sort(section, order)
 
     def _with_room(self, room: int) -> list[tuple[int, Column[Any]]]:
         """The columns (number, column) that are shown in `room` px: those that may be dropped go,
         the last first, where all of them have no room."""
+        own = self.arranged
         shown = [
-            (i, c) for i, c in enumerate(self._columns.columns) if not (self._narrow and c.drop)
+            (i, c)
+            for i, c in enumerate(self._columns.columns)
+            if not (self._narrow and c.drop) and not own.is_hidden(i)
         ]
-        while sum(c.width for _, c in shown) > room:
+        while sum(own.width(i) for i, _ in shown) > room:
             droppable = [pair for pair in shown if pair[1].drop]
             if not droppable:
                 break
@@ -356,6 +374,13 @@ class DataTable(QTableView):
         return shown
 
     def _spread(self) -> None:
+        self.arranged.is_laying_out = True
+        try:
+            self._lay_out_columns()
+        finally:
+            self.arranged.is_laying_out = False
+
+    def _lay_out_columns(self) -> None:
         view = self.viewport()
         if view is None:
             return
@@ -363,12 +388,15 @@ class DataTable(QTableView):
         kept = {i for i, _ in shown}
         for i in range(len(self._columns.columns)):
             self.setColumnHidden(i, i not in kept)
-        total = sum(c.stretch for _, c in shown)
+        own = self.arranged
+        for i, _ in shown:
+            self.setColumnWidth(i, own.width(i))
+        stretching = [(i, c) for i, c in shown if c.stretch and not own.has_own_width(i)]
+        total = sum(c.stretch for _, c in stretching)
         if not total:
             return
-        spare = max(0, view.width() - sum(c.width for _, c in shown))
+        spare = max(0, view.width() - sum(own.width(i) for i, _ in shown))
         left = spare
-        stretching = [(i, c) for i, c in shown if c.stretch]
         for i, column in stretching[:-1]:
             share = spare * column.stretch // total
             left -= share

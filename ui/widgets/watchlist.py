@@ -24,7 +24,9 @@ class Watchlist(Panel):
         self._bridge = bridge
         self._model = watchlist(bridge)
         self._places: dict[str, int] = {}
-        self._table = DataTable(self._model, row_height=24, pad=5, selectable=True)
+        self._table = DataTable(
+            self._model, row_height=24, pad=5, selectable=True, name="Watchlist"
+        )
         self._table.chosen.connect(lambda shown: self.chosen.emit(shown.ticker.symbol))
         i18n.set_tool_tip(self._table, "Double click opens the symbol")
         self._search = SearchField("Symbol")
