@@ -137,7 +137,7 @@ class CommandHandler:
 
     async def _candles(self, request_id: int, command: GetCandles) -> CommandResult:
         symbol, timeframe = series_of(command.symbol, command.timeframe)
-        service = next(iter(self._engine.charts.values()))
+        service = self._engine.chart_service(symbol)
         try:
             block = await service.block(
                 symbol,

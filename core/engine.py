@@ -235,19 +235,23 @@ class Engine:
     def show(self, charts: AbstractSet[tuple[str, Timeframe]]) -> None:
         """What screens look at: its bars and order books are streamed, and a price that is there
         stays, whoever else lets go of it."""
-        exchange, service = next(iter(self.charts.items()))
-        service.show({chart for chart in charts if self._is_listed(exchange, chart[0])})
-        symbols = {symbol for symbol, _ in charts}
-        for feed in self.feeds.values():
-            feed.books.follow(symbols)
-            feed.prices.replace(symbols & feed.tickers.keys(), by=IN_VIEW)
+        places = {chart: self._charted_on(chart[0]) for chart in charts}
+        for exchange, feed in self.feeds.items():
+            shown = {chart for chart, place in places.items() if place == exchange}
+            self.charts[exchange].show(shown)
+            feed.books.follow({symbol for symbol, _ in shown})
+            seen = {symbol for symbol, _ in charts}
+            feed.prices.replace(seen & feed.tickers.keys(), by=IN_VIEW)
 
-    def _is_listed(self, exchange: str, symbol: str) -> bool:
-        """As far as an account on that exchange has read what it trades."""
-        return any(
-            desk.port.exchange == exchange and symbol in desk.instruments
-            for desk in self.desks.values()
-        )
+    def chart_service(self, symbol: str) -> ChartService:
+        """Of the exchange whose bars of this symbol are shown."""
+        return self.charts[self._charted_on(symbol) or next(iter(self.charts))]
+
+    def _charted_on(self, symbol: str) -> str:
+        """The first exchange that lists it, as far as an account there has read what it trades;
+        "" where none does."""
+        desks = (desk for desk in self.desks.values() if symbol in desk.instruments)
+        return next((desk.port.exchange for desk in desks), "")
 
     def preview_order(self, ticket: OrderTicket) -> OrderPreview:
         try:

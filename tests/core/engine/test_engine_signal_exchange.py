@@ -8,11 +8,14 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 
+from app.command_handler import CommandHandler
 from app.config import AccountConfig
 from app.wiring import assemble_engine
 from core.bots.bot_spec import BotSpec
+from core.commands import GetCandles, Request
 from core.engine import Refused
 from core.events import Signal
 from core.exchange_port import StreamKind
@@ -20,6 +23,7 @@ from core.limits.api_rate_limiter import MultiExchangeRateLimiter
 from core.models.candles import Timeframe
 from core.scanning.settings import ScanSettings
 from core.scanning.snapshots import SymbolState
+from core.snapshot_builder import SnapshotBuilder
 from core.snapshots import AccountMode
 from exchanges.simulated.generated_market import GeneratedMarket
 from exchanges.simulated.simulated_exchange import SimulatedExchange
@@ -215,3 +219,25 @@ async def test_an_exchange_that_does_not_list_the_symbol_gives_no_signals(world:
     with pytest.raises(Refused, match="no account is on 'okx'"):
         world.engine.roster.change_signals("bot", "okx")
     assert world.engine.bots["bot"].spec == eth, "a no leaves the bot as it was"
+
+
+async def test_a_chart_is_of_the_exchange_that_lists_its_symbol(world: Any) -> None:
+    """The first of them where several do; its book comes from there too."""
+    await world.start([])
+    del world.engine.desks["demo"].instruments["ETHUSDT"]
+    handler = CommandHandler(world.engine, SnapshotBuilder(world.engine))
+    charts = {("BTCUSDT", Timeframe.M15), ("ETHUSDT", Timeframe.M15), ("NOSUCH", Timeframe.M15)}
+    world.engine.show(charts)
+    streamed = {name: feed.streamed_symbols for name, feed in world.engine.feeds.items()}
+    assert streamed == {HERE: {"BTCUSDT"}, THERE: {"ETHUSDT"}}
+    closes = {}
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        result, _ = await handler.handle(Request(1, GetCandles(symbol, "15m", count=5)))
+        assert result.block is not None, result.text
+        closes[symbol] = np.frombuffer(result.block.columns["close"])[-1]
+    for symbol, port in (("BTCUSDT", world.exchange), ("ETHUSDT", world.far)):
+        [newest] = await port.fetch_candles(symbol, Timeframe.M15, limit=1)
+        assert closes[symbol] == float(newest.close)
+    await world.hours(0.1)
+    shown = {live.symbol for live in SnapshotBuilder(world.engine).build(charts).live_candles}
+    assert shown == {"BTCUSDT", "ETHUSDT"}
