@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from decimal import Decimal
 
 import msgspec
@@ -21,7 +21,7 @@ from core.capital.trading_day import TradingDay
 from core.models.fills import Fill
 from core.models.orders import Side
 from core.snapshots import LedgerLine
-from core.storage.database import transaction
+from core.storage.database import synced_later, transaction
 
 NEWEST_LINES = 50
 _SCHEMA = """
@@ -71,11 +71,15 @@ class CapitalLedger:
                 database.execute(statement)
 
     @contextmanager
-    def exclusive(self) -> Iterator[None]:
+    def exclusive(self, *, is_synced: bool = True) -> Iterator[None]:
         """Nobody else changes the file meanwhile; what was written is durable, as a whole, when
-        the block has been left. Raises sqlite3.Error: then nothing of it is kept."""
+        the block has been left (not `is_synced`: with the next that is; a killed program loses
+        nothing). Raises sqlite3.Error: then nothing of it is kept."""
         self._written_to = 0
-        with transaction(self._database):
+        with (
+            nullcontext() if is_synced else synced_later(self._database),
+            transaction(self._database),
+        ):
             yield
         # only now it is true that our own lines are there
         self._last_line = max(self._last_line, self._written_to)

@@ -107,11 +107,14 @@ class LiveLedger:
         return True
 
     def save_performance(self) -> None:
-        """Marks, peak and day. Never raises, and so it is also the probe after a write fault."""
+        """Marks, peak and day. Never raises, and so it is also the probe after a write fault.
+
+        Done every second on the engine's loop, where a price that comes meanwhile has to wait: a
+        power cut may cost the newest second of it, unless a day has ended."""
         now_ms = self._clock.time_ms()
         self.saved_s = self._clock.monotonic_s()
         try:
-            with self._writing(now_ms):
+            with self._writing(now_ms, is_synced=bool(self.tracker.ended_days)):
                 self.store.save_performance(self.tracker.state, self.tracker.ended_days)
                 points = self.curve.points
                 if not points or now_ms - points[-1][0] >= POINT_INTERVAL_MS:
@@ -135,11 +138,11 @@ class LiveLedger:
             self.save_performance()
 
     @contextmanager
-    def _writing(self, now_ms: int) -> Iterator[None]:
+    def _writing(self, now_ms: int, *, is_synced: bool = True) -> Iterator[None]:
         """One write transaction on the newest truth; left by an exception, nothing has happened."""
         former: Performance | None = None
         try:
-            with self.store.exclusive():
+            with self.store.exclusive(is_synced=is_synced):
                 self._catch_up()
                 self.tracker.refresh(self.book, now_ms)
                 former = self.tracker.state

@@ -745,3 +745,28 @@ def test_the_curve_on_disk_stays_as_short_as_in_memory(
     curve = capital.snapshot().equity_curve
     assert len(curve) == 500
     assert open_capital().snapshot().equity_curve == curve
+
+
+def test_the_marks_of_a_second_wait_for_no_disk_but_money_and_days_do(
+    open_capital: Make, clock: ManualClock, tmp_path: Path
+) -> None:
+    """The engine's loop saves them every second: no price must wait there for an fsync."""
+    database = open_database(tmp_path / "capital.sqlite")
+    capital = open_capital(database=database)
+    statements: list[str] = []
+    database.set_trace_callback(statements.append)
+
+    def modes() -> list[str]:
+        found = [text.rpartition("=")[2] for text in statements if "synchronous" in text]
+        statements.clear()
+        return found
+
+    assert capital.book_transfer(D(100), "deposit")
+    assert modes() == []
+    clock.advance_ms(1_500)
+    capital.on_mark_price("BTCUSDT", D(1))
+    assert modes() == ["NORMAL", "FULL"]
+    clock.advance_ms(24 * HOUR_MS)
+    capital.figures()
+    assert modes() == []
+    database.close()
