@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QLineEdit, QWidget
 from core.models.orders import Order, Side
 from core.models.tickets import OrderPreview, OrderTicket
 from core.snapshots import AccountMode, BotSnapshot, PositionSnapshot
-from ui import formatting
+from ui import formatting, theme
 from ui.bridge import Bridge
 from ui.dialogs.sheet import CANCELLED, Sheet
 from ui.i18n import tr
@@ -289,7 +289,8 @@ def close_window(
     _add_rest(asked, positions)
     bare = ", ".join(one_held.position.symbol for one_held in held if not one_held.is_protected)
     if bare:
-        asked.add_text(tr("Without a stop at the exchange: {symbols}.", symbols=bare))
+        warning = asked.add_text(tr("Without a stop at the exchange: {symbols}.", symbols=bare))
+        theme.set_property(warning, "tone", "warn")
     asked.add_point(tr("Keep running: the engine goes on trading without a window."))
     asked.add_point(
         tr("Stop: bots and engine end. Positions and their stops stay at the exchange.")
