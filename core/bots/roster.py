@@ -160,6 +160,7 @@ class BotRoster:
         del self.bots[bot_id], self._specs[bot_id]
         self._registry.remove(bot_id)
         self._universes.forget(bot_id)
+        self._let_go(bot_id)
         return f"{bot_id} was removed."
 
     def rename(self, bot_id: str, name: str) -> str:
@@ -195,8 +196,9 @@ class BotRoster:
         own = self._desks[bot.spec.account].port.exchange
         wanted = "" if exchange == own else exchange
         spec = msgspec.structs.replace(bot.spec, signal_exchange=wanted)
-        bot.stop()  # one that could not be started may follow something
+        bot.stop()  # one that could not be started may follow prices
         self._make(spec)
+        self._let_go(bot_id)
         self._keep(spec)
         return f"{bot_id} takes its signals from {exchange or own}."
 
@@ -449,6 +451,11 @@ class BotRoster:
         if bot.spec.symbol:
             return [bot.spec.symbol]
         return sorted(bot.account.engaged())
+
+    def _let_go(self, bot_id: str) -> None:
+        """Of the candles that it has followed; one that only stands still keeps them complete."""
+        for feed in self._feeds.values():
+            feed.release(bot_id)
 
     def _still(self, bot_id: str) -> Bot:
         """One that stands still. Raises Refused."""
