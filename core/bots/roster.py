@@ -433,6 +433,11 @@ class BotRoster:
                 desk.close_position(symbol, "The bot was stopped.", with_entries=True)
             if self._clock.monotonic_s() > deadline_s:
                 bot_id, open_ = bot.spec.bot_id, ", ".join(busy)
+                if not (desk.is_ready or any(_has_position(desk, s) for s in busy)):
+                    raise Refused(
+                        f"{bot_id} is stopped. Whether {open_} is open cannot be seen now; it is "
+                        "closed as soon as the exchange answers."
+                    )
                 raise Refused(f"{bot_id} is stopped, but {open_} is not closed yet; see Orders.")
             await asyncio.sleep(0.05)
         filled = {symbol for symbol, orders in ways.items() if _has_filled(desk, orders)}
@@ -440,7 +445,9 @@ class BotRoster:
 
     def _may_be_open(self, desk: AccountDesk, symbol: str) -> bool:
         """A position, an order on its way, or a message that is missing: what looks flat may not
-        be. Where others trade by hand, nobody can be that sure."""
+        be, nor what cannot be seen. Where others trade by hand, nobody can be that sure."""
+        if desk.is_built and not desk.is_ready:
+            return True
         if _has_position(desk, symbol) or _orders_on_their_way(desk, symbol):
             return True
         is_others = (desk.name, symbol) in self._findings
