@@ -169,6 +169,7 @@ class MainWindow(WindowOpenings):
         self.status.show_muted(self.alert_centre.sounds.is_muted)
         self.app_bar.palette_wanted.connect(self.open_palette)
         self.app_bar.layout_wanted.connect(self._open_layouts)
+        self.app_bar.tab_menu_wanted.connect(self.workspaces.open_tab_menu)
         self.app_bar.drawer_wanted.connect(self.toggle_left)
         self.bots.chosen.connect(self.show_bot)
         self.bots.add_wanted.connect(self.add_bot)
