@@ -303,7 +303,12 @@ class AccountDesk:
             market_price=self._feed.prices.newest,
             leverage=self._leverage,
         )
-        self._closer = PositionCloser(parts, ticker_of=self._feed.tickers.get)
+        self._closer = PositionCloser(
+            parts,
+            ticker_of=self._feed.tickers.get,
+            trade_of=self.trades.open_trades.get,
+            is_blind=lambda: not self.is_ready,
+        )
         self._silence = SilenceWatch(self.name, oms=self.oms, clock=self._clock)
         self._stand_down = StandDown(parts, risk=self.risk, close=self._closer.close)
         self.guard = ProtectionGuard(parts, close=self._closer.close, refresh=self.refresh)
@@ -329,10 +334,10 @@ class AccountDesk:
                 self.ledger.compare(report)
         self._follow_prices()
         self._stand_down.go_on()
-        self._closer.go_on()
         self._in_step.regained()
         self.is_ready = self.private_state is StreamState.CONNECTED
         self.state_text = "Reconciled." if self.is_ready else "Waiting for the private stream."
+        self._closer.go_on()
 
     def close(self) -> None:
         """Close the books; nothing may arrive any more."""

@@ -98,12 +98,15 @@ class MarketFeed:
             lambda: self.public_state is StreamState.CONNECTED,
         )
 
-    async def follow(self, symbol: str, timeframe: Timeframe) -> BotDataManager:
-        """Load a series, keep it complete, and stream it. Raises ExchangeError, StoreFault."""
+    async def follow(
+        self, symbol: str, timeframe: Timeframe, *, by: str = _FOR_GOOD
+    ) -> BotDataManager:
+        """Load a series, keep it complete, and stream it, until `by` releases it. Raises
+        ExchangeError, StoreFault."""
         manager = self.data.get_manager(symbol, timeframe)
         if (symbol, timeframe) not in self._managers:
             await manager.load_historical(self.port.fetch_candles)
-        self._keep(symbol, timeframe, by=_FOR_GOOD)
+        self._keep(symbol, timeframe, by=by)
         return manager
 
     async def follow_many(

@@ -6,6 +6,9 @@ reduce-only orders hold the whole size goes after these were cancelled, the take
 stop last.
 
 A close is kept on disk until it has ended flat: what was asked before a crash goes on after it.
+What looks flat while the exchange cannot be seen proves nothing: a close with its entries stands
+until the books have been read again. What had been open when it was asked is closed then, whoever
+opened it; what a stranger has opened since is not.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from core.oms.intent_journal import KeptClose
 from core.oms.order_management_system import NEVER_ARRIVED
 from core.oms.order_state import needs_answer
 from core.order_parts import OrderParts
+from core.trade_log import OpenTrade
 from core.valuation import price_of
 
 SETTLE_S = 1.0  # the position's own message may come after the exit's end
@@ -40,7 +44,9 @@ COMING_S = 60.0  # an entry that is not heard of by then is another question
 
 class _Wish(msgspec.Struct):
     reason: str
+    since_s: float
     entries_until_s: float = 0.0  # what an entry opens by then is closed too
+    is_unseen: bool = False  # nothing is known to be open, and the exchange cannot be seen
     tries: int = 0
     refusals: int = 0  # exits that the exchange would not take
     is_making_way: bool = False  # what may hold the size is being cancelled
@@ -53,13 +59,24 @@ class _Wish(msgspec.Struct):
 class PositionCloser:
     """For one account. `look` has to be called about once a second."""
 
-    def __init__(self, parts: OrderParts, *, ticker_of: Callable[[str], Ticker | None]) -> None:
+    def __init__(
+        self,
+        parts: OrderParts,
+        *,
+        ticker_of: Callable[[str], Ticker | None],
+        trade_of: Callable[[str], OpenTrade | None],
+        is_blind: Callable[[], bool],
+    ) -> None:
+        """`trade_of(symbol)`: what the booked fills make of the open position. `is_blind()`: true
+        while the exchange's word may be old; no entry of ours leaves then."""
         self._parts = parts
         self._account = parts.account
         self._clock = parts.clock
         self._oms = parts.oms
         self._state = parts.state
         self._ticker_of = ticker_of
+        self._trade_of = trade_of
+        self._is_blind = is_blind
         self._wishes: dict[str, _Wish] = {}
         self._ended: set[str] = set()  # flat, but still on disk as wishes
         self._sequence = itertools.count(1)
@@ -67,10 +84,9 @@ class PositionCloser:
     def close(self, symbol: str, reason: str, *, with_entries: bool = False) -> bool:
         """End the position, `with_entries` also what an entry on its way may still open; False
         when there is nothing that could be traded."""
-        wish = _Wish(reason)
-        if with_entries:
-            wish.entries_until_s = self._clock.monotonic_s() + COMING_S
-        if not self._is_open_or_coming(symbol, wish):
+        now_s = self._clock.monotonic_s()
+        wish = _Wish(reason, now_s, now_s + COMING_S if with_entries else 0.0)
+        if not self._is_left(symbol, wish):
             return False
         if symbol not in self._wishes:
             self._wishes[symbol] = wish
@@ -84,7 +100,12 @@ class PositionCloser:
         symbol = refused.symbol
         if symbol in self._wishes or self._open_position(symbol) is None:
             return
-        wish = _Wish(refused.reason, tries=1, client_order_id=refused.client_order_id)
+        wish = _Wish(
+            refused.reason,
+            self._clock.monotonic_s(),
+            tries=1,
+            client_order_id=refused.client_order_id,
+        )
         self._wishes[symbol] = wish
         self._keep(KeptClose(symbol, self._clock.time_ms(), refused.reason))
         self._pursue(symbol, wish)
@@ -92,30 +113,52 @@ class PositionCloser:
     def look(self) -> None:
         """Go on with every close that has not ended flat."""
         for symbol, wish in list(self._wishes.items()):
-            if self._is_open_or_coming(symbol, wish):
+            if self._is_left(symbol, wish):
                 self._pursue(symbol, wish)
             else:
-                del self._wishes[symbol]
-                self._ended.add(symbol)
+                self._end(symbol)
         for symbol in self._ended - self._wishes.keys():
             self._forget(symbol)
 
     def go_on(self) -> None:
-        """Once the positions are known: take up what a former run was asked to close."""
+        """The books have been read: take up what could not be seen, and what a former run was
+        asked to close."""
+        now_s = self._clock.monotonic_s()
+        for symbol, wish in list(self._wishes.items()):
+            if wish.is_unseen:
+                wish.is_unseen, wish.entries_until_s = False, now_s + COMING_S
+                # by the clock as it is now: it may have been wrong then
+                ago_ms = (now_s - wish.since_s) * 1000 * self._clock.rate
+                asked_ms = self._clock.time_ms() - int(ago_ms)
+                if self._entry_of(symbol) is None and self._is_later(symbol, asked_ms):
+                    self._end(symbol)
         for kept in self._oms.journal.kept_closes(self._account):
             if kept.symbol in self._wishes or kept.symbol in self._ended:
                 continue
-            wish = _Wish(kept.reason, self._clock.monotonic_s() + COMING_S)
-            if self._is_open_or_coming(kept.symbol, wish) and not self._is_later(kept):
+            ago_s = (self._clock.time_ms() - kept.asked_ms) / 1000 / self._clock.rate
+            wish = _Wish(kept.reason, now_s - ago_s, now_s + COMING_S)
+            if self._is_left(kept.symbol, wish) and not self._is_later(kept.symbol, kept.asked_ms):
                 self._wishes[kept.symbol] = wish
             else:
                 self._ended.add(kept.symbol)
         self.look()
 
-    def _is_later(self, kept: KeptClose) -> bool:
-        """True when an entry since then means that it had been closed."""
-        entry = self._oms.entry_request(self._account, kept.symbol)
-        return entry is not None and entry.created_ms > kept.asked_ms
+    def _end(self, symbol: str) -> None:
+        del self._wishes[symbol]
+        self._ended.add(symbol)
+
+    def _is_later(self, symbol: str, asked_ms: int) -> bool:
+        """True when what is open is not what was to be closed: our entry was made after that was
+        asked, or a stranger's first fill. What no fill explains may be old."""
+        trade, entry = self._trade_of(symbol), self._entry_of(symbol)
+        if trade is None:
+            return False
+        return (trade.opened_ms if entry is None else entry.created_ms) > asked_ms
+
+    def _entry_of(self, symbol: str) -> Order | None:
+        """The order of ours that opened what is open."""
+        trade = self._trade_of(symbol)
+        return None if trade is None else self._oms.order(trade.entry_order_id)
 
     def _keep(self, close: KeptClose) -> None:
         self._ended.discard(close.symbol)
@@ -131,17 +174,23 @@ class PositionCloser:
             return
         self._ended.discard(symbol)
 
-    def _is_open_or_coming(self, symbol: str, wish: _Wish) -> bool:
+    def _is_left(self, symbol: str, wish: _Wish) -> bool:
+        """Whether something is open, may come, or cannot be seen."""
         if self._open_position(symbol) is not None:
             return True
-        return self._clock.monotonic_s() < wish.entries_until_s and (
-            not self._oms.is_position_clear(self._account, symbol)
-            or any(
-                order.symbol == symbol
-                and order.purpose is OrderPurpose.ENTRY
-                and (needs_answer(order) or order.order_type is OrderType.MARKET)
-                for order in self._oms.working_orders(self._account)
-            )
+        if wish.entries_until_s and self._is_blind():
+            wish.is_unseen = True
+        return wish.is_unseen or (
+            self._clock.monotonic_s() < wish.entries_until_s and self._is_coming(symbol)
+        )
+
+    def _is_coming(self, symbol: str) -> bool:
+        """An entry whose fate is open, or a message that is missing."""
+        return not self._oms.is_position_clear(self._account, symbol) or any(
+            order.symbol == symbol
+            and order.purpose is OrderPurpose.ENTRY
+            and (needs_answer(order) or order.order_type is OrderType.MARKET)
+            for order in self._oms.working_orders(self._account)
         )
 
     def _open_position(self, symbol: str) -> Position | None:
@@ -157,6 +206,8 @@ class PositionCloser:
             return
         if self._open_position(symbol) is None:
             return
+        if wish.is_unseen and self._entry_of(symbol) is None:
+            return  # a stranger's, maybe of just now: the books will tell
         last = self._oms.order(wish.client_order_id) if wish.client_order_id else None
         if last is not None and last.status.is_terminal:
             wish.ended_s = now_s if wish.ended_s is None else wish.ended_s
@@ -187,7 +238,8 @@ class PositionCloser:
             if order.symbol != symbol or order.purpose is not OrderPurpose.EXIT:
                 continue
             age_s = (self._clock.time_ms() - order.created_ms) / 1000 / self._clock.rate
-            if not needs_answer(order) or age_s <= UNKNOWN_S:
+            # made in the future: by a clock that has been set right since
+            if not needs_answer(order) or abs(age_s) <= UNKNOWN_S:
                 return True
         return False
 

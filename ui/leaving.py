@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.snapshots import BotSnapshot, BotState
+from core.snapshots import BotSnapshot, BotState, PositionSnapshot
 from ui.bridge import Bridge
 from ui.settings import ScreenSettings
 
@@ -20,3 +20,10 @@ def running_bots(bridge: Bridge) -> list[BotSnapshot]:
     if not bridge.is_attached:
         return []
     return [b.latest for b in bridge.bots.values() if b.latest.state in _ACTIVE]
+
+
+def open_positions(bridge: Bridge) -> list[PositionSnapshot]:
+    """What stands at the exchanges, and would stand there unwatched."""
+    if not bridge.is_attached or bridge.snapshot is None:
+        return []
+    return [held for held in bridge.snapshot.positions if not held.position.is_flat]

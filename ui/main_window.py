@@ -18,6 +18,7 @@ from core.snapshots import (
     AccountMode,
     BotSnapshot,
     EngineSnapshot,
+    PositionSnapshot,
 )
 from ui import i18n, leaving, preferences, setting_rows, shortcuts, table_memory, tasks, zones
 from ui.alert_centre import AlertCentre
@@ -168,6 +169,7 @@ class MainWindow(WindowOpenings):
         self.status.show_muted(self.alert_centre.sounds.is_muted)
         self.app_bar.palette_wanted.connect(self.open_palette)
         self.app_bar.layout_wanted.connect(self._open_layouts)
+        self.app_bar.tab_menu_wanted.connect(self.workspaces.open_tab_menu)
         self.app_bar.drawer_wanted.connect(self.toggle_left)
         self.bots.chosen.connect(self.show_bot)
         self.bots.add_wanted.connect(self.add_bot)
@@ -424,20 +426,23 @@ class MainWindow(WindowOpenings):
         if event is None:
             return
         running = leaving.running_bots(self.bridge) if self.is_engine_ours else []
-        if self._may_close or not running:
+        held = leaving.open_positions(self.bridge) if self.is_engine_ours else []
+        if self._may_close or not (running or held):
             event.accept()
             self._leave(stop_engine=self.is_engine_ours and not self._may_close)
             return
         event.ignore()
-        tasks.spawn(self._ask_and_close(running))
+        tasks.spawn(self._ask_and_close(running, held))
 
     @property
     def is_engine_ours(self) -> bool:
         """Whether the engine ends with this window, unless the trader says otherwise."""
         return leaving.is_engine_ours(self.bridge, self.settings)
 
-    async def _ask_and_close(self, running: list[BotSnapshot]) -> None:
-        answer = await questions.close_window(self, self.bridge, running).ask()
+    async def _ask_and_close(
+        self, running: list[BotSnapshot], held: list[PositionSnapshot]
+    ) -> None:
+        answer = await questions.close_window(self, self.bridge, running, held).ask()
         if answer == questions.CANCELLED:
             return
         self._may_close = True

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
-from xml.sax.saxutils import quoteattr
 
 from PyQt6.QtCore import QRect, QSize
 from PyQt6.QtGui import QGuiApplication
@@ -62,7 +61,7 @@ def shared(wanted: Iterable[int], room: int) -> list[int]:
 
 
 def xml_of(arrangement: Arrangement, room: QSize) -> str:
-    """An arrangement as a layout of `room` px."""
+    """An arrangement as a layout of `room` px. Names of panels are plain words."""
     columns = "".join(_stripe_xml(stripe, room.height()) for stripe in arrangement)
     if len(arrangement) > 1:
         widths = shared((stripe.width for stripe in arrangement), room.width())
@@ -80,9 +79,9 @@ def xml_of(arrangement: Arrangement, room: QSize) -> str:
 def _stripe_xml(stripe: Stripe, height: int) -> str:
     areas = ""
     for cell in stripe.cells:
-        inside = "".join(f'<Widget Name={quoteattr(n)} Closed="0"/>' for n in cell.names)
+        inside = "".join(f'<Widget Name="{n}" Closed="0"/>' for n in cell.names)
         areas += (
-            f'<Area Tabs="{len(cell.names)}" Current={quoteattr(cell.names[0])} Flags="1">'
+            f'<Area Tabs="{len(cell.names)}" Current="{cell.names[0]}" Flags="1">'
             f"{inside}</Area>"
         )
     heights = shared((cell.height for cell in stripe.cells), height)

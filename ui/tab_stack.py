@@ -36,7 +36,8 @@ class TabStack(QStackedWidget):
     """`last` is the chart of an earlier run, shown as old until the engine's own is there.
 
     Signals: came(name): a bot or a page is in front, "" nothing; tab_made(bot_id, tab),
-    page_made(page): to be wired; chart_painted(is_live); add_wanted(). Attributes: tabs, pages,
+    page_made(page): to be wired; chart_painted(is_live); add_wanted();
+    windows_changed(). Attributes: tabs, pages,
     windows (tabs of their own), current, last_bot.
     """
 
@@ -45,6 +46,7 @@ class TabStack(QStackedWidget):
     page_made = pyqtSignal(object)
     chart_painted = pyqtSignal(bool)
     add_wanted = pyqtSignal()
+    windows_changed = pyqtSignal()
 
     def __init__(self, bridge: Bridge, last: LastChart | None) -> None:
         super().__init__()
@@ -173,6 +175,7 @@ class TabStack(QStackedWidget):
         window.show()
         if self.current == bot_id:
             self.setCurrentWidget(self._elsewhere)
+        self.windows_changed.emit()
 
     def bring_back(self, bot_id: str) -> None:
         """From its window, which goes."""
@@ -182,6 +185,7 @@ class TabStack(QStackedWidget):
         self.addWidget(window.release())
         window.hide()
         window.deleteLater()
+        self.windows_changed.emit()
         if self.current == bot_id:
             self.show_bot(bot_id)
 

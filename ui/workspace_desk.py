@@ -8,19 +8,21 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from PyQt6.QtCore import QByteArray, QObject, QPoint, Qt
+from PyQt6.QtCore import QByteArray, QObject, QPoint, Qt, QTimer
 from PyQt6.QtWidgets import QMenu
 
 from core.commands import CommandResult
 from ui import shortcuts, tasks
 from ui.docks import Docks
 from ui.i18n import tr
+from ui.plain import caption
 from ui.workspaces import FIRST, TabLayout, Workspace, WorkspaceFiles
 
 if TYPE_CHECKING:
     from ui.main_window import MainWindow
 
 _KEYS = 9  # Ctrl+1 to Ctrl+9
+_SAVE_AFTER_MS = 1500  # of the last change: a crash takes no more along
 
 
 class WorkspaceDesk(QObject):
@@ -34,7 +36,12 @@ class WorkspaceDesk(QObject):
         self.name = kept if kept in self.files.names() else FIRST
         self._read: Workspace | None = None
         self._is_begun = False
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.save)
         self._stack.tab_made.connect(self._dress)
+        self._stack.windows_changed.connect(self._save_soon)
+        window.left.docks.changed.connect(self._save_soon)
         shortcuts.bind("save_workspace", window, self.save_and_tell)
         shortcuts.bind("lock_panels", window, self.toggle_lock)
         for number in range(1, _KEYS + 1):
@@ -58,8 +65,12 @@ class WorkspaceDesk(QObject):
             tabs[bot_id] = layout_of(tab, place)
         return Workspace(self._stack.current, self._window.left.docks.layout_now(), tabs)
 
+    def _save_soon(self) -> None:
+        self._timer.start(_SAVE_AFTER_MS)
+
     def save(self) -> bool:
         """Keep the screen under its name; False and told where the disk refuses."""
+        self._timer.stop()
         try:
             self._read = self.capture()
             self.files.save(self.name, self._read)
@@ -84,6 +95,9 @@ class WorkspaceDesk(QObject):
         kept = self._kept.tabs.get(bot_id)
         if kept is not None:
             self._put_on(tab, kept, with_chart=False)
+        docks = docks_of(tab)
+        if docks is not None:
+            docks.changed.connect(self._save_soon)
         if not self._is_begun:
             self._is_begun = True
             self._begin()
@@ -221,7 +235,12 @@ class WorkspaceDesk(QObject):
         menu = QMenu(self._window)
         for number, name in enumerate(self.files.names(), 1):
             keys = f"\t{shortcuts.keys_of(f'workspace_{number}')}" if number <= _KEYS else ""
-            _add(menu, self.title(name) + keys, partial(self.switch, name), name == self.name)
+            _add(
+                menu,
+                caption(self.title(name)) + keys,
+                partial(self.switch, name),
+                name == self.name,
+            )
         menu.addSeparator()
         keys = shortcuts.keys_of("save_workspace")
         _add(menu, f"{tr('Save the workspace')}\t{keys}", self.save_and_tell)
@@ -240,12 +259,23 @@ class WorkspaceDesk(QObject):
                     self._add_panel(menu, whole, name)
         if self._stack.current in self._stack.tabs:
             menu.addSeparator()
-            own = self._stack.current in self._stack.windows
-            text = "Bring the tab back" if own else "Tab to its own window"
-            _add(menu, tr(text), self.take_out_tab)
+            self._add_window(menu, self._stack.current)
         menu.addSeparator()
         _add(menu, tr("Restore default layout"), self.restore_default)
         return menu
+
+    def open_tab_menu(self, bot_id: str, where: QPoint) -> None:
+        """Of a tab in the bar."""
+        menu = QMenu(self._window)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self._add_window(menu, bot_id)
+        menu.popup(where)
+
+    def _add_window(self, menu: QMenu, bot_id: str) -> None:
+        if bot_id in self._stack.windows:
+            _add(menu, tr("Bring the tab back"), partial(self._stack.bring_back, bot_id))
+        else:
+            _add(menu, tr("Tab to its own window"), partial(self._stack.take_out, bot_id))
 
     @staticmethod
     def _add_panel(menu: QMenu, docks: Docks, name: str) -> None:

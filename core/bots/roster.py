@@ -160,6 +160,7 @@ class BotRoster:
         del self.bots[bot_id], self._specs[bot_id]
         self._registry.remove(bot_id)
         self._universes.forget(bot_id)
+        self._let_go(bot_id)
         return f"{bot_id} was removed."
 
     def rename(self, bot_id: str, name: str) -> str:
@@ -195,8 +196,9 @@ class BotRoster:
         own = self._desks[bot.spec.account].port.exchange
         wanted = "" if exchange == own else exchange
         spec = msgspec.structs.replace(bot.spec, signal_exchange=wanted)
-        bot.stop()  # one that could not be started may follow something
+        bot.stop()  # one that could not be started may follow prices
         self._make(spec)
+        self._let_go(bot_id)
         self._keep(spec)
         return f"{bot_id} takes its signals from {exchange or own}."
 
@@ -431,6 +433,11 @@ class BotRoster:
                 desk.close_position(symbol, "The bot was stopped.", with_entries=True)
             if self._clock.monotonic_s() > deadline_s:
                 bot_id, open_ = bot.spec.bot_id, ", ".join(busy)
+                if not (desk.is_ready or any(_has_position(desk, s) for s in busy)):
+                    raise Refused(
+                        f"{bot_id} is stopped. Whether {open_} is open cannot be seen now; it is "
+                        "closed as soon as the exchange answers."
+                    )
                 raise Refused(f"{bot_id} is stopped, but {open_} is not closed yet; see Orders.")
             await asyncio.sleep(0.05)
         filled = {symbol for symbol, orders in ways.items() if _has_filled(desk, orders)}
@@ -438,7 +445,9 @@ class BotRoster:
 
     def _may_be_open(self, desk: AccountDesk, symbol: str) -> bool:
         """A position, an order on its way, or a message that is missing: what looks flat may not
-        be. Where others trade by hand, nobody can be that sure."""
+        be, nor what cannot be seen. Where others trade by hand, nobody can be that sure."""
+        if desk.is_built and not desk.is_ready:
+            return True
         if _has_position(desk, symbol) or _orders_on_their_way(desk, symbol):
             return True
         is_others = (desk.name, symbol) in self._findings
@@ -449,6 +458,11 @@ class BotRoster:
         if bot.spec.symbol:
             return [bot.spec.symbol]
         return sorted(bot.account.engaged())
+
+    def _let_go(self, bot_id: str) -> None:
+        """Of the candles that it has followed; one that only stands still keeps them complete."""
+        for feed in self._feeds.values():
+            feed.release(bot_id)
 
     def _still(self, bot_id: str) -> Bot:
         """One that stands still. Raises Refused."""

@@ -28,7 +28,8 @@ class UnifiedBot(Bot):
         self.state_text = f"Loading history of {symbol}."
         self._parts.feed.prices.add([symbol], by=self.spec.bot_id)
         await self.account.prepare(symbol)
-        await self._parts.signal_feed.follow(symbol, self.spec.timeframe)
+        by = self.spec.bot_id
+        await self._parts.signal_feed.follow(symbol, self.spec.timeframe, by=by)
 
     def _begin(self) -> None:
         bus = self._parts.signal_feed.bus

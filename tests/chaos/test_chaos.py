@@ -41,6 +41,10 @@ def test_schedules_pass(first_seed):
         6430,  # the trader's word on a finding met a full disk: an unforeseen fault
         7036,  # a suspended market refused every exit, and its stop had made way for good
         4913,  # a bot's exit was refused for the size that its take profit held, at every candle
+        3515,  # "stop and close" while nothing could be seen forgot what stood there
+        4093,  # an exit made by a clock that was set back held the next one up
+        4215,  # "stop and close" while nothing could be seen forgot what a limit order had bought
+        6115,  # the same in maintenance, long after the position was opened
         2183,  # the leverage was signed with a wrong time, and its bot never started
     ],
 )

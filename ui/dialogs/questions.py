@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QLineEdit, QWidget
 from core.models.orders import Order, Side
 from core.models.tickets import OrderPreview, OrderTicket
 from core.snapshots import AccountMode, BotSnapshot, PositionSnapshot
-from ui import formatting
+from ui import formatting, theme
 from ui.bridge import Bridge
 from ui.dialogs.sheet import CANCELLED, Sheet
 from ui.i18n import tr
@@ -267,21 +267,37 @@ def delete_workspace(parent: QWidget, name: str) -> Sheet:
     return asked
 
 
-def close_window(parent: QWidget, bridge: Bridge, running: list[BotSnapshot]) -> Sheet:
-    """Answers KEEP (bots go on without a screen), CLOSE (stop them), or cancel (the default)."""
-    names = ", ".join(bot.title for bot in running)
-    title = (
-        tr("1 bot is running") if len(running) == 1 else tr("{n} bots are running", n=len(running))
-    )
+def close_window(
+    parent: QWidget,
+    bridge: Bridge,
+    running: Sequence[BotSnapshot],
+    held: Sequence[PositionSnapshot],
+) -> Sheet:
+    """Answers KEEP (the engine goes on without a screen), CLOSE (it ends, bots with it), or cancel
+    (the default). There is a bot that runs or a position that is open."""
+    bots, positions = len(running), len(held)
+    if bots:
+        title = tr("1 bot is running") if bots == 1 else tr("{n} bots are running", n=bots)
+    else:
+        one = positions == 1
+        title = tr("1 position is open") if one else tr("{n} positions are open", n=positions)
     asked = Sheet(parent, title, width=520)
-    asked.add_text(names)
+    if running:
+        asked.add_text(", ".join(bot.title for bot in running))
+    for one_held in held[:_LISTED]:
+        asked.add_point(_position_words(one_held))
+    _add_rest(asked, positions)
+    bare = ", ".join(one_held.position.symbol for one_held in held if not one_held.is_protected)
+    if bare:
+        warning = asked.add_text(tr("Without a stop at the exchange: {symbols}.", symbols=bare))
+        theme.set_property(warning, "tone", "warn")
     asked.add_point(tr("Keep running: the engine goes on trading without a window."))
     asked.add_point(
         tr("Stop: bots and engine end. Positions and their stops stay at the exchange.")
     )
     if bridge.mode() is AccountMode.LIVE:
         asked.add_badge()
-    asked.add_button(CLOSE, tr("Stop bots"), "danger")
+    asked.add_button(CLOSE, tr("Stop bots") if running else tr("Stop the engine"), "danger")
     asked.add_button(KEEP, tr("Keep running"), "primary")
     asked.add_cancel()
     return asked

@@ -40,6 +40,7 @@ class BotPanels(Docks):
         lines = column(header, spacing=GUTTER)
         lines.addWidget(panels[CHART], 1)
         chart.setLayout(lines)
+        panels[BLOTTER].setMinimumHeight(_BLOTTER_NARROW)  # its pages would like more
         for name, title in _TITLES.items():
             inside = chart if name == CHART else panels[name]
             self.add(name, title, inside, scrolls=name in SIDE)

@@ -124,9 +124,9 @@ class BotTab(QWidget):
         bridge.state_changed.connect(self._show_freshness)
 
     def set_narrow(self, narrow: bool) -> None:
-        self.docks.set_narrow(narrow)
         for part in (self.header, self._panel, self.blotter):
             part.set_narrow(narrow)
+        self.docks.set_narrow(narrow)  # after them: a low blotter has to fit its place
 
     def set_right_shown(self, shown: bool) -> None:
         self.docks.show_side(shown)

@@ -6,8 +6,8 @@ import time
 from itertools import pairwise
 
 from PyQt6 import sip
-from PyQt6.QtCore import QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QMouseEvent, QPainter, QPaintEvent, QWheelEvent
+from PyQt6.QtCore import QPoint, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QKeySequence, QMouseEvent, QPainter, QPaintEvent, QWheelEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QSizePolicy, QWidget
 
 from core.commands import CommandResult
@@ -38,13 +38,18 @@ class TabPlate(QPushButton):
             i18n.set_text(self, text)
         else:
             self._bot = bot
-            self.setText(text)
+            self._show_name(text)
             bot.changed.connect(self._show_bot)
             self._show_bot(bot.latest)
 
+    def _show_name(self, name: str) -> None:
+        """As it stands: it is painted here, and an "&" in it makes no key."""
+        self.setText(name)
+        self.setShortcut(QKeySequence())
+
     def _show_bot(self, bot: BotSnapshot) -> None:
         if bot.title != self.text():  # it was renamed
-            self.setText(bot.title)
+            self._show_name(bot.title)
             self.updateGeometry()
         state = "unknown" if self._bot.is_old else bot.state.value
         if state != self._state:
@@ -199,7 +204,7 @@ class PaletteButton(QPushButton):
 
 class AppBar(QFrame):
     """44 px. Signals: bot_chosen(bot_id), page_chosen(name), add_wanted(), settings_wanted(),
-    drawer_wanted(), palette_wanted(), layout_wanted()."""
+    drawer_wanted(), palette_wanted(), layout_wanted(), tab_menu_wanted(bot_id, global position)."""
 
     bot_chosen = pyqtSignal(str)
     page_chosen = pyqtSignal(str)
@@ -209,6 +214,7 @@ class AppBar(QFrame):
     alerts_wanted = pyqtSignal()
     palette_wanted = pyqtSignal()
     layout_wanted = pyqtSignal()
+    tab_menu_wanted = pyqtSignal(str, QPoint)
 
     def __init__(self, bridge: Bridge, pages: list[str]) -> None:
         super().__init__()
@@ -322,6 +328,12 @@ class AppBar(QFrame):
             named = f"{link.latest.kind} · {link.latest.title} · {link.latest.timeframe}"
             plate.setToolTip(tip(named))
             plate.clicked.connect(lambda _checked, chosen=bot_id: self.bot_chosen.emit(chosen))
+            plate.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+            plate.customContextMenuRequested.connect(
+                lambda at, chosen=bot_id, on=plate: self.tab_menu_wanted.emit(
+                    chosen, on.mapToGlobal(at)
+                )
+            )
             self._bot_row.addWidget(plate)
             self._bots[bot_id] = plate
         order = (self._drawer, *self._bots.values(), self._add, *self._pages.values(),

@@ -17,7 +17,7 @@ from ui.bridge import Bridge
 from ui.i18n import tr
 from ui.models.allocation import bot_name
 from ui.models.words import tone_of
-from ui.plain import tip
+from ui.plain import caption, tip
 from ui.widgets.basic import INSET, Panel, Stat, label, show_value
 from ui.widgets.buttons import TextButton
 
@@ -115,7 +115,7 @@ class StatisticsPanel(Panel):
         whole = self._whole
         self._menu.addSeparator()
         for bot_id in whole.bots if whole is not None else []:
-            self._add_part(bot_name(self._bridge, bot_id), bot_id, "")
+            self._add_part(caption(bot_name(self._bridge, bot_id)), bot_id, "")
         self._menu.addSeparator()
         for symbol in whole.symbols if whole is not None else []:
             self._add_part(symbol, None, symbol)
@@ -132,7 +132,7 @@ class StatisticsPanel(Panel):
         if chosen.is_whole_account:
             text = tr("Whole account")
         elif chosen.bot_id is not None:
-            text = bot_name(self._bridge, chosen.bot_id)
+            text = caption(bot_name(self._bridge, chosen.bot_id))
         else:
             text = chosen.symbol
         if self.part.text() != text:

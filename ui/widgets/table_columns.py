@@ -13,7 +13,7 @@ import msgspec
 from PyQt6.QtCore import QObject, QPoint, Qt, QTimer, pyqtSignal
 from PyQt6.QtWidgets import QHeaderView, QMenu
 
-from ui import export, table_memory
+from ui import table_memory
 from ui.i18n import tr
 from ui.models.table import TableModel
 from ui.table_memory import ColumnChoice
@@ -108,6 +108,8 @@ class TableColumns(QObject):
         menu.popup(self._header.mapToGlobal(where))
 
     def _export(self) -> None:
+        from ui import export  # not for the first paint
+
         window = self._header.window() or self._header
         export.ask_and_save(window, self._model, f"twinstar-{self._name.lower()}")
 

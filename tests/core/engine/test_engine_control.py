@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from core.engine import Refused
+from core.exchange_port import StreamKind
 from core.models.orders import OrderPurpose, OrderStatus, OrderType, Side
 from core.snapshots import BotState, TradingState
 from exchanges.simulated.values import PlaceOrder
@@ -213,6 +214,32 @@ async def test_stop_with_close_says_when_the_exchange_does_not_answer(world):
     await world.hours(1.5)
     await world.audit()
     world.assert_one_position_at_a_time()
+
+
+@pytest.mark.parametrize("is_crashing", [False, True])
+async def test_stop_with_close_unseen_closes_what_stands_as_soon_as_it_is_seen(world, is_crashing):
+    """A position of somebody else, which the trader wants to be gone and nobody has heard of."""
+    await world.start()
+    await world.running()
+    world.exchange.lose_stream(StreamKind.PRIVATE, "gone")
+    world.exchange.is_reachable = False
+    world.account.place_order(
+        PlaceOrder(
+            symbol="ETHUSDT", side=Side.BUY, order_type=OrderType.MARKET, quantity=Decimal("0.5")
+        )
+    )
+    await asyncio.sleep(1)
+    with pytest.raises(Refused, match=f"{ETH_BOT} is stopped. Whether ETHUSDT is open cannot be"):
+        await world.engine.stop_bot(ETH_BOT, close_position=True)
+    if is_crashing:
+        await world.crash()
+        await world.start([], autostart=False)
+    else:
+        world.exchange.is_reachable = True
+        world.exchange.restore_stream(StreamKind.PRIVATE)
+    await world.until(lambda: "ETHUSDT" not in world.held(), within_h=1)
+    await world.settled()
+    assert world.desk.oms.journal.kept_closes("demo") == []
 
 
 async def test_a_bot_whose_entry_is_on_its_way_is_not_removed(world):

@@ -163,3 +163,14 @@ async def test_a_bot_may_be_called_as_its_account(world: Any) -> None:
     await world.engine.stop_bot("demo", close_position=True)
     await asyncio.sleep(3)
     assert ETH not in world.exchange._tickers
+
+
+async def test_the_candles_of_a_bot_are_followed_until_it_is_removed(world: Any) -> None:
+    """One that only stands still keeps its candles complete."""
+    await world.start([world.bot(ETH)])
+    await world.running()
+    bot_id = f"{ETH.lower()}-15m"
+    await world.engine.stop_bot(bot_id, close_position=True)
+    assert {symbol for symbol, _ in world.exchange._bars} == {ETH}
+    world.engine.remove_bot(bot_id)
+    assert not world.exchange._bars

@@ -189,7 +189,8 @@ async def test_a_bot_that_stands_still_may_take_its_signals_from_elsewhere(world
     await roster.stop("bot", close_position=True)
     assert roster.change_signals("bot", THERE) == "bot takes its signals from elsewhere."
     await world.engine.start_bot("bot", confirm_live=False)
-    assert world.engine.feeds[THERE].is_followed_by("", "BTCUSDT", Timeframe.M15)
+    assert world.engine.feeds[THERE].streamed_symbols == {"BTCUSDT"}
+    assert not world.engine.feeds[HERE].streamed_symbols, "nobody judges these candles any more"
     heard = heard_signals(world)
     await world.until(lambda: bool(heard), within_h=96)
     signal, price_here, close_there = heard[0]

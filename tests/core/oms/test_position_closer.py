@@ -5,10 +5,13 @@ import sqlite3
 from decimal import Decimal
 
 import msgspec
+import pytest
 
 from core.exchange_port import RequestRejected
+from core.models.fills import Fill
 from core.models.orders import Order, OrderPurpose, OrderRequest, OrderStatus, Side
 from core.position_closer import COMING_S, PositionCloser
+from core.trade_log import TradeLog
 
 SYMBOL = "BTCUSDT"
 
@@ -20,7 +23,16 @@ class Closing:
         self.world = world
         world.bus.subscribe(OrderRequest, self.submit, part="test gate")
         self.asked: list[OrderRequest] = []
-        self.closer = PositionCloser(world.parts(), ticker_of=lambda _symbol: None)
+        self.is_blind = False
+        trades = TradeLog()
+        trades.replay(world.oms.history())
+        world.bus.subscribe(Fill, trades.on_fill, part="test trades")
+        self.closer = PositionCloser(
+            world.parts(),
+            ticker_of=lambda _symbol: None,
+            trade_of=trades.open_trades.get,
+            is_blind=lambda: self.is_blind,
+        )
 
     def submit(self, request: OrderRequest) -> None:
         self.asked.append(request)
@@ -32,9 +44,17 @@ class Closing:
             self.world.clock.advance_ms(1000)
             for _ in range(30):
                 await asyncio.sleep(0)
-            self.world.deliver()
-            self.world.show_positions()
+            if not self.is_blind:
+                self.world.deliver()
+                self.world.show_positions()
             self.closer.look()
+
+    def see_again(self) -> None:
+        """The books are read."""
+        self.world.deliver()
+        self.world.show_positions()
+        self.is_blind = False
+        self.closer.go_on()
 
 
 async def held(world, quantity="2"):
@@ -407,6 +427,93 @@ async def test_a_close_with_entries_does_not_wait_for_ever(world):
     await held(world)  # the trader goes on
     await closing.seconds(5)
     assert closing.asked == []
+
+
+def trade_by_hand(world, quantity="2"):
+    """Somebody else's, at the exchange; its messages wait."""
+    order = world.exchange.place_by_hand(SYMBOL, Side.BUY, Decimal(quantity))
+    world.exchange.fill(order, Decimal(quantity))
+
+
+async def test_what_was_open_unseen_is_closed_once_the_books_are_read(world):
+    """Whoever opened it, and however long nothing could be seen."""
+    closing = Closing(world)
+    closing.is_blind = True
+    trade_by_hand(world)
+    await closing.seconds(1)
+    assert closing.closer.close(SYMBOL, "stopped", with_entries=True)
+    await closing.seconds(int(COMING_S) + 10)
+    assert closing.asked == []
+    closing.see_again()
+    await closing.seconds(5)
+    assert world.exchange.position(SYMBOL).is_flat
+    assert world.oms.journal.kept_closes("demo") == []
+
+
+@pytest.mark.parametrize("set_by_s", [0, 3600])
+async def test_what_a_stranger_opens_after_the_close_is_not_closed(world, set_by_s):
+    """By a clock that was wrong when it was asked, too."""
+    closing = Closing(world)
+    closing.is_blind = True
+    world.clock._time_ms += set_by_s * 1000
+    assert closing.closer.close(SYMBOL, "stopped", with_entries=True)
+    world.clock._time_ms -= set_by_s * 1000
+    await closing.seconds(1)
+    trade_by_hand(world)
+    await closing.seconds(5)
+    world.show_positions()  # before anything tells whose it is
+    closing.closer.look()
+    closing.see_again()
+    await closing.seconds(5)
+    assert closing.asked == []
+    assert not world.exchange.position(SYMBOL).is_flat
+    assert world.oms.journal.kept_closes("demo") == []
+
+
+@pytest.mark.parametrize("is_crashing", [False, True])
+async def test_an_entry_unheard_of_for_long_is_closed_once_the_books_are_read(world, is_crashing):
+    closing = Closing(world)
+    world.exchange.script.append("lost_ack")
+    world.exchange.is_readable = False
+    world.oms.submit(world.request(quantity="2"))
+    await world.idle(20)
+    assert closing.closer.close(SYMBOL, "stopped", with_entries=True)
+    closing.is_blind = True
+    await closing.seconds(int(COMING_S) + 10)
+    if is_crashing:
+        await world.restart()
+        closing = Closing(world)
+    world.exchange.is_readable = True
+    closing.see_again()
+    await closing.seconds(5)
+    assert world.exchange.position(SYMBOL).is_flat
+    assert [request.quantity for request in closing.asked] == [2]
+
+
+async def test_an_entry_of_ours_is_closed_before_the_books_are_read(world):
+    """Its fill is heard of, its account is not reconciled yet."""
+    closing = Closing(world)
+    closing.is_blind = True
+    world.oms.submit(world.request(quantity="2"))
+    await world.idle(20)
+    assert closing.closer.close(SYMBOL, "stopped", with_entries=True)
+    world.deliver()
+    world.show_positions()
+    await closing.seconds(2)
+    assert world.exchange.position(SYMBOL).is_flat
+
+
+async def test_an_exit_made_by_a_clock_that_was_wrong_holds_nobody_up(world):
+    closing = Closing(world)
+    await held(world)
+    world.exchange.script.append("lost_request")
+    world.exchange.is_readable = False
+    world.clock._time_ms += 3_600_000
+    closing.closer.close(SYMBOL, "by hand")
+    world.clock._time_ms -= 3_600_000
+    await closing.seconds(9)
+    assert len(closing.asked) == 2
+    assert world.exchange.position(SYMBOL).is_flat
 
 
 async def test_a_refusal_counts_once_however_long_it_takes_to_make_way(world):

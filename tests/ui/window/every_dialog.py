@@ -103,7 +103,9 @@ DIALOGS: dict[str, Make] = {
     "cancel_stop": lambda w: questions.cancel_stop(w, engine(w).working_orders[0]),
     "close_all": lambda w: questions.close_all(w, engine(w).positions),
     "close_position": lambda w: questions.close_position(w, engine(w).positions[0]),
-    "close_window": lambda w: questions.close_window(w, w.bridge, engine(w).bots),
+    "close_window": lambda w: questions.close_window(
+        w, w.bridge, engine(w).bots, engine(w).positions
+    ),
     "delete_workspace": lambda w: questions.delete_workspace(w, "<b>mine</b>"),
     "flatten": lambda w: questions.flatten(w, engine(w).positions),
     "place_live": lambda w: questions.place_live(w, ticket(w), preview_answer().preview),

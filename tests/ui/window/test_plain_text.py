@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from every_dialog import DIALOGS, names_of_all, with_hostile_words
 from hypothesis import given
@@ -22,6 +23,7 @@ from ui.main_window import MainWindow
 from ui.plain import tip
 from ui.tabs import PAGES
 from ui.widgets.buttons import ActionButton
+from ui.widgets.statistics import StatisticsPanel
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "grabbing the keyboard")
 Until = Callable[[Callable[[], Any]], Awaitable[None]]
@@ -126,6 +128,31 @@ async def test_a_reason_why_a_button_is_off_is_read_as_it_stands(qapp: QApplicat
 
 async def _nothing() -> None:
     """Asks for nothing."""
+
+
+async def test_an_ampersand_in_a_name_is_a_letter_and_no_key(
+    window: MainWindow, link_server: Any, until: Until
+) -> None:
+    snapshot, replace = link_server.snapshot, msgspec.structs.replace
+    *others, scanner = snapshot.bots
+    statistics = replace(snapshot.capital.statistics, bots=[SCANNER])
+    link_server.publish(
+        replace(
+            snapshot,
+            seq=snapshot.seq + 1,
+            bots=[*others, replace(scanner, name="R&D")],
+            capital=replace(snapshot.capital, statistics=statistics),
+        )
+    )
+    window.show_page("Capital")
+    plate = window.app_bar._bots[SCANNER]
+    await until(lambda: plate.text() == "R&D")
+    assert plate.shortcut().isEmpty()
+    assert window.workspaces.create("P&L") == ""
+    assert window.workspaces.make_menu().actions()[1].text().startswith("P&&L")
+    panel = window.findChildren(StatisticsPanel)[0]
+    panel._fill_menu()
+    assert any(action.text().startswith("R&&D") for action in panel._menu.actions())
 
 
 def names_in(path: Path) -> set[str]:

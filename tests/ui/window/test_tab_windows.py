@@ -145,3 +145,17 @@ async def test_the_title_names_account_mode_and_symbol(
     assert alone._live_line.isVisible()
     window.show_page("Trail")
     assert window.windowTitle() == "Trail · TwinStar Quantum"
+
+
+async def test_a_window_made_smaller_has_the_layout_of_a_small_one(window: MainWindow) -> None:
+    """ux 1: the chart keeps the room; the blotter used to stay as high as it was."""
+    tab: Any = window._tabs["b1"]
+    window.resize(1920, 1080)
+    QApplication.processEvents()
+    assert (tab.blotter.height(), tab.ticket.width()) == (224, 324)
+    window.resize(1280, 800)
+    QApplication.processEvents()
+    assert (tab.blotter.height(), tab.ticket.width()) == (124, 280)
+    window.resize(1920, 1080)
+    QApplication.processEvents()
+    assert (tab.blotter.height(), tab.ticket.width()) == (224, 324)

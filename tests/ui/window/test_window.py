@@ -13,7 +13,7 @@ from PyQt6 import sip
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QFont
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QApplication, QLineEdit, QPushButton, QWidget
+from PyQt6.QtWidgets import QApplication, QLabel, QLineEdit, QPushButton, QWidget
 
 from core.commands import (
     AddBot,
@@ -318,12 +318,37 @@ async def test_closing_with_running_bots_asks(
     assert not window.isVisible()
 
 
+async def test_closing_with_open_positions_asks_though_no_bot_runs(
+    window: MainWindow, link_server: Any, make_snapshot: Any, until: Until, trader: Any
+) -> None:
+    """ux 9: they would stand at the exchange with nobody to watch them."""
+    snapshot = make_snapshot(2)
+    idle = [replace(bot, state=BotState.STOPPED) for bot in snapshot.bots]
+    link_server.publish(replace(snapshot, bots=idle))
+    await until(lambda: window.bridge.bots["b1"].latest.state is BotState.STOPPED)
+    decided: list[bool] = []
+    window.closing.connect(decided.append)
+    window.close()
+    sheet = await trader.asked()
+    assert sheet.windowTitle() == "2 positions are open"
+    told = [part.text() for part in sheet.findChildren(QLabel)]
+    assert "BTCUSDT: Long 0.067, result +80.76 USDT" in told
+    assert "Without a stop at the exchange: SOLUSDT." in told
+    await trader.press(Qt.Key.Key_Return)
+    assert window.isVisible()
+    assert decided == []
+    window.close()
+    await trader.answer("close")
+    await until(lambda: decided)
+    assert decided == [True]
+
+
 async def test_closing_with_idle_bots_ends_the_engine_without_a_question(
     window: MainWindow, link_server: Any, make_snapshot: Any, until: Until
 ) -> None:
     snapshot = make_snapshot(2)
     idle = [replace(bot, state=BotState.STOPPED) for bot in snapshot.bots]
-    link_server.publish(replace(snapshot, bots=idle))
+    link_server.publish(replace(snapshot, bots=idle, positions=[]))
     await until(lambda: window.bridge.bots["b1"].latest.state is BotState.STOPPED)
     decided: list[bool] = []
     window.closing.connect(decided.append)
@@ -395,8 +420,6 @@ async def test_window_and_language_come_back(
 async def test_no_label_is_clipped(
     window: MainWindow, until: Until, language: str, size: tuple[int, int]
 ) -> None:
-    from PyQt6.QtWidgets import QLabel
-
     from ui.widgets.basic import ElidedLabel
 
     i18n.use(language)

@@ -16,7 +16,7 @@ from ui.dialogs.workspace_name import GO, WorkspaceName
 from ui.main_window import MainWindow
 from ui.workspaces import FIRST, TabLayout, Workspace, WorkspaceFiles
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", r"support (raise|lower|setParent)")
+pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", r"support (raise|lower|setParent|grabbing)")
 Until = Callable[[Callable[[], Any]], Awaitable[None]]
 
 
@@ -199,3 +199,35 @@ async def test_a_name_that_is_taken_is_told_in_the_sheet(window: MainWindow, tra
     sheet.field.setText("Asia")
     await trader.answer(GO)
     assert window.workspaces.name == "Asia"
+
+
+async def test_what_was_moved_is_on_disk_soon_and_not_only_at_the_end(
+    window: MainWindow, tmp_path: Path
+) -> None:
+    """ux 80: after a crash the layout is as it was left."""
+    docks(window).close_panel("book")
+    assert window.workspaces._timer.isActive()
+    window.workspaces._timer.timeout.emit()
+    kept, _ = WorkspaceFiles(tmp_path / "workspaces").load(FIRST)
+    assert 'Name="book" Closed="1"' in kept.tabs["b1"].panels
+    window.tab_stack.take_out("b2")
+    assert window.workspaces._timer.isActive()
+    window.workspaces._timer.timeout.emit()
+    kept, _ = WorkspaceFiles(tmp_path / "workspaces").load(FIRST)
+    assert kept.tabs["b2"].window
+
+
+async def test_a_tab_of_the_bar_is_taken_out_by_its_menu(window: MainWindow) -> None:
+    """ux 5"""
+    plate = window.app_bar._bots["b2"]
+    plate.customContextMenuRequested.emit(plate.rect().center())
+    [menu] = [m for m in window.findChildren(QMenu) if m.isVisible()]
+    [action] = menu.actions()
+    assert action.text() == "Tab to its own window"
+    action.trigger()
+    assert "b2" in window.tab_stack.windows
+    menu.close()
+    again = QMenu()
+    window.workspaces._add_window(again, "b2")
+    again.actions()[0].trigger()
+    assert window.tab_stack.windows == {}
