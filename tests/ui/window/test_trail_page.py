@@ -51,8 +51,8 @@ async def page(make_window: Callable[[], MainWindow], link_server: Any, until: U
     blotter.bar.tabs.setCurrentIndex(3)
     blotter.pages[3].table.selectRow(0)
     QTest.keyClick(blotter.pages[3].table, Qt.Key.Key_Return)
-    await until(lambda: isinstance(window._stack.currentWidget(), TrailPage))
-    found = window._stack.currentWidget()
+    await until(lambda: isinstance(window.tab_stack.currentWidget(), TrailPage))
+    found = window.tab_stack.currentWidget()
     assert isinstance(found, TrailPage)
     await until(lambda: found.trail is not None)
     return found
