@@ -384,15 +384,17 @@ class AccountDesk:
 
     async def accept_position(
         self, symbol: str, stop_loss: Decimal | None, take_profit: Decimal | None
-    ) -> None:
+    ) -> bool:
         """Take over a position that nothing of ours explains, as the exchange shows it now: it
-        counts as known, and its stop is guarded. Raises RequestRejected where no stop rests and
+        counts as known, and its stop is guarded; False where it is flat by now. Raises RequestRejected where no stop rests and
         none is given, OutcomeUnknown, another ExchangeError when it could not be read,
         sqlite3.Error."""
         await self.reconcile()
         await self.guard.adopt(symbol, stop_loss, take_profit)
+        position = self.state.position(self.name, symbol)
         self._reconciler.accept_position(self.name, symbol)
         await self.refresh()
+        return position is not None and not position.is_flat
 
     # The exchange's word, on the loop. A full disk must not keep the adapter from the next one:
     # what is not booked now is found by the next reconciliation.

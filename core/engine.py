@@ -310,12 +310,14 @@ class Engine:
         """Its bots stay paused until the trader starts them."""
         desk = self._built(account)
         try:
-            await desk.accept_position(symbol, stop_loss, take_profit)
+            is_held = await desk.accept_position(symbol, stop_loss, take_profit)
         except ExchangeError as fault:
             raise Refused(f"{fault.text}.") from None
         except sqlite3.Error as fault:
             raise Refused(f"{symbol} could not be taken over on disk: {fault}.") from None
         self.roster.drop_finding(account, symbol)
+        if not is_held:
+            return f"{symbol} is flat at the exchange. What opens there later is a finding again."
         return f"{symbol} is taken over as the exchange shows it. Its stop is watched."
 
     def ignore_finding(self, account: str, symbol: str) -> str:

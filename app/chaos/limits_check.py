@@ -21,6 +21,7 @@ _DAY_MS = 86_400_000
 _MINUTE_S = 60.0
 _KNOWN_S = 6.0  # after so many seconds a loss has been seen by whoever hears the prices
 _HEARD_S = 4.0  # prices come every two
+_JUST_HEARD_S = 0.5  # an order may have been on its way to the gate before
 _CLOCK_ERROR_S = 1.0
 _BEST_OF_S = 20.0  # for sizes: the best equity that may still be the one last heard
 _PRICE_SLACK_S = 1.5
@@ -139,12 +140,16 @@ class LimitsCheck:
             self._verdict.fail("too_large", text)
 
     def _least_price(self, symbol: str) -> Decimal:
-        """The lower of the newest price and the one last heard: a market that leaps in between
-        makes an order larger than anybody could know."""
+        """The lowest of the newest price, the one last heard and, where that came this very
+        moment, the one before: a market that leaps in between makes an order larger than anybody
+        could know."""
         world = self._world
         newest = world.market.price(symbol, world.clock.time_ms())
         heard = world.exchange.heard.get(symbol)
-        return min(newest, heard.price) if heard is not None else newest
+        if heard is None:
+            return newest
+        known = heard.before if self._heard_age_s(symbol) < _JUST_HEARD_S else heard.price
+        return min(newest, heard.price, known)
 
     def _heard_age_s(self, symbol: str) -> float:
         heard = self._world.exchange.heard.get(symbol)

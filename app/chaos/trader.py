@@ -195,9 +195,10 @@ class Trader:
     async def _accepted(self, symbol: str, price: Decimal | None) -> str:
         number = self._checker.stops.begin_move(symbol)
         text = await self._world.engine.accept_position(ACCOUNT, symbol, price, None)
-        self._checker.mark_accepted(symbol)
-        if price is not None:
-            self._checker.stops.end_move(symbol, number, price)
+        if "is taken over" in text:  # else it was flat: what a stranger opens later is his
+            self._checker.mark_accepted(symbol)
+            if price is not None:
+                self._checker.stops.end_move(symbol, number, price)
         return text
 
     def _stop_price(self, action: Action) -> Decimal | None:

@@ -273,8 +273,9 @@ class FaultyExchange(SimulatedExchange):
             await asyncio.sleep(self._travel_s())
             raise OutcomeUnknown("The system is under maintenance.", "10016")
         if strikes(FaultKind.AMBIGUOUS_NOT_DONE, symbol):
+            answer = self._ambiguous(FaultKind.AMBIGUOUS_NOT_DONE, symbol)  # it may end meanwhile
             await asyncio.sleep(self._travel_s())
-            raise self._ambiguous(FaultKind.AMBIGUOUS_NOT_DONE, symbol)
+            raise answer
         definite = {
             "place": {
                 FaultKind.REJECT: ("The order is refused.", "110003"),

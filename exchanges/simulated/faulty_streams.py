@@ -16,10 +16,11 @@ from exchanges.simulated.faults import FaultKind, FaultPlan
 
 
 class Heard(NamedTuple):
-    """A price that reached the engine; `at_s` by the loop's time."""
+    """A price that reached the engine; `at_s` by the loop's time; `before` is the one before it."""
 
     at_s: float
     price: Decimal
+    before: Decimal
 
 
 class FaultyStreams:
@@ -67,7 +68,9 @@ class FaultyStreams:
             self._listener.on_stream_state(kind, state, detail)
 
     def _take_ticker(self, ticker: Ticker, latency_ms: float) -> None:
-        self._heard[ticker.symbol] = Heard(self._loop.time(), ticker.last_price)
+        price, known = ticker.last_price, self._heard.get(ticker.symbol)
+        before = known.price if known is not None else price
+        self._heard[ticker.symbol] = Heard(self._loop.time(), price, before)
         self._listener.on_ticker(ticker, latency_ms)
 
     def _private(

@@ -39,6 +39,8 @@ def test_schedules_pass(first_seed):
         884,  # a clock set past midnight ended the day whose loss had locked trading
         1197,  # a market that leaps: the judge wanted what nobody could know
         6430,  # the trader's word on a finding met a full disk: an unforeseen fault
+        8710,  # a stranger's resting order was taken over while flat, and filled later
+        11824,  # the same while it was being taken over
         7036,  # a suspended market refused every exit, and its stop had made way for good
         4913,  # a bot's exit was refused for the size that its take profit held, at every candle
         3515,  # "stop and close" while nothing could be seen forgot what stood there

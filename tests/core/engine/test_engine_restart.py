@@ -134,6 +134,19 @@ async def test_a_position_taken_over_is_known_over_a_restart_as_the_bots_own(wor
     await world.audit()
 
 
+async def test_what_is_flat_by_now_is_said_not_to_be_guarded(world):
+    """A stranger's resting order was the finding: what it opens later is a finding again."""
+    await world.start([world.bot(SOL)])
+    await world.running()
+    told = await world.engine.accept_position("demo", SOL, Decimal(1), None)
+    assert told == f"{SOL} is flat at the exchange. What opens there later is a finding again."
+    trade_by_hand(world, SOL, "5")
+    assert (
+        "its stop is watched"
+        in (await world.engine.accept_position("demo", SOL, Decimal(1), None)).lower()
+    )
+
+
 async def test_a_position_that_cannot_be_kept_is_not_taken_over(world, fail_on_unexpected_log):
     await taken_over(world)
     world.desk._database.execute("PRAGMA query_only = ON")
