@@ -32,6 +32,7 @@ from ui.order_actions import OrderActions
 from ui.settings import ScreenSettings
 from ui.sounds import Sounds
 from ui.tab_stack import TabStack, title_of
+from ui.tab_window import fit
 from ui.tabs import PAGES
 from ui.widgets.app_bar import AppBar
 from ui.widgets.attention_band import AttentionBand
@@ -294,10 +295,7 @@ class MainWindow(WindowOpenings):
             self._veil.cover()
 
     def _fit(self, widget: QWidget) -> None:
-        if hasattr(widget, "set_narrow"):
-            widget.set_narrow(bool(self._narrow))
-        if hasattr(widget, "set_right_shown"):
-            widget.set_right_shown(self.width() >= _NO_RIGHT_WIDTH)
+        fit(widget, narrow=bool(self._narrow), has_side=self.width() >= _NO_RIGHT_WIDTH)
 
     def _arrange_left(self) -> None:
         self.left.place(narrow=bool(self._narrow), on_page=self._current in self.tab_stack.pages)

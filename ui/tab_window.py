@@ -5,6 +5,8 @@ The way to stop everything is in the same place as in the main window, top right
 
 from __future__ import annotations
 
+from typing import Any
+
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QCloseEvent, QKeyEvent, QResizeEvent
 from PyQt6.QtWidgets import QFrame, QVBoxLayout, QWidget
@@ -15,6 +17,16 @@ from ui.widgets.app_bar import KillButton
 from ui.widgets.basic import GUTTER, label, row, show_plate, show_value
 
 _NARROW_WIDTH, _NARROW_HEIGHT, _NO_SIDE_WIDTH = 1230, 860, 910  # the main window's, less a column
+
+
+def fit(tab: Any, *, narrow: bool, has_side: bool) -> None:
+    """What has room in a tab or page. Its right column comes and goes when the room for it does:
+    in between, it is as the trader has put it."""
+    if hasattr(tab, "set_narrow"):
+        tab.set_narrow(narrow)
+    if hasattr(tab, "set_right_shown") and tab.property("hasSide") != has_side:
+        tab.setProperty("hasSide", has_side)
+        tab.set_right_shown(has_side)
 
 
 class TabWindow(QWidget):
@@ -72,8 +84,7 @@ class TabWindow(QWidget):
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)
         narrow = self.width() < _NARROW_WIDTH or self.height() < _NARROW_HEIGHT
-        self._tab.set_narrow(narrow)  # type: ignore[attr-defined]
-        self._tab.set_right_shown(self.width() >= _NO_SIDE_WIDTH)  # type: ignore[attr-defined]
+        fit(self._tab, narrow=narrow, has_side=self.width() >= _NO_SIDE_WIDTH)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Space, as in the main window."""

@@ -120,7 +120,8 @@ class WorkspaceDesk(QObject):
             return
         if not docks.restore(kept.panels):
             self._tell_problem(self.files.keep_aside(self.name))
-        tab.take_layout(kept.timeframe, kept.chart if with_chart else None)
+        if hasattr(tab, "take_layout"):
+            tab.take_layout(kept.timeframe, kept.chart if with_chart else None)
 
     def _tell_problem(self, problem: str) -> None:
         if problem:
@@ -315,6 +316,8 @@ def layout_of(tab: Any, window: str = "") -> TabLayout:
     docks = docks_of(tab)
     if docks is None:
         return TabLayout(window=window)
+    if not hasattr(tab, "take_layout"):  # a tab without a chart
+        return TabLayout(docks.layout_now(), window=window)
     return TabLayout(docks.layout_now(), tab.timeframe, tab.chart.layout_now(), window)
 
 

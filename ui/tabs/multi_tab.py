@@ -5,14 +5,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from PyQt6.QtCore import Qt, pyqtSignal
-from PyQt6.QtWidgets import QHBoxLayout, QScrollArea, QWidget
+from PyQt6.QtCore import QSize, Qt, pyqtSignal
+from PyQt6.QtWidgets import QScrollArea, QWidget
 
 from core.commands import CommandResult
 from core.snapshots import BotState, EngineSnapshot
 from ui.bot_actions import BotActions
 from ui.bridge import CONNECTING, NOT_CONNECTED, Bridge
+from ui.docks import Docks
 from ui.order_actions import OrderActions
+from ui.panel_layouts import Arrangement, Cell, Stripe
 from ui.shared_services import BotLink
 from ui.widgets.basic import GUTTER, column
 from ui.widgets.buttons import TextButton
@@ -22,10 +24,13 @@ from ui.widgets.request_limits import RequestLimitsPanel
 from ui.widgets.risk_panel import RiskPanel
 from ui.widgets.scan_header import ScanHeader
 from ui.widgets.scan_strip import ScanStrip
+from ui.widgets.signals import HEIGHT_NARROW as SIGNALS_LOW
+from ui.widgets.signals import HEIGHT_WIDE as SIGNALS_HIGH
 from ui.widgets.signals import SignalsPanel
 from ui.widgets.strongest import StrongestPanel
 
 _RIGHT_WIDE, _RIGHT_NARROW = 388, 300
+_SCAN, _SIGNALS, _SIDE = "scan", "signals", "side"
 _RUNS = (BotState.RUNNING, BotState.PAUSED)
 
 
@@ -58,13 +63,15 @@ class MultiTab(QWidget):
         self._risk.setMinimumHeight(196)
         self.limits = RequestLimitsPanel(bridge)
         self._right = QScrollArea()
+        self._is_narrow = False
+        self.docks = Docks()
         self._lay_out()
         self._connect()
         if bridge.snapshot is not None:
             self._show(bridge.snapshot)
 
     def _lay_out(self) -> None:
-        centre = column(self.header, self.strip, self.ranking, self.signals, spacing=GUTTER)
+        centre = column(self.header, self.strip, self.ranking, spacing=GUTTER)
         centre.setStretch(2, 1)
         self.position.head.insertWidget(1, self._other)
         side = column(self.strongest, self.position, self._risk, spacing=GUTTER)
@@ -75,12 +82,23 @@ class MultiTab(QWidget):
         self._right.setWidget(content)
         self._right.setWidgetResizable(True)
         self._right.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        outer = QHBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.setSpacing(GUTTER)
-        outer.addLayout(centre, 1)
-        outer.addWidget(self._right)
+        scan = QWidget()
+        scan.setLayout(centre)
+        self.docks.caption = self._bot.latest.title
+        self.docks.add(_SCAN, "Ranking", scan)
+        self.docks.add(_SIGNALS, "Signals", self.signals)
+        self.docks.add(_SIDE, "Strongest symbol", self._right)
+        self.docks.use_default(self._arrange, _SCAN)
+        self.setLayout(column(self.docks))
         self.set_narrow(False)
+
+    def _arrange(self, _room: QSize) -> Arrangement:
+        right = _RIGHT_NARROW if self._is_narrow else _RIGHT_WIDE
+        low = SIGNALS_LOW if self._is_narrow else SIGNALS_HIGH
+        return (
+            Stripe(0, (Cell(0, (_SCAN,)), Cell(low, (_SIGNALS,)))),
+            Stripe(right, (Cell(0, (_SIDE,)),)),
+        )
 
     def _connect(self) -> None:
         self.header.ask_start, self.header.ask_stop = self._ask_start, self._ask_stop
@@ -100,16 +118,27 @@ class MultiTab(QWidget):
     # What the window asks of every bot's tab
 
     def set_narrow(self, narrow: bool) -> None:
-        self._right.setFixedWidth(_RIGHT_NARROW if narrow else _RIGHT_WIDE)
+        self._is_narrow = narrow
         for part in (self.header, self.strip, self.signals, self.strongest):
             part.set_narrow(narrow)
+        self.docks.fit()
 
     def set_right_shown(self, shown: bool) -> None:
-        self._right.setVisible(shown)
+        if shown:
+            self.docks.show_again(_SIDE)
+            if not self.docks.is_open(_SIDE):
+                self.docks.put_back(_SIDE)
+        else:
+            self.docks.hide_for_room(_SIDE)
 
     @property
     def is_right_shown(self) -> bool:
-        return self._right.isVisible()
+        return self.docks.is_open(_SIDE)
+
+    @property
+    def is_seen(self) -> bool:
+        """In front, or with a panel in a window of its own."""
+        return self.isVisible() or self.docks.has_floating
 
     def last_chart(self) -> None:
         """The next run has nothing of a ranking to show first: it would be old at once."""
@@ -129,7 +158,7 @@ class MultiTab(QWidget):
 
     def _take(self, snapshot: EngineSnapshot) -> None:
         self._tell_signals()
-        if self.isVisible():
+        if self.is_seen:
             self._show(snapshot)
 
     def _show(self, snapshot: EngineSnapshot) -> None:

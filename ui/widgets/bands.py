@@ -80,7 +80,7 @@ class CrashBand(QFrame):
         self.hide()
 
     def _retranslate(self, _language: str) -> None:
-        self._text.show_text(tr("The engine went on by itself. Your layout is as you left it."))
+        self._text.show_text(tr("Nothing was started by itself. Your layout is as you left it."))
 
 
 class EngineBand(QFrame):

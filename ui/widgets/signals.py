@@ -37,11 +37,11 @@ class SignalsPanel(Panel):
         self.table.action.connect(lambda row, _name: self.trail_wanted.emit(row.order_id))
         self.table.chosen.connect(lambda row: self.chosen.emit(row.symbol))
         self.table.entered.connect(lambda row: self.chosen.emit(row.symbol))
+        self.setMinimumHeight(HEIGHT_NARROW)
         self.set_narrow(False)
         self._show([])
 
     def set_narrow(self, narrow: bool) -> None:
-        self.setFixedHeight(HEIGHT_NARROW if narrow else HEIGHT_WIDE)
         self.table.set_narrow(narrow)
         self._empty.icon.setVisible(not narrow)
 

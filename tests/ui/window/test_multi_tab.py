@@ -323,6 +323,25 @@ async def test_the_right_column_fits_its_width(tab: MultiTab, window: MainWindow
             assert content.minimumSizeHint().width() <= view.width(), (language, size)
 
 
+async def test_its_panels_are_taken_out_and_come_back(tab: MultiTab, window: MainWindow) -> None:
+    """ux 5"""
+    window.resize(1920, 1080)
+    QApplication.processEvents()
+    assert (tab.signals.height(), tab._right.width()) == (172, 388)
+    tab.docks.take_out("signals")
+    tab.docks.take_out("side")
+    QApplication.processEvents()
+    assert tab.signals.window() is not window
+    assert tab.strongest.isVisible()
+    window.workspaces.restore_default()
+    QApplication.processEvents()
+    assert (tab.signals.height(), tab._right.width()) == (172, 388)
+    window.toggle_right()
+    assert not tab.strongest.isVisible()
+    window.toggle_right()
+    assert tab.strongest.isVisible()
+
+
 def test_a_line_is_drawn_of_what_is_known(qapp: QApplication) -> None:
     closes = scan_snapshot().rows[0].closes
     image = sparkline(closes, 80, 16, "#ffffff", 1.0).toImage()

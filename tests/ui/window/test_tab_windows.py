@@ -159,3 +159,36 @@ async def test_a_window_made_smaller_has_the_layout_of_a_small_one(window: MainW
     window.resize(1920, 1080)
     QApplication.processEvents()
     assert (tab.blotter.height(), tab.ticket.width()) == (224, 324)
+
+
+async def test_the_right_column_stays_as_the_trader_has_put_it(window: MainWindow) -> None:
+    """It used to come back with every change of the window's size."""
+    tab: Any = window._tabs["b1"]
+    window.toggle_right()
+    window.resize(1500, 920)
+    QApplication.processEvents()
+    assert not tab.ticket.isVisible()
+    window.toggle_right()
+    assert tab.ticket.isVisible()
+    for name in ("position", "order", "book", "risk"):
+        tab.docks.close_panel(name)
+    window.resize(1600, 940)
+    QApplication.processEvents()
+    assert not tab.is_right_shown
+    window.toggle_right()
+    QApplication.processEvents()
+    assert tab.ticket.isVisible()
+
+
+async def test_the_right_column_goes_where_there_is_no_room_and_comes_back(
+    window: MainWindow,
+) -> None:
+    tab: Any = window._tabs["b1"]
+    window.resize(1100, 800)
+    QApplication.processEvents()
+    assert not tab.ticket.isVisible()
+    window.toggle_right()
+    assert tab.ticket.isVisible()
+    window.resize(1600, 940)
+    QApplication.processEvents()
+    assert tab.ticket.isVisible()
