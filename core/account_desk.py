@@ -386,9 +386,9 @@ class AccountDesk:
         self, symbol: str, stop_loss: Decimal | None, take_profit: Decimal | None
     ) -> bool:
         """Take over a position that nothing of ours explains, as the exchange shows it now: it
-        counts as known, and its stop is guarded; False where it is flat by now. Raises RequestRejected where no stop rests and
-        none is given, OutcomeUnknown, another ExchangeError when it could not be read,
-        sqlite3.Error."""
+        counts as known, and its stop is guarded; False where it is flat by now. Raises
+        RequestRejected where no stop rests and none is given, OutcomeUnknown, another
+        ExchangeError when it could not be read, sqlite3.Error."""
         await self.reconcile()
         await self.guard.adopt(symbol, stop_loss, take_profit)
         position = self.state.position(self.name, symbol)
