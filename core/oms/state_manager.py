@@ -34,17 +34,24 @@ class StateManager:
         self._clock = clock
         self._positions: dict[tuple[str, str], Position] = {}
         self._left_out: set[tuple[str, str]] = set()  # flat because an answer did not name them
+        self._heard_ms: dict[tuple[str, str], int] = {}  # when the stream spoke of it, market time
         self._balances: dict[str, Balance] = {}
         self._open_orders: dict[tuple[str, str], Order] = {}
         bus.subscribe(Order, self.on_order, part="state manager")
 
     def on_position(self, position: Position) -> None:
         """From the private stream. An older message than the known one changes nothing."""
+        if self._take(position):
+            self._heard_ms[position.account, position.symbol] = self._clock.time_ms()
+
+    def _take(self, position: Position) -> bool:
         key = (position.account, position.symbol)
         known = self._positions.get(key)
-        if known is None or position.updated_ms >= known.updated_ms:
-            self._positions[key] = position
-            self._left_out.discard(key)
+        if known is not None and position.updated_ms < known.updated_ms:
+            return False
+        self._positions[key] = position
+        self._left_out.discard(key)
+        return True
 
     def on_balance(self, balance: Balance) -> None:
         """From the private stream. An older message than the known one changes nothing."""
@@ -67,9 +74,16 @@ class StateManager:
         that the next answer names again is back, however old its own time is: it was never gone."""
         for position in positions:
             key = (account, position.symbol)
+            known = self._positions.get(key)
             if key in self._left_out:
                 del self._positions[key]
-            self.on_position(position)
+            elif (
+                known is not None
+                and known.updated_ms == position.updated_ms  # a stop comes and goes without a date
+                and self._heard_ms.get(key, -1) >= as_of_ms
+            ):
+                continue
+            self._take(position)
         named = {position.symbol for position in positions}
         for (owner, symbol), known in list(self._positions.items()):
             if owner != account or symbol in named or known.is_flat:

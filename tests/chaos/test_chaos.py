@@ -41,6 +41,7 @@ def test_schedules_pass(first_seed):
         6430,  # the trader's word on a finding met a full disk: an unforeseen fault
         8710,  # a stranger's resting order was taken over while flat, and filled later
         11824,  # the same while it was being taken over
+        12742,  # an answer that was on its way brought a stop back that had just been taken away
         7036,  # a suspended market refused every exit, and its stop had made way for good
         4913,  # a bot's exit was refused for the size that its take profit held, at every candle
         3515,  # "stop and close" while nothing could be seen forgot what stood there

@@ -66,6 +66,17 @@ def test_a_stale_answer_does_not_overwrite_what_the_stream_said_since(state):
     assert [p.quantity for p in state.positions("demo")] == [Decimal(2)]
 
 
+def test_a_stop_that_went_while_the_answer_was_on_its_way_stays_gone(state):
+    """Taking a stop away does not change a position's own date."""
+    guarded = changed(LONG, stop_loss=Decimal(95))
+    state.on_position(guarded)
+    state.on_position(LONG)  # heard at 5000, the test's time
+    state.replace_positions("demo", [guarded], as_of_ms=4990)
+    assert not state.is_protected("demo", "BTCUSDT")
+    state.replace_positions("demo", [guarded], as_of_ms=5001)
+    assert state.is_protected("demo", "BTCUSDT")
+
+
 def test_a_position_that_one_answer_left_out_is_back_with_the_next(state):
     """Nothing has happened to it, so its own time is that of the first answer."""
     state.replace_positions("demo", [LONG], as_of_ms=1500)
