@@ -503,6 +503,57 @@ async def test_an_entry_of_ours_is_closed_before_the_books_are_read(world):
     assert world.exchange.position(SYMBOL).is_flat
 
 
+async def test_an_entry_whose_fate_the_books_do_not_tell_is_waited_for(world):
+    closing = Closing(world)
+    world.exchange.script.append("late")
+    world.exchange.is_readable = False
+    world.oms.submit(world.request(quantity="2"))
+    await world.idle(20)
+    assert closing.closer.close(SYMBOL, "stopped", with_entries=True)
+    closing.is_blind = True
+    await closing.seconds(int(COMING_S) + 10)
+    closing.see_again()
+    world.exchange.admit_late()
+    await closing.seconds(5)
+    assert world.exchange.position(SYMBOL).is_flat
+    assert [request.quantity for request in closing.asked] == [2]
+
+
+async def test_an_entry_that_a_wrong_clock_has_dated_after_the_close_is_closed(world):
+    closing = Closing(world)
+    world.exchange.script.append("lost_ack")
+    world.exchange.is_readable = False
+    world.clock._time_ms += 3_600_000
+    world.oms.submit(world.request(quantity="2"))
+    world.clock._time_ms -= 3_600_000
+    await world.idle(20)
+    assert closing.closer.close(SYMBOL, "stopped", with_entries=True)
+    closing.is_blind = True
+    await closing.seconds(5)
+    closing.see_again()
+    await closing.seconds(5)
+    assert world.exchange.position(SYMBOL).is_flat
+
+
+async def test_what_a_stranger_opens_between_the_close_and_a_restart_is_not_closed(world):
+    """The first reading after the restart was older than his."""
+    closing = Closing(world)
+    closing.is_blind = True
+    assert closing.closer.close(SYMBOL, "stopped", with_entries=True)
+    await closing.seconds(1)
+    await world.restart()
+    trade_by_hand(world)
+    world.clock.advance_ms(1000)
+    closing = Closing(world)
+    closing.is_blind = True
+    closing.closer.go_on()
+    await closing.seconds(2)
+    closing.see_again()
+    await closing.seconds(5)
+    assert closing.asked == []
+    assert not world.exchange.position(SYMBOL).is_flat
+
+
 async def test_an_exit_made_by_a_clock_that_was_wrong_holds_nobody_up(world):
     closing = Closing(world)
     await held(world)

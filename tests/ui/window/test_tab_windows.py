@@ -92,6 +92,7 @@ async def test_the_kill_keys_count_in_every_window(
     QApplication.processEvents()
     outside = tab.chart.window()
     outside.activateWindow()
+    await until(outside.isActiveWindow)
     keys = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
     QTest.keyClick(outside, Qt.Key.Key_K, keys)
     QTest.keyClick(outside, Qt.Key.Key_K, keys)
