@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import PyQt6Ads as Ads
 from PyQt6.QtCore import QByteArray, QSize, pyqtSignal
-from PyQt6.QtWidgets import QSplitter, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from ui import icons
 from ui.i18n import tr
@@ -166,11 +166,14 @@ class DockSite(QWidget):
         if dock.isInFloatingContainer() and window is not None:
             window.raise_()
             return
-        size = self._panels[name].size()
+        size = _size_alone(self._panels[name])
+        front = [one for one in self.front_panels() if one != name]
         with self._by_ourselves():
             dock.toggleView(True)
             dock.setFeature(_FEATURE.DockWidgetFloatable, True)
             dock.setFloating()
+            for one in front:
+                self.bring_to_front(one)
             window = dock.window()
             if window is not None:
                 window.resize(size.expandedTo(_LEAST))
@@ -299,3 +302,13 @@ class DockSite(QWidget):
             for i, does in enumerate(grows):
                 last = i == len(parts) - 1
                 splitter.setStretchFactor(i, int(does or (last and not any(grows))))
+
+
+def _size_alone(panel: QWidget) -> QSize:
+    """As large as it stands; one that scrolls is no higher than what is in it."""
+    size = panel.size()
+    inside = panel.widget() if isinstance(panel, QScrollArea) else None
+    if inside is not None:
+        needs = max(inside.minimumHeight(), inside.sizeHint().height())
+        size.setHeight(min(size.height(), needs))
+    return size

@@ -145,6 +145,26 @@ def test_a_window_that_is_closed_gives_its_panel_back(docks: Docks) -> None:
     assert not docks.has_floating
 
 
+def test_a_tab_taken_out_leaves_in_front_what_was_in_front(docks: Docks) -> None:
+    docks.resize(1004, 726)
+    settle()
+    docks.take_out("book")
+    settle()
+    assert docks._panels["order"].isVisible()
+    docks.put_back("book")
+    settle()
+    assert docks._panels["order"].isVisible()
+
+
+def test_a_panel_alone_is_no_higher_than_what_is_in_it(docks: Docks) -> None:
+    docks._panels["order"].widget().setFixedHeight(300)  # type: ignore[attr-defined]
+    docks.take_out("order")
+    settle()
+    window = docks._panels["order"].window()
+    assert window is not None
+    assert 300 <= window.height() <= 340
+
+
 @pytest.mark.parametrize("name", ["blotter", "order", "book"])
 def test_every_panel_finds_back_to_its_place(docks: Docks, name: str) -> None:
     docks.take_out(name)
