@@ -29,6 +29,7 @@ from core.exchange_port import (
     TickerHearer,
 )
 from core.ledger_watch import LedgerWatch
+from core.listing_watch import ListingWatch
 from core.market_feed import MarketFeed
 from core.models.books import OrderBookSnapshot
 from core.models.candles import CandleUpdate, Ticker
@@ -67,7 +68,8 @@ _OPENING_TRIES = 5  # somebody else may be trading on the account right now
 
 
 class AccountDesk:
-    """Attributes after `start`: instruments, capital, risk, oms, state, trades, guard, ledger.
+    """Attributes after `start`: instruments, capital, risk, oms, state, trades, guard, ledger,
+    listings.
 
     `timezone` is where its trading days begin at midnight.
     `is_built` is True once those exist; `is_ready` while entries are allowed: reconciled, and the
@@ -122,6 +124,7 @@ class AccountDesk:
         self.state_text = "Starting."
         self.private_state = StreamState.DISCONNECTED
         self.private_connects = 0
+        self.on_instruments: list[Callable[[], None]] = []  # the exchange's list has changed
         self.on_booked_fill: list[Callable[[Fill, RoundTrip | None], None]] = []
         self._feed = feed
         self._clock = clock
@@ -174,6 +177,7 @@ class AccountDesk:
         self._supervisor.keep_running(f"{self.name}: reconciliation", self._reconcile_regularly)
         self._supervisor.keep_running(f"{self.name}: watch", self._watch_regularly)
         self._supervisor.keep_running(f"{self.name}: protection", self.guard.run)
+        self._supervisor.keep_running(f"{self.name}: listings", self.listings.run)
 
     async def _connect(self) -> None:
         """Each step once, however often the exchange has to be waited for."""
@@ -302,6 +306,14 @@ class AccountDesk:
             capital=self.capital,
             market_price=self._feed.prices.newest,
             leverage=self._leverage,
+        )
+        self.listings = ListingWatch(
+            self.port,
+            self.instruments,
+            held=lambda: {position.symbol for position in self.state.positions(self.name)},
+            followed=lambda: self._traded(self.name),
+            tell=self._report,
+            on_change=self._tell_instruments,
         )
         self._closer = PositionCloser(
             parts,
@@ -475,6 +487,10 @@ class AccountDesk:
         held = {position.symbol for position in self.state.positions(self.name)}
         ordered = {order.symbol for order in self.oms.working_orders(self.name)}
         self._feed.prices.replace(held | ordered, by=f"account {self.name}")
+
+    def _tell_instruments(self) -> None:
+        for listener in self.on_instruments:
+            listener()
 
     def _not_ready(self, text: str) -> None:
         self.is_ready, self.state_text = False, text

@@ -133,6 +133,7 @@ class Engine:
             desk.bus.subscribe(Order, self._on_order, part="records")
             desk.bus.subscribe(Reject, self._on_reject, part="records")
             desk.on_booked_fill.append(functools.partial(self._on_booked_fill, desk))
+            desk.on_instruments.append(self._tell_instruments)
             bus.subscribe(
                 MarketData,
                 functools.partial(self._on_market_data, desk),
@@ -181,9 +182,12 @@ class Engine:
     ) -> None:
         await desk.start()
         self._recall(desk)
+        self._tell_instruments()
+        self.roster.bring_back(desk.name, specs, autostart=autostart)
+
+    def _tell_instruments(self) -> None:
         for listener in self.on_instruments:
             listener()
-        self.roster.bring_back(desk.name, specs, autostart=autostart)
 
     async def _see_through(self, name: str, starting: asyncio.Task[None]) -> None:
         """A start that takes longer, or has failed, beside those that are up."""
