@@ -16,7 +16,7 @@ from ui.bridge import Bridge
 from ui.widgets.app_bar import KillButton
 from ui.widgets.basic import GUTTER, label, row, show_plate, show_value
 
-_NARROW_WIDTH, _NARROW_HEIGHT, _NO_SIDE_WIDTH = 1230, 860, 910  # the main window's, less a column
+_NARROW_WIDTH, _NARROW_HEIGHT, _NO_SIDE_WIDTH = 1290, 860, 910  # the main window's, less a column
 
 
 def fit(tab: Any, *, narrow: bool, has_side: bool) -> None:

@@ -14,7 +14,15 @@ from pathlib import Path
 import qasync
 from conftest import ENGINE_PID, LinkServer
 from every_dialog import DIALOGS
-from PyQt6.QtWidgets import QAbstractButton, QApplication, QLabel, QPushButton, QWidget
+from PyQt6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QLabel,
+    QPushButton,
+    QStyle,
+    QStyleOptionButton,
+    QWidget,
+)
 from scan_samples import SCANNER, scanning_engine
 
 from ui import i18n, theme
@@ -22,6 +30,7 @@ from ui.bridge import Bridge
 from ui.main_window import MainWindow
 from ui.settings import ScreenSettings
 from ui.tabs import PAGES
+from ui.widgets.app_bar import TabPlate
 from ui.widgets.basic import ElidedLabel
 
 _SLACK = 1  # px, for rounding
@@ -48,11 +57,16 @@ def clipped(root: QWidget) -> list[str]:
 
 
 def _is_cut(button: QAbstractButton) -> bool:
-    """A push button's hint has air on both sides, which may go."""
-    needs = button.fontMetrics().horizontalAdvance(button.text()) + button.iconSize().width() * (
-        not button.icon().isNull()
-    )
-    has = button.width() if isinstance(button, QPushButton) else button.contentsRect().width()
+    """Inside of its padding, which the style knows."""
+    needs = button.fontMetrics().horizontalAdvance(button.text())
+    has = button.width()
+    style = button.style()
+    if isinstance(button, QPushButton) and not isinstance(button, TabPlate) and style is not None:
+        option = QStyleOptionButton()
+        button.initStyleOption(option)
+        place = style.subElementRect(QStyle.SubElement.SE_PushButtonContents, option, button)
+        has = place.width()
+        needs += button.iconSize().width() * (not button.icon().isNull())
     return needs > has + _SLACK
 
 
