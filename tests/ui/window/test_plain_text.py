@@ -25,7 +25,7 @@ from ui.tabs import PAGES
 from ui.widgets.buttons import ActionButton
 from ui.widgets.statistics import StatisticsPanel
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", "grabbing the keyboard")
+pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", r"raise\(\)", "grabbing the keyboard")
 Until = Callable[[Callable[[], Any]], Awaitable[None]]
 ROOT = Path(__file__).resolve().parents[3]
 HOSTILE = "<a href='http://evil'>retry</a> <img src='file:///home/picture.png'> <b>now</b>"
@@ -80,10 +80,17 @@ def obeying(parts: Iterable[QWidget]) -> list[str]:
     return [told for told in tips if HOSTILE not in shown(told)]
 
 
-async def test_no_label_of_the_window_guesses_at_markup(window: MainWindow) -> None:
-    parts = parts_of(window)
+async def test_no_label_of_any_window_guesses_at_markup(
+    window: MainWindow, qapp: QApplication
+) -> None:
+    window.open_log()
+    window.tab_stack.take_out("b2")
+    qapp.processEvents()
+    parts = qapp.allWidgets()
+    assert sum(isinstance(part, QLabel) for part in parts_of(window._log)) > 0
     assert sum(isinstance(part, QLabel) for part in parts) > 300
     assert guessing(parts) == []
+    assert obeying(parts) == []
 
 
 async def test_what_an_exchange_says_is_shown_as_it_stands(
