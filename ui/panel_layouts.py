@@ -81,8 +81,7 @@ def _stripe_xml(stripe: Stripe, height: int) -> str:
     for cell in stripe.cells:
         inside = "".join(f'<Widget Name="{n}" Closed="0"/>' for n in cell.names)
         areas += (
-            f'<Area Tabs="{len(cell.names)}" Current="{cell.names[0]}" Flags="1">'
-            f"{inside}</Area>"
+            f'<Area Tabs="{len(cell.names)}" Current="{cell.names[0]}" Flags="1">{inside}</Area>'
         )
     heights = shared((cell.height for cell in stripe.cells), height)
     return (

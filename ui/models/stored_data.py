@@ -53,7 +53,8 @@ def stored_series(market_time_ms: Callable[[], int | None]) -> TableModel[Series
         return Cell(tr("{n} · repair", n=row.gaps), action=REPAIR, tool_tip=hint, icon="rotate-cw")
 
     def date(time_ms: int | None) -> Cell:
-        return Cell(day(time_ms), "t2", tool_tip="" if time_ms is None else formatting.stamp(time_ms))
+        whole = "" if time_ms is None else formatting.stamp(time_ms)
+        return Cell(day(time_ms), "t2", tool_tip=whole)
 
     columns: list[Column[SeriesSnapshot]] = [
         Column(

@@ -16,7 +16,9 @@ from ui.dialogs.workspace_name import GO, WorkspaceName
 from ui.main_window import MainWindow
 from ui.workspaces import FIRST, TabLayout, Workspace, WorkspaceFiles
 
-pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", r"support (raise|lower|setParent|grabbing)")
+pytestmark = pytest.mark.qt_log_ignore(
+    "propagateSizeHints", r"support (raise|lower|setParent|grabbing)"
+)
 Until = Callable[[Callable[[], Any]], Awaitable[None]]
 
 
