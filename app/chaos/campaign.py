@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -55,7 +57,20 @@ def hunt_all(
 
 
 def _pool(jobs: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(jobs, mp_context=_CONTEXT, initializer=spare_the_loop)
+    return ProcessPoolExecutor(jobs, mp_context=_CONTEXT, initializer=_begin_work)
+
+
+def _begin_work() -> None:
+    spare_the_loop()
+    threading.Thread(target=_end_with_the_campaign, daemon=True).start()
+
+
+def _end_with_the_campaign() -> None:
+    """A campaign that is killed cannot say so, and its workers would play on for hours."""
+    campaign = multiprocessing.parent_process()
+    if campaign is not None:
+        campaign.join()
+        os._exit(1)
 
 
 def shrink(

@@ -45,6 +45,7 @@ def blotter(bridge: Bridge, qapp: QApplication) -> Iterator[Blotter]:
     made.resize(1310, 300)
     made.show()
     made.activateWindow()
+    QTest.qWaitForWindowActive(made)  # X11 answers later
     yield made
     made.hide()
     made.deleteLater()
