@@ -266,3 +266,11 @@ def breach_locks_no_day(original: Any) -> Any:
         original(self, rule, reason, -1)
 
     return on_breach
+
+
+def symbols_held(_: Any) -> Any:
+    def busy_symbols(self: Any) -> set[str]:
+        desk = self._desk
+        return {p.symbol for p in desk.state.positions(desk.name)} if desk.is_built else set()
+
+    return busy_symbols

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-from app.chaos.planted_bugs import planted
+from app.chaos.planted_bugs import BUGS, planted
 from app.chaos.play import Outcome, play
 from app.chaos.schedule import Schedule, make_schedule, named_parts, shortened
 from app.heap import spare_the_loop
@@ -19,27 +19,32 @@ _CONTEXT = multiprocessing.get_context("spawn")
 _CHUNK = 8  # seeds that a process takes at a time
 
 
-def play_seed(seed: int, bug: str = "") -> Outcome:
-    """The schedule of a seed, with a planted bug by name if one is given."""
+def play_seed(seed: int, bug: str = "", *, scans: bool = False) -> Outcome:
+    """The schedule of a seed, with a planted bug by name if one is given; `scans`: for a bot that
+    scans all symbols."""
     with planted(bug):
-        return play(make_schedule(seed))
+        return play(make_schedule(seed, scans=scans))
 
 
-def play_many(seeds: Iterable[int], *, jobs: int, bug: str = "") -> Iterator[Outcome]:
+def play_many(
+    seeds: Iterable[int], *, jobs: int, bug: str = "", scans: bool = False
+) -> Iterator[Outcome]:
     """Outcomes in the order of the seeds."""
+    one = partial(play_seed, bug=bug, scans=scans)
     if jobs == 1:
-        yield from map(partial(play_seed, bug=bug), seeds)
+        yield from map(one, seeds)
         return
     with _pool(jobs) as pool:
-        yield from pool.map(partial(play_seed, bug=bug), seeds, chunksize=_CHUNK)
+        yield from pool.map(one, seeds, chunksize=_CHUNK)
 
 
 def hunt(bug: str, *, first_seed: int, seeds: int) -> Outcome | None:
     """The first schedule that fails with the planted bug and passes without; None: the bug is
     invisible in all of them."""
+    scans = BUGS[bug].scans
     for seed in range(first_seed, first_seed + seeds):
-        outcome = play_seed(seed, bug)
-        if outcome.failures and not play_seed(seed).failures:
+        outcome = play_seed(seed, bug, scans=scans)
+        if outcome.failures and not play_seed(seed, scans=scans).failures:
             return outcome
     return None
 

@@ -106,6 +106,11 @@ class Checker:
             self._exits_sent[symbol] = 0
         self._closing.add(symbol)
 
+    def is_bots(self, symbol: str) -> bool:
+        """What is open there belongs to a bot: its symbol, or what one that scans has opened."""
+        is_entered = bool(self._opened_by.get(symbol)) and symbol not in self._by_hand
+        return is_entered or self._world.schedule.scan is None
+
     def expect_no_late_entry(self, symbol: str) -> None:
         """The engine has said that the symbol's bot is stopped and closed: what has left before
         and may still open something is closed too."""
@@ -226,6 +231,7 @@ class Checker:
                 self._closing.add(symbol)
             if len(opened_by) > 1 and symbol not in self._foreign:
                 self._fail("duplicate", f"{symbol} was entered twice: {sorted(opened_by)}")
+            self._check_position_limit()
         if client_id.startswith(MANUAL) and abs(after) > abs(before):
             self._by_hand.add(symbol)
         if before * after < 0 and symbol not in self._foreign | self._by_hand:
@@ -238,6 +244,14 @@ class Checker:
             self._by_hand.discard(symbol)
             self._closing.discard(symbol)
             self._exits_due.pop(symbol, None)
+
+    def _check_position_limit(self) -> None:
+        """Of a bot that scans; symbols that others have touched too are not counted."""
+        scan = self._world.schedule.scan
+        symbols = {symbol for symbol, entries in self._opened_by.items() if entries}
+        symbols -= self._foreign | self._by_hand
+        if scan is not None and len(symbols) > scan.position_limit:
+            self._fail("position_limit", f"{sorted(symbols)} of {scan.position_limit} at most")
 
     # ---- looks
 
@@ -396,6 +410,8 @@ class Checker:
         if held != seen:
             return f"the venue holds {_words(held)}, the engine shows {_words(seen)}"
         owners = {bot.symbol for bot in snapshot.bots}
+        if "" in owners:
+            owners |= {s for s in held if self.is_bots(s)} - self._foreign
         lost = [
             row.position.symbol
             for row in snapshot.positions

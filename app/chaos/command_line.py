@@ -21,6 +21,7 @@ _PROGRESS_EVERY_S = 5.0
 _FAILURES_SHOWN = 10
 _FIGURES_EVERY = 1000  # schedules: a long run that is broken off has shown something
 _NOTHING = "nothing"
+_BOTS = ("symbol", "scan")
 _ENOUGH = 500  # schedules in which every kind of fault has to happen
 # failure kinds that the summary counts under its own keys
 _DUPLICATE = ("duplicate", "turned")
@@ -40,6 +41,7 @@ def main(words: list[str]) -> int:
     add("--keep", help="of the one schedule: only these faults and actions, as --shrink names them")
     add("--planted", action="store_true", help="switch on one planted bug after the other")
     add("--bug", default="", help="with the planted bug of that name")
+    add("--bots", choices=_BOTS, default=_BOTS[0], help="one a symbol, or one that scans them all")
     add("--seeds", type=int, default=2000, help="with --planted: seeds to find each bug in")
     options = parser.parse_args(words)
     if options.bug and options.bug not in BUGS:
@@ -58,16 +60,20 @@ def _campaign(options: argparse.Namespace) -> int:
     summary = Summary()
     seeds = range(options.seed, options.seed + options.schedules)
     for outcome in _with_progress(
-        play_many(seeds, jobs=min(options.jobs, options.schedules), bug=options.bug),
-        options.schedules,
-        options.bug,
+        play_many(
+            seeds,
+            jobs=min(options.jobs, options.schedules),
+            bug=options.bug,
+            scans=_scans(options),
+        ),
+        options,
     ):
         summary.add(outcome)
         if summary.count % _FIGURES_EVERY == 0 and summary.count < options.schedules:
             so_far = summary.figures(time.perf_counter() - began_s)
             print(json.dumps({"so_far": so_far, "failed": len(summary.failed)}), flush=True)
     if summary.failed and options.shrink:
-        _show_shortest(summary.failed[0], options.bug)
+        _show_shortest(summary.failed[0], options)
     took_s = time.perf_counter() - began_s
     never = summary.never_happened() if options.schedules >= _ENOUGH else set()
     if never:
@@ -79,7 +85,7 @@ def _campaign(options: argparse.Namespace) -> int:
 
 def _replay(options: argparse.Namespace) -> int:
     """One schedule, or what is kept of it, told in full."""
-    schedule = make_schedule(options.seed)
+    schedule = make_schedule(options.seed, scans=_scans(options))
     try:
         schedule = shortened(schedule, set(options.keep.split(",")) - {_NOTHING})
     except KeyError as unknown:
@@ -94,21 +100,27 @@ def _replay(options: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def _show_command(seed: int, bug: str, more: str = "") -> None:
-    print(f"again: python run.py chaos --seed {seed}{more}{f' --bug {bug}' if bug else ''}")
+def _scans(options: argparse.Namespace) -> bool:
+    return bool(options.bots == "scan")
 
 
-def _with_progress(outcomes: Iterator[Outcome], total: int, bug: str) -> Iterator[Outcome]:
+def _show_command(seed: int, options: argparse.Namespace, more: str = "") -> None:
+    bots = f" --bots {options.bots}" if _scans(options) else ""
+    bug = f" --bug {options.bug}" if options.bug else ""
+    print(f"again: python run.py chaos --seed {seed}{bots}{more}{bug}")
+
+
+def _with_progress(outcomes: Iterator[Outcome], options: argparse.Namespace) -> Iterator[Outcome]:
     told_s = time.monotonic()
     for count, outcome in enumerate(outcomes, 1):
         if outcome.failures:
             for failure in outcome.failures:
                 print(f"seed {outcome.seed}: {failure.kind} at {failure.at_s} s: {failure.text}")
-            _show_command(outcome.seed, bug)
+            _show_command(outcome.seed, options)
             sys.stdout.flush()
         if time.monotonic() - told_s > _PROGRESS_EVERY_S:
             told_s = time.monotonic()
-            print(f"{count} of {total}", file=sys.stderr, flush=True)
+            print(f"{count} of {options.schedules}", file=sys.stderr, flush=True)
         yield outcome
 
 
@@ -176,13 +188,13 @@ class Summary:
         return {kind.value for kind in FaultKind if not self._struck[kind.value]}
 
 
-def _show_shortest(outcome: Outcome, bug: str) -> None:
-    kind, schedule = outcome.failures[0].kind, make_schedule(outcome.seed)
-    with planted(bug):
+def _show_shortest(outcome: Outcome, options: argparse.Namespace) -> None:
+    kind, schedule = outcome.failures[0].kind, make_schedule(outcome.seed, scans=_scans(options))
+    with planted(options.bug):
         needed = shrink(schedule, kind)
     print(f"the shortest schedule of seed {outcome.seed} that still fails ({kind}):")
     print(describe(shortened(schedule, set(needed))))
-    _show_command(outcome.seed, bug, f" --keep {','.join(needed) or _NOTHING}")
+    _show_command(outcome.seed, options, f" --keep {','.join(needed) or _NOTHING}")
 
 
 def describe(schedule: Schedule) -> str:
@@ -192,6 +204,8 @@ def describe(schedule: Schedule) -> str:
         f"{schedule.balance} USDT, drawdown limit {schedule.max_drawdown:.0%}, "
         f"faults end at {schedule.fault_s:.0f} s"
     ]
+    if schedule.scan is not None:
+        lines.append(f"  one bot scans them, {schedule.scan.position_limit} positions at most")
     lines += [
         f"  {f.start_s:7.2f} s to {f.end_s:7.2f} s  {f.kind} {f.symbol} "
         f"chance {f.chance} value {f.value}"

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from app.chaos import bug_makers as makers
 from app.chaos.bug_makers import Plant
 from core.account_desk import AccountDesk
+from core.bots.bot_account import BotAccount
 from core.bots.roster import BotRoster
 from core.capital.shared_capital_manager import SharedCapitalManager
 from core.clock_watch import InStep
@@ -44,11 +45,13 @@ IDENTITY = "identity"
 
 
 class Bug(NamedTuple):
-    """`family` IDENTITY: duplicates and orphans, of which every one has to be found."""
+    """`family` IDENTITY: duplicates and orphans, of which every one has to be found. `scans`: one
+    of the bot that scans."""
 
     sentence: str
     plant: Plant
     family: str = ""
+    scans: bool = False
 
 
 @contextmanager
@@ -296,5 +299,15 @@ BUGS = {
     "silence_not_noticed": Bug(
         "a stream that has swallowed something is believed until the next reconciliation",
         makers.instead(SilenceWatch, "look", makers.returns(False)),
+    ),
+    "scanner_counts_nothing": Bug(
+        "a bot that scans does not know what it has entered",
+        makers.instead(BotAccount, "engaged", makers.returns(frozenset())),
+        scans=True,
+    ),
+    "scanner_counts_positions_only": Bug(
+        "a bot that scans forgets its entries on their way",
+        makers.instead(BotAccount, "_busy_symbols", makers.symbols_held),
+        scans=True,
     ),
 }

@@ -15,6 +15,7 @@ import msgspec
 
 from app.chaos.actions import Action, ActionKind, make_actions
 from app.chaos.chaos_market import TIMEFRAME
+from core.scanning.settings import ScanSettings
 from exchanges.simulated.faults import Fault, FaultKind
 from exchanges.simulated.venue_profile import ClientIds, VenueProfile
 
@@ -49,6 +50,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     actions: tuple[Action, ...]
     patience: int = 1  # bars that a bot's opinion lasts, and how much wider its stops are
     max_drawdown: Decimal = Decimal("0.15")  # of the risk manager, a ratio of the equity's peak
+    scan: ScanSettings | None = None  # then one bot scans all symbols, and no symbol has its own
 
 
 class _Shape(NamedTuple):
@@ -161,8 +163,25 @@ def named_parts(schedule: Schedule) -> dict[str, Fault | Action]:
     return faults | {f"a{i}": action for i, action in enumerate(schedule.actions)}
 
 
-def make_schedule(seed: int) -> Schedule:
-    """The schedule of that seed."""
+def make_schedule(seed: int, *, scans: bool = False) -> Schedule:
+    """The schedule of that seed; `scans`: the same one for a bot that scans all symbols."""
+    schedule = _with_scene(_by_chance(seed))
+    if not scans:
+        return schedule
+    dice = random.Random(f"scan/{seed}")
+    settings = ScanSettings(
+        watch_count=len(schedule.symbols),
+        scan_interval_s=dice.choice((60.0, 300.0)),
+        signal_threshold=40.0,
+        position_limit=dice.randint(1, len(schedule.symbols)),
+        cooldown_s=dice.choice((0.0, 300.0, 900.0)),
+        universe_refresh_s=dice.choice((300.0, 3600.0)),
+        min_turnover_24h=Decimal(0),
+    )
+    return msgspec.structs.replace(schedule, scan=settings)
+
+
+def _by_chance(seed: int) -> Schedule:
     dice = random.Random(seed)
     symbols = _SYMBOLS[: dice.choice((2, 2, 3, 3, 4, 5))]
     fault_s = float(dice.randint(40, 90))
@@ -176,7 +195,7 @@ def make_schedule(seed: int) -> Schedule:
     actions = make_actions(dice, fault_s, symbols, faults)
     faults += _crashes_after_kill(dice, fault_s, actions)
     faults += _stops_removed(dice, fault_s, faults, actions)
-    schedule = Schedule(
+    return Schedule(
         seed=seed,
         profile=dice.choice(PROFILES),
         symbols=symbols,
@@ -189,7 +208,6 @@ def make_schedule(seed: int) -> Schedule:
         actions=actions,
         patience=dice.choice((1, 1, 3, 8)),
     )
-    return _with_scene(schedule)
 
 
 def _together(faults: list[Fault], fault_s: float) -> list[Fault]:

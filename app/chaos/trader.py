@@ -107,14 +107,15 @@ class Trader:
 
     async def _stop_and_close(self, bot_id: str, symbol: str) -> str:
         """What it says has to be true: closed is flat."""
-        is_held = any(p.symbol == symbol for p in self._world.account.positions())
         if bot_id in self._world.engine.bots:
-            self._checker.expect_no_late_entry(symbol)
-            if is_held:
-                self._checker.expect_exit(symbol)
+            held = {position.symbol for position in self._world.account.positions()}
+            for each in self._world.symbols_with(symbol):
+                self._checker.expect_no_late_entry(each)
+                if each in held and self._checker.is_bots(each):
+                    self._checker.expect_exit(each)
         text = await self._world.engine.stop_bot(bot_id, close_position=True)
         held = {position.symbol for position in self._world.account.positions()}
-        if text.endswith("is closed.") and symbol in held and self._is_calm():
+        if any(f"{each} " in text or f"{each}," in text for each in held) and self._is_calm():
             self._checker.verdict.fail("not_flat", f"the engine said: {text}")
         return text
 
@@ -137,7 +138,7 @@ class Trader:
             OrderRequest(
                 client_order_id=make_client_order_id(MANUAL, action.symbol, now_ms, nonce),
                 account=ACCOUNT,
-                bot_id=world.spec(action.symbol).bot_id,
+                bot_id="" if world.schedule.scan else world.spec(action.symbol).bot_id,
                 strategy=MANUAL,
                 symbol=action.symbol,
                 side=side,

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from app.chaos.chaos_market import TIMEFRAME, ChaosMarket
-from app.chaos.dice_strategy import DiceParameters, DiceStrategy
+from app.chaos.dice_strategy import DiceParameters, DiceScores, DiceStrategy
 from app.chaos.schedule import RATE, Schedule
 from app.virtual_time import VirtualTimeLoop
 from core.account_desk import AccountDesk
@@ -161,23 +161,28 @@ class World:
         self._starting: asyncio.Task[None] | None = None
 
     def spec(self, symbol: str) -> BotSpec:
-        """The bot of a symbol."""
-        salt = self.schedule.seed * 10 + self.schedule.symbols.index(symbol)
-        patience = self.schedule.patience
+        """The bot of a symbol: its own, or the one that scans all of them."""
+        schedule, scan = self.schedule, self.schedule.scan
+        patience = schedule.patience
         return BotSpec(
-            bot_id=f"{symbol.lower()}-dice",
-            kind="UnifiedBot",
+            bot_id="scanner" if scan else f"{symbol.lower()}-dice",
+            kind="MultiTrader" if scan else "UnifiedBot",
             account=ACCOUNT,
-            symbol=symbol,
+            symbol="" if scan else symbol,
             timeframe=TIMEFRAME,
-            strategy=DiceStrategy.name,
+            strategy=DiceScores.name if scan else DiceStrategy.name,
             parameters={
-                "salt": salt,
+                "salt": schedule.seed * 10 + (0 if scan else schedule.symbols.index(symbol)),
                 "patience": patience,
                 "stop_ratio": 0.006 * patience,
                 "take_profit_ratio": 0.009 * patience,
             },
+            scan=scan,
         )
+
+    def symbols_with(self, symbol: str) -> tuple[str, ...]:
+        """All that the bot of a symbol trades."""
+        return self.schedule.symbols if self.schedule.scan else (symbol,)
 
     def start(self) -> None:
         """A new engine on the same data directory and venue, as a new process would be. It comes
@@ -189,8 +194,8 @@ class World:
     async def _bring_up(self) -> None:
         """The configuration's bots are its own from the first time on that it came up."""
         is_new = not self._has_come_up
-        specs = [self.spec(symbol) for symbol in self.schedule.symbols[:-1]] if is_new else []
-        await self.engine.start(specs, autostart=is_new)
+        specs = {self.spec(s).bot_id: self.spec(s) for s in self.schedule.symbols[:-1]}
+        await self.engine.start([*specs.values()] if is_new else [], autostart=is_new)
         self._has_come_up = True
 
     def start_fault(self) -> BaseException | None:
@@ -338,4 +343,5 @@ class _NoProbe(LoopGapProbe):
 
 
 def _make_strategy(spec: BotSpec) -> Strategy:
-    return DiceStrategy(msgspec.convert(spec.parameters, DiceParameters))
+    kind = DiceScores if spec.strategy == DiceScores.name else DiceStrategy
+    return kind(msgspec.convert(spec.parameters, DiceParameters))

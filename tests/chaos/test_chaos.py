@@ -55,6 +55,25 @@ def test_what_was_found_once_passes(seed):
     assert not play_seed(seed).failures
 
 
+def test_schedules_with_a_bot_that_scans_pass():
+    outcomes = [play_seed(seed, scans=True) for seed in range(BLOCK)]
+    failed = {o.seed: [(f.kind, f.text) for f in o.failures] for o in outcomes if o.failures}
+    assert failed == {}
+    assert sum(outcome.seen["trades"] for outcome in outcomes) > 5 * BLOCK
+    again = [play_seed(seed, scans=True).trace for seed in range(5)]
+    assert [outcome.trace for outcome in outcomes[:5]] == again
+
+
+def test_what_a_bot_that_scans_has_done_can_be_seen_again(capsys):
+    found = hunt("scanner_counts_nothing", first_seed=0, seeds=20)
+    assert found is not None
+    words = ["--seed", str(found.seed), "--bots", "scan", "--bug", "scanner_counts_nothing"]
+    assert main(["chaos", *words, "--jobs", "1"]) == 1
+    [again] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("again")]
+    assert main(again.split("run.py ")[1].split()) == 1
+    assert "position_limit" in capsys.readouterr().out
+
+
 def test_the_same_seed_is_the_same_run():
     first = [play_seed(seed).trace for seed in range(10)]
     assert [play_seed(seed).trace for seed in range(10)] == first
@@ -86,6 +105,8 @@ def test_a_run_is_the_same_in_another_process(hash_seed, jobs):
         ("drawdown_ignored", {"not_liquidated"}),
         ("locked_day_resumed", {"resumed"}),
         ("close_forgets_entries", {"not_closed"}),
+        ("scanner_counts_nothing", {"position_limit"}),
+        ("scanner_counts_positions_only", {"position_limit"}),
     ],
 )
 def test_a_planted_bug_is_found(bug, kinds):
