@@ -179,5 +179,5 @@ async def test_a_connection_that_breaks_under_a_message_ends_with_its_reason(byb
     )
     async with asyncio.timeout(3.0):
         reason = await ended
-    assert "lost" in reason
+    assert any(word in reason for word in ("lost", "reset", "Broken pipe"))
     await asyncio.to_thread(connection.exit)
