@@ -163,7 +163,7 @@ def any_of(home: Home) -> bool:
 def left_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A screen whose engine was killed under it, at its end."""
     home = Home(tmp_path_factory.mktemp("left_alone"))
-    screen = home.start("screen", *FAST, "--for", "8")
+    screen = home.start("screen", *FAST, "--for", "12")
     runtime = home.wait_for_engine(screen)
     wait_until_attached(runtime.port, screen.pid)
     psutil.Process(runtime.pid).kill()
