@@ -64,6 +64,19 @@ async def held(world, quantity="2"):
     world.show_positions()
 
 
+def count_reduce_only(world):
+    """An exchange on which resting reduce-only orders hold the size, as Binance does."""
+    place = world.exchange.place_order
+
+    async def refuse_while_held(request):
+        resting = await world.exchange.fetch_open_orders()
+        if request.reduce_only and any(order.reduce_only for order in resting):
+            raise RequestRejected("the reduce-only quantity is used up", "-4118")
+        return await place(request)
+
+    world.exchange.place_order = refuse_while_held
+
+
 async def test_one_close_is_one_exit(world):
     closing = Closing(world)
     await held(world)
@@ -107,15 +120,7 @@ async def test_a_size_that_resting_orders_hold_is_freed_first(world):
         for price, purpose in ((120, OrderPurpose.TAKE_PROFIT), (90, OrderPurpose.STOP_LOSS))
     ]
     world.deliver()
-    place = world.exchange.place_order
-
-    async def refuse_while_held(request):
-        resting = await world.exchange.fetch_open_orders()
-        if request.reduce_only and any(order.reduce_only for order in resting):
-            raise RequestRejected("the reduce-only quantity is used up", "-4118")
-        return await place(request)
-
-    world.exchange.place_order = refuse_while_held
+    count_reduce_only(world)
     closing.closer.close(SYMBOL, "kill switch")
     await closing.seconds(3)
     states = [world.exchange._order("", o.exchange_order_id).status for o in resting]
@@ -170,14 +175,7 @@ async def test_a_bots_exit_that_was_refused_is_seen_through(world):
         purpose=OrderPurpose.TAKE_PROFIT,
     )
     world.deliver()
-    place = world.exchange.place_order
-
-    async def refuse_while_held(request):
-        if any(order.reduce_only for order in await world.exchange.fetch_open_orders()):
-            raise RequestRejected("the reduce-only quantity is used up", "-4118")
-        return await place(request)
-
-    world.exchange.place_order = refuse_while_held
+    count_reduce_only(world)
     closing.submit(world.request(side=Side.SELL, quantity="2", purpose=OrderPurpose.EXIT))
     await closing.seconds(1)
     [refused] = [o for o in world.of(Order) if o.status is OrderStatus.REJECTED]
