@@ -50,6 +50,7 @@ class LimitsCheck:
         self._day = -1
         self._day_equity = self._peak = world.schedule.balance
         self._is_day_settled = True  # a calm look has seen the day's equity
+        self._is_peak_settled = True  # and the equity from which drawdown counts anew
         self._lost_day: int | None = None
         self._is_to_be_flat = False
         self._lost_s = self._fallen_s = self._looked_s = 0.0
@@ -65,7 +66,7 @@ class LimitsCheck:
         if self._lost_day == self._today():
             self._verdict.fail("resumed", "trading goes on though the day's loss limit is broken")
         self._is_to_be_flat = False
-        self._peak = self._equity()
+        self._peak, self._is_peak_settled = min(self._peak, self._equity()), False
         self._fallen_s = 0.0
 
     def still_held(self) -> str:
@@ -94,8 +95,10 @@ class LimitsCheck:
         if self._lost_s > _KNOWN_S and self._lost_day != self._day:
             self._lost_day = self._day
             self.lost_days += 1
-        if is_calm:
-            self._peak = max(self._peak, equity)
+        if is_calm:  # an equity that was never seen is nobody's peak
+            self._peak, self._is_peak_settled = max(self._peak, equity), True
+        elif not self._is_peak_settled:
+            self._peak = min(self._peak, equity)
         is_fallen = self._peak - equity > _SLACK * self._limits.max_drawdown * self._peak
         self._fallen_s = self._fallen_s + step_s if is_fallen and is_known else 0.0
         if self._fallen_s > _KNOWN_S and not self._is_to_be_flat:

@@ -223,6 +223,19 @@ class IntentJournal:
             (account, symbol, OrderPurpose.ENTRY.value, limit),
         )
 
+    def last_received(self, account: str, since_ms: int, before_ms: int) -> Order | None:
+        """The newest order created in that time that the exchange has named and cannot have
+        forgotten: it works, or it was filled."""
+        return _first(
+            self._orders(
+                "account = ? AND created_ms >= ? AND created_ms < ? AND exchange_order_id != '' "
+                "AND (is_terminal = 0 OR EXISTS (SELECT 1 FROM oms_fills AS fills "
+                "WHERE fills.client_order_id = oms_orders.client_order_id)) "
+                "ORDER BY created_ms DESC LIMIT 1",
+                (account, since_ms, before_ms),
+            )
+        )
+
     def orders_of(self, bot_id: str, limit: int) -> list[Order]:
         """Newest first."""
         return self._orders("bot_id = ? ORDER BY created_ms DESC LIMIT ?", (bot_id, limit))

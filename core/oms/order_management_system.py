@@ -26,6 +26,7 @@ from core.exchange_port import (
 from core.models.fills import Fill
 from core.models.orders import Denial, Order, OrderPurpose, OrderRequest, OrderStatus, Side
 from core.models.positions import AcceptedPosition
+from core.oms.absence_proof import WITNESS_AGE_MS, AbsenceProof
 from core.oms.intent_journal import IntentJournal
 from core.oms.order_changes import OrderChanges
 from core.oms.order_registry import OrderRegistry
@@ -95,11 +96,10 @@ class OrderManagementSystem:
         self._state = state
         self._rng = rng
         self._sleep = sleep
-        self._absence_proof_s = absence_proof_s
+        self._absence = AbsenceProof(clock, absence_proof_s)
         self._may_send = may_send
         self._in_flight: set[str] = set()
         self._probing: set[str] = set()
-        self._unknown_since_s: dict[str, float] = {}
         self.last_latency_ms: float | None = None  # newest request to its answer, real time
         self._changes = OrderChanges(
             ports=ports,
@@ -440,7 +440,7 @@ class OrderManagementSystem:
         self._registry.conclude(client_order_id, OrderStatus.REJECTED, no.text, code=no.code)
 
     def _mark_unknown(self, client_order_id: str, text: str) -> None:
-        self._unknown_since_s[client_order_id] = self._clock.monotonic_s()
+        self._absence.begin(client_order_id)
         order = self._registry.conclude(client_order_id, OrderStatus.UNKNOWN, text)
         if order.status is OrderStatus.UNKNOWN:
             self._tell(
@@ -468,42 +468,52 @@ class OrderManagementSystem:
                 attempt += 1
         finally:
             self._probing.discard(client_order_id)
-        self._unknown_since_s.pop(client_order_id, None)
+        self._absence.end(client_order_id)
         await self._cancel_if_withdrawn(client_order_id)
 
     def _taken_up(self, order: Order) -> Order:
         """What a former run left open may have left up to its end, so up to now at most. That
         moment is written down: a run that is too short to prove absence counts for the next."""
         client_order_id = order.client_order_id
-        if client_order_id not in self._unknown_since_s:
+        if not self._absence.is_open(client_order_id):
             if order.status is OrderStatus.SENT:
                 why = "the engine stopped before the answer came"
                 order = self._registry.conclude(client_order_id, OrderStatus.UNKNOWN, why)
             open_s = max(0, self._clock.time_ms() - order.updated_ms) / 1000 / self._clock.rate
-            self._unknown_since_s[client_order_id] = self._clock.monotonic_s() - open_s
+            self._absence.begin(client_order_id, open_s)
         return order
 
     async def _probe_once(self, order: Order) -> None:
         client_order_id = order.client_order_id
-        # the question has to start after the last moment of arrival, so the time is taken first
-        waited_s = self._clock.monotonic_s() - self._unknown_since_s.get(
-            client_order_id, self._clock.monotonic_s()
-        )
+        can_arrive = self._absence.can_arrive(client_order_id)  # when the question starts
         try:
             found = await self._ask(order.account, order.symbol, client_order_id)
-            if found is not None or waited_s < self._absence_proof_s:
+            if found is not None or can_arrive:
                 return
             await self._collect_fills(order)
+            if not await self._knows_a_witness(order):
+                self._absence.doubt(client_order_id)
+                return
         except ExchangeError:
             return  # a read that failed says nothing about the order
         known = self._registry.order(client_order_id)
-        if known is not None and may_be_absent(known):
+        if known is not None and may_be_absent(known) and self._absence.count(client_order_id):
             self._registry.conclude(
                 client_order_id,
                 OrderStatus.REJECTED,
                 "not placed: the exchange never received the order",
                 code=NEVER_ARRIVED,
             )
+
+    async def _knows_a_witness(self, order: Order) -> bool:
+        """True when the exchange shows the last order that it certainly received before this one;
+        also where there is none to ask for. Raises Unavailable."""
+        since_ms = self._clock.time_ms() - int(WITNESS_AGE_MS * max(1.0, self._clock.rate))
+        witness = self.journal.last_received(order.account, since_ms, order.created_ms)
+        if witness is None:
+            return True
+        port = self._ports[order.account]
+        return await port.fetch_order(witness.symbol, witness.client_order_id) is not None
 
     async def _ask(self, account: str, symbol: str, client_order_id: str) -> Order | None:
         """The order as the exchange shows it now, joined to what we know; None: not found now.

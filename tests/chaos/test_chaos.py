@@ -48,6 +48,8 @@ def test_schedules_pass(first_seed):
         4093,  # an exit made by a clock that was set back held the next one up
         4215,  # "stop and close" while nothing could be seen forgot what a limit order had bought
         6115,  # the same in maintenance, long after the position was opened
+        17238,  # a blank answer to one question passed for "it never arrived"
+        16476,  # the judge took a profit in an outage, which nobody saw, for the equity's peak
         2183,  # the leverage was signed with a wrong time, and its bot never started
     ],
 )

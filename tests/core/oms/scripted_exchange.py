@@ -64,6 +64,7 @@ class ScriptedExchange:
         self.stops: dict[str, tuple[Decimal | None, Decimal | None]] = {}
         self.index_lag_s = 0.0
         self.is_readable = True
+        self.is_blank = False  # reads are answered, and there is nothing in them
         self.fills_at_once = True
         self.price = Decimal(100)
         self.outbox: deque[Order | Fill] = deque()
@@ -136,7 +137,7 @@ class ScriptedExchange:
         self._read()
         self.asked.append(client_order_id)
         order = self._order(client_order_id, "")
-        if order is None:
+        if order is None or self.is_blank:
             return None
         accepted_s = self.books.accepted_s[client_order_id]
         return order if self.clock.monotonic_s() >= accepted_s + self.index_lag_s else None
@@ -158,6 +159,8 @@ class ScriptedExchange:
 
     async def fetch_fills(self, start_ms: int) -> list[Fill]:
         self._read()
+        if self.is_blank:
+            return []
         return [fill for fill in self.books.fills if fill.time_ms >= start_ms]
 
     async def set_leverage(self, symbol: str, leverage: Decimal) -> None:

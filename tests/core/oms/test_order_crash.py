@@ -83,5 +83,9 @@ async def test_an_engine_that_dies_again_and_again_still_proves_absence(world):
     await world.stop()
     world._start()
     await world.reconciler.reconcile("demo")
+    back_s = world.clock.monotonic_s()
+    while not world.oms.order(request.client_order_id).status.is_terminal:
+        await world.idle(1)
+    assert world.clock.monotonic_s() - back_s < 4  # what is left is to be told so three times
     assert world.oms.order(request.client_order_id).status is OrderStatus.REJECTED
     assert world.exchange.books.requests == []

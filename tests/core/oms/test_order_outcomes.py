@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from scripted_exchange import ACCOUNT
 
 from core.events import Error, Fill, Order, Reject
 from core.exchange_port import (
@@ -14,6 +15,8 @@ from core.exchange_port import (
     RequestRejected,
 )
 from core.models.orders import OrderPurpose, OrderStatus, OrderType, Side
+from core.oms.absence_proof import NEEDED_ANSWERS
+from core.oms.order_management_system import ABSENCE_PROOF_S
 
 
 def statuses(world, client_order_id):
@@ -125,6 +128,62 @@ async def test_a_fill_disproves_absence_while_the_order_index_is_blind(world):
     await world.idle()
     assert world.oms.order(request.client_order_id).status is OrderStatus.FILLED
     assert len(world.of(Fill)) == 1
+
+
+async def test_an_exchange_that_does_not_know_what_it_has_proves_no_absence(world):
+    """A node that lost its data: reads with nothing in them, minutes after the last request."""
+    world.oms.submit(world.request(order_type=OrderType.LIMIT))
+    await world.idle()
+    world.clock.advance_ms(60_000)
+    request = world.request(order_type=OrderType.LIMIT)
+    world.exchange.script.append("lost_ack")
+    world.exchange.is_blank = True
+    world.oms.submit(request)
+    sent_s = world.clock.monotonic_s()
+    while world.clock.monotonic_s() - sent_s < 600:
+        await world.idle(1)
+    assert world.oms.order(request.client_order_id).status is OrderStatus.UNKNOWN
+    world.exchange.is_blank = False
+    await world.idle()
+    assert world.oms.order(request.client_order_id).status is OrderStatus.ACKNOWLEDGED
+
+
+async def test_what_an_exchange_may_have_forgotten_is_no_witness(world):
+    withdrawn = world.request(order_type=OrderType.LIMIT)
+    world.oms.submit(withdrawn)
+    await world.idle()
+    now_ms = world.clock.time_ms()
+    assert world.oms.journal.last_received(ACCOUNT, 0, now_ms + 1) is not None  # it works
+    placed = world.oms.order(withdrawn.client_order_id)
+    world.exchange.end(placed, OrderStatus.CANCELLED)
+    world.deliver()
+    assert world.oms.order(withdrawn.client_order_id).status is OrderStatus.CANCELLED
+    assert world.oms.journal.last_received(ACCOUNT, 0, now_ms + 1) is None
+    filled = world.request()
+    world.oms.submit(filled)
+    await world.idle()
+    world.deliver()
+    known = world.oms.journal.last_received(ACCOUNT, 0, now_ms + 1)
+    assert known.client_order_id == filled.client_order_id
+    assert world.oms.journal.last_received(ACCOUNT, now_ms + 1, now_ms + 2) is None
+    assert world.oms.journal.last_received(ACCOUNT, 0, now_ms) is None
+
+
+async def test_one_not_found_is_no_proof_where_nothing_is_known_to_be_there(world):
+    request = world.request(order_type=OrderType.LIMIT)
+    world.exchange.script.append("lost_ack")
+    world.exchange.is_blank = True
+    world.oms.submit(request)
+    sent_s = world.clock.monotonic_s()
+    while world.clock.monotonic_s() - sent_s < ABSENCE_PROOF_S:
+        await world.idle(1)
+    asked = len(world.exchange.asked)
+    while len(world.exchange.asked) < asked + NEEDED_ANSWERS - 1:
+        await world.idle(1)
+    assert world.oms.order(request.client_order_id).status is OrderStatus.UNKNOWN
+    world.exchange.is_blank = False
+    await world.idle()
+    assert world.oms.order(request.client_order_id).status is OrderStatus.ACKNOWLEDGED
 
 
 async def test_transport_errors_never_count_as_absence(world):
