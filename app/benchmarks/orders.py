@@ -34,6 +34,7 @@ from pybit.unified_trading import HTTP
 from app.benchmarks.measure import Row
 from app.config import AccountConfig, Config
 from app.demo_runtime import DemoExchangeRuntime, read_runtime
+from app.heap import spare_the_loop
 from app.options import ROOT, Options
 from app.wiring import build_engine
 from core.account_desk import AccountDesk
@@ -135,6 +136,7 @@ async def _race(data_dir: Path, demo: DemoExchangeRuntime) -> _Took:
         try:
             await engine.start([])
             await _until_streaming(engine, desk)
+            spare_the_loop()  # as the engine does
             wake_ups = asyncio.create_task(_wake_ups(took.wake_ups))
             signals, plain = _Signals(engine, desk), _Plain(demo)
             for number in range(-_WARM_UP, ORDERS):

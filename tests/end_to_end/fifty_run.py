@@ -66,7 +66,7 @@ def watch(home: Home, engine_pid: int, seconds: float) -> dict[str, Any]:
         while (passed_s := time.monotonic() - began_s) < seconds:
             snapshot = screen.next_snapshot()
             faults.update(dict.fromkeys(broken(snapshot)))
-            samples.append((passed_s, process.memory_info().rss / 1e6))
+            samples.append((passed_s, process.memory_info().rss / 1024**2))
             scan_ms += [b.scan.took_ms for b in snapshot.bots if b.scan and b.scan.took_ms]
         end = screen.next_snapshot()
     late = np.array([sample for sample in samples if sample[0] > seconds * WARM_UP_RATIO])
