@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 from PyQt6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
-from PyQt6.QtGui import QImage, QMouseEvent, QPainter, QWheelEvent
+from PyQt6.QtGui import QColor, QImage, QMouseEvent, QPainter, QWheelEvent
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -27,6 +27,7 @@ from ui.charts.bars_chart import BarsChart
 from ui.charts.canvas import PRICE
 from ui.charts.chart_view import CandleChart
 from ui.charts.equity_chart import EquityChart
+from ui.charts.pane import PaneItem
 
 # Said by Qt's offscreen platform for every window; nothing of ours.
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support propagateSizeHints")
@@ -574,3 +575,27 @@ def test_the_equity_range_keeps_the_drawdown_from_the_older_peak(
     chart.set_range(2)
     assert chart.peak == (11 * day_ms, 90.0)
     assert chart._drawdown.tolist() == pytest.approx([-0.2, -0.1])
+
+
+def test_what_reaches_over_its_pane_is_cut_off_there(make_chart: MakeChart, market: Market) -> None:
+    class Spilling(PaneItem):
+        z = 60.0
+
+        def draw(self, painter: QPainter) -> None:
+            painter.fillRect(self._rect.adjusted(-500, -500, 500, 500), QColor("#FF00FF"))
+
+    chart = make_chart(market.block(300))
+    pane = chart.canvas.panes[RSI]
+    item = Spilling(pane, chart.series)
+    pane.add([item])
+    item.resize(pane.rect())
+    image = chart.canvas.grab().toImage()
+    inside = pane.sceneBoundingRect().toRect()
+    painted = [
+        (x, y)
+        for x in range(0, image.width(), 7)
+        for y in range(image.height())
+        if image.pixelColor(x, y) == QColor("#FF00FF")
+    ]
+    assert painted
+    assert all(inside.contains(x, y) for x, y in painted)
