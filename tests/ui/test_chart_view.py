@@ -577,7 +577,7 @@ def test_the_equity_range_keeps_the_drawdown_from_the_older_peak(
     assert chart._drawdown.tolist() == pytest.approx([-0.2, -0.1])
 
 
-def test_what_reaches_over_its_pane_is_cut_off_there(make_chart: MakeChart, market: Market) -> None:
+def test_what_reaches_over_its_pane_is_cut_off_there(make_chart: MakeChart, market) -> None:
     class Spilling(PaneItem):
         z = 60.0
 
