@@ -107,7 +107,10 @@ class Checker:
         self._closing.add(symbol)
 
     def is_bots(self, symbol: str) -> bool:
-        """What is open there belongs to a bot: its symbol, or what one that scans has opened."""
+        """What is open there belongs to a bot: its symbol, or what one that scans has opened. Not
+        what a stranger has just done and the engine has not found yet."""
+        if symbol in self._foreign - self._told_external:
+            return False
         is_entered = bool(self._opened_by.get(symbol)) and symbol not in self._by_hand
         return is_entered or self._world.schedule.scan is None
 

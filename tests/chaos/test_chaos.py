@@ -50,6 +50,7 @@ def test_schedules_pass(first_seed):
         6115,  # the same in maintenance, long after the position was opened
         17238,  # a blank answer to one question passed for "it never arrived"
         16476,  # the judge took a profit in an outage, which nobody saw, for the equity's peak
+        11787,  # the judge wanted an exit from what a stranger had opened half a second before
         2183,  # the leverage was signed with a wrong time, and its bot never started
     ],
 )
