@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from array import array
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ class StallingProbe(LoopGapProbe):
 
     def start(self) -> None:
         super().start()
-        self._gaps_ms: list[float] = []
+        self._gaps_ms = array("f")  # its own growth is not to be taken for the screen's
         self._memory: list[tuple[float, float]] = []
         self._began_s = self._last_frame_s = time.perf_counter()
         self._is_after_stall = False
