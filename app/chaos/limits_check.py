@@ -25,6 +25,13 @@ _JUST_HEARD_S = 0.5  # an order may have been on its way to the gate before
 _CLOCK_ERROR_S = 1.0
 _BEST_OF_S = 20.0  # for sizes: the best equity that may still be the one last heard
 _PRICE_SLACK_S = 1.5
+# Where its fills go astray: for how long after that its equity may miss them (the books are read
+# every 45 s, and at once after an outage).
+_UNTOLD_S = {
+    FaultKind.PRIVATE_OUTAGE: 5.0,
+    FaultKind.PRIVATE_LATE: 5.0,
+    FaultKind.PRIVATE_STALL: 50.0,
+}
 
 
 class LimitsCheck:
@@ -160,12 +167,17 @@ class LimitsCheck:
         return self._world.clock.monotonic_s() - at_s
 
     def _is_known(self) -> bool:
-        """The engine has just heard the newest price of everything, knows what time it is, and
-        all that is held is its own."""
+        """The engine has just heard the newest price of everything and all of its fills, knows
+        what time it is, and all that is held is its own."""
         world = self._world
+        now_s = world.clock.now_s()
         return (
             world.is_up
             and not self._foreign
+            and not any(
+                fault.start_s <= now_s < fault.end_s + _UNTOLD_S.get(fault.kind, float("-inf"))
+                for fault in world.schedule.faults
+            )
             and not world.plan.active(FaultKind.PUBLIC_LATE)
             and not world.plan.active(FaultKind.PUBLIC_DUPLICATE)
             and abs(world.clock.engine_error_s()) < _CLOCK_ERROR_S

@@ -166,11 +166,11 @@ class _Player:
             await self._crash()  # the refusal was a fault's; it is started again
         if not world.is_up:
             self._start()
-        self._trader.pause_all()
         healed_s = world.clock.now_s()
         right_since_s: float | None = None
         differences: dict[str, str] = {}
         while (passed_s := world.clock.now_s() - healed_s) < HEAL_LIMIT_S + QUIET_S:
+            self._trader.pause_all()  # also those that come up only now, after a crash
             await self._pass(LOOK_S)
             differences = self._differences()
             # a bar that closes is missing until the stream has told it: none of longer ago is

@@ -51,6 +51,8 @@ def test_schedules_pass(first_seed):
         17238,  # a blank answer to one question passed for "it never arrived"
         16476,  # the judge took a profit in an outage, which nobody saw, for the equity's peak
         11787,  # the judge wanted an exit from what a stranger had opened half a second before
+        18354,  # bots that were on their way up when all was healed went on trading for ever
+        22041,  # a stop was filled far off while the orders stream was lost: nobody knew the loss
         2183,  # the leverage was signed with a wrong time, and its bot never started
     ],
 )
