@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,24 @@ from ui.i18n import tr
 from ui.models.table import TableModel
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+ROWS_AT_ONCE = 50  # some 6 ms of a wide table, then the screen has its turn
 
 
-def csv_bytes(model: TableModel[Any]) -> bytes:
-    """UTF-8 with a mark, so that a spreadsheet reads Korean; text that a spreadsheet would run as
-    a formula is quoted with an apostrophe."""
-    columns = model.plain_columns()
+async def csv_bytes(model: TableModel[Any]) -> bytes:
+    """The rows as they stand now: UTF-8 with a mark, so that a spreadsheet reads Korean; text that
+    a spreadsheet would run as a formula is quoted with an apostrophe.
+
+    Written in slices: ten thousand rows take a second, for which a screen must not stand still. In
+    a thread it would all the same, by the interpreter's lock.
+    """
+    columns, rows = model.plain_columns(), model.rows()
     written = io.StringIO(newline="")
     writer = csv.writer(written)
     writer.writerow(model.plain_titles(columns))
-    for row in range(model.rowCount()):
-        writer.writerow([_harmless(cell) for cell in model.plain_cells(row, columns)])
+    for number, row in enumerate(rows, 1):
+        writer.writerow([_harmless(cell) for cell in model.plain_of(row, columns)])
+        if number % ROWS_AT_ONCE == 0:
+            await asyncio.sleep(0)
     return written.getvalue().encode("utf-8-sig")
 
 
@@ -46,10 +53,16 @@ def ask_and_save(parent: QWidget, model: TableModel[Any], name: str) -> QFileDia
 
 def ask_and_save_text(parent: QWidget, text: str, name: str) -> QFileDialog:
     """As `ask_and_save`, for a text."""
-    return _ask(parent, f"{name}.txt", "Text (*.txt)", text.encode)
+
+    async def content() -> bytes:
+        return text.encode()
+
+    return _ask(parent, f"{name}.txt", "Text (*.txt)", content)
 
 
-def _ask(parent: QWidget, name: str, kind: str, content: Callable[[], bytes]) -> QFileDialog:
+def _ask(
+    parent: QWidget, name: str, kind: str, content: Callable[[], Awaitable[bytes]]
+) -> QFileDialog:
     folder = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
     dialog = QFileDialog(parent, tr("Export"), folder, kind)
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
@@ -61,9 +74,9 @@ def _ask(parent: QWidget, name: str, kind: str, content: Callable[[], bytes]) ->
     return dialog
 
 
-async def _save(path: Path, content: bytes) -> None:
+async def _save(path: Path, content: Awaitable[bytes]) -> None:
     try:
-        await asyncio.to_thread(write_atomic, path, content)
+        await asyncio.to_thread(write_atomic, path, await content)
     except OSError as fault:
         text = f"The file could not be written: {fault.strerror or fault}."
         tasks.announce(CommandResult(0, False, text))

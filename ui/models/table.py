@@ -117,6 +117,10 @@ class TableModel(QAbstractTableModel, Generic[Row]):
     def row_at(self, index: int) -> Row:
         return self._rows[index]
 
+    def rows(self) -> list[Row]:
+        """All of them, in the order shown; a list of the caller's own."""
+        return list(self._rows)
+
     def key_at(self, index: int) -> Hashable:
         return self._key(self._rows[index])
 
@@ -159,9 +163,12 @@ class TableModel(QAbstractTableModel, Generic[Row]):
         return [tr(self.columns[i].title) for i in columns]
 
     def plain_cells(self, row: int, columns: Sequence[int]) -> list[str]:
+        """As `plain_of`, by the row's number."""
+        return self.plain_of(self._rows[row], columns)
+
+    def plain_of(self, row: Row, columns: Sequence[int]) -> list[str]:
         """One row as it is copied and exported: whole figures and times."""
-        value = self._rows[row]
-        cells = (self.columns[i].cell(value) for i in columns)
+        cells = (self.columns[i].cell(row) for i in columns)
         return [cell.text if cell.plain is None else cell.plain for cell in cells]
 
     def plain_columns(self) -> list[int]:

@@ -127,7 +127,7 @@ class JournalPage(QWidget):
     @property
     def rows(self) -> list[JournalEntry]:
         """In the order shown."""
-        return [self.model.row_at(i) for i in range(self.model.rowCount())]
+        return self.model.rows()
 
     def _show(self) -> None:
         """Filtered, with its sums; a page that nobody sees waits until it is seen."""

@@ -396,18 +396,18 @@ async def test_a_row_is_copied_with_whole_figures(blotter: Blotter) -> None:
 
 async def test_the_export_has_every_row_shown_and_reads_back(blotter: Blotter) -> None:
     model = blotter.pages[POSITIONS].model
-    rows = list(csv.reader(io.StringIO(csv_bytes(model).decode("utf-8-sig"))))
+    rows = list(csv.reader(io.StringIO((await csv_bytes(model)).decode("utf-8-sig"))))
     assert rows[0][:3] == ["Symbol", "Side", "Size"]
     assert [row[0] for row in rows[1:]] == ["BTCUSDT", "SOLUSDT"]
     assert rows[2][rows[0].index("PnL")] == "-14.30"
     assert all(len(row) == len(rows[0]) for row in rows)
 
 
-def test_a_text_from_outside_is_no_formula_in_a_spreadsheet() -> None:
+async def test_a_text_from_outside_is_no_formula_in_a_spreadsheet() -> None:
     columns: list[Column[str]] = [Column("A", Cell, 10)]
     model: TableModel[str] = TableModel(columns, key=lambda r: r)
     model.set_rows(["=cmd()", "-5.2", "+1.83 %", "@x", "plain"])
-    lines = csv_bytes(model).decode("utf-8-sig").split()
+    lines = (await csv_bytes(model)).decode("utf-8-sig").split()
     assert lines[1:] == ["'=cmd()", "-5.2", "+1.83", "%", "'@x", "plain"]
 
 

@@ -283,7 +283,8 @@ async def test_the_export_has_every_trip_shown_with_every_digit_and_the_note(  #
         keeper.entries[9], note=TradeNote("=1+1 is not run", ("plan",))
     )
     _, page = await open_journal()
-    rows = list(csv.DictReader(io.StringIO(export.csv_bytes(page.model).decode("utf-8-sig"))))
+    written = await export.csv_bytes(page.model)
+    rows = list(csv.DictReader(io.StringIO(written.decode("utf-8-sig"))))
     assert len(rows) == 10
     assert rows[0]["Net result"] == "31.42"
     assert rows[0]["Note"] == "'=1+1 is not run"

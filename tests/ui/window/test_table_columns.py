@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -134,12 +135,32 @@ def test_sorting_is_by_value_and_kept(make: Make) -> None:
     assert symbols(make()) == ["sol", "btc", "eth"]
 
 
-def test_an_export_has_every_row_and_column(make: Make) -> None:
+async def test_an_export_has_every_row_and_column(make: Make) -> None:
     table = make()
     table.arranged.show_column(1, False)
-    lines = export.csv_bytes(table._columns).decode("utf-8-sig").splitlines()
+    lines = (await export.csv_bytes(table._columns)).decode("utf-8-sig").splitlines()
     assert lines[0].startswith("Symbol,Size")
     assert len(lines) == 1 + len(_ROWS)
+
+
+async def test_a_long_export_lets_the_screen_go_on_and_keeps_to_what_stood_at_its_start() -> None:
+    columns: list[Column[int]] = [Column("Number", lambda n: Cell(str(n)), 80)]
+    model: TableModel[int] = TableModel(columns, key=lambda n: n)
+    model.set_rows(range(10_000))
+    turns = 0
+
+    async def screen() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            model.set_rows([turns])
+            await asyncio.sleep(0)
+
+    others = asyncio.create_task(screen())
+    written = await export.csv_bytes(model)
+    others.cancel()
+    assert turns >= 10_000 // export.ROWS_AT_ONCE
+    assert written.decode("utf-8-sig").split()[1:] == [str(n) for n in range(10_000)]
 
 
 def test_columns_of_another_version_count_for_nothing(make: Make) -> None:
