@@ -28,6 +28,7 @@ from ui.charts.canvas import PRICE
 from ui.charts.chart_view import CandleChart
 from ui.charts.equity_chart import EquityChart
 from ui.charts.pane import PaneItem
+from ui.stylesheet import mix
 
 # Said by Qt's offscreen platform for every window; nothing of ours.
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support propagateSizeHints")
@@ -463,6 +464,28 @@ def test_flat_tiny_and_broken_numbers_are_drawn(make_chart: MakeChart, market) -
     assert chart.legend_texts()[RSI] == "RSI 14 —"
     chart._act("L")
     _image(chart)
+
+
+def test_what_a_decision_did_not_know_is_veiled_and_the_legend_is_of_its_bar(
+    make_chart: MakeChart, market
+) -> None:
+    chart = make_chart(market.block(200))
+    decided = market.columns(1, 187)
+    chart.set_decision(int(decided["open_time_ms"][0]))
+    pane = chart.canvas.panes[PRICE]
+    line_x = round(pane.x_of(187.5))
+    image, colours = _image(chart), (theme.current().up, theme.current().down)
+    height = round(pane.height_px)
+    before = image.copy(0, 40, line_x, height - 40)
+    after = image.copy(line_x + 1, 40, round(pane.width_px) - line_x - 1, height - 40)
+    assert all(_count(before, colour) > 100 for colour in colours)
+    assert all(_count(after, colour) < 100 for colour in colours)  # the dotted line of the price
+    faded = [mix(colour, theme.current().e1, 0.65) for colour in colours]
+    assert any(_count(after, colour) > 100 for colour in faded)
+    assert _count(image.copy(line_x, 40, 1, height - 40), theme.current().accent) > 100
+    assert f"C {decided['close'][0]:,.1f}" in chart.legend_texts()[0]
+    chart.set_decision(None)
+    assert f"C {market.columns(1, 199)['close'][0]:,.1f}" in chart.legend_texts()[0]
 
 
 def test_candles_stand_on_whole_pixels(make_chart: MakeChart, market) -> None:

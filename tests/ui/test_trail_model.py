@@ -61,11 +61,14 @@ def test_each_step_has_its_title_figures_and_time() -> None:
     assert steps["Candle closed"].facts == (
         ("opened", "2025-11-20 14:15 UTC"), ("close", "65,867.3"),
     )  # fmt: skip
-    assert ("macd_histogram", "−12.5") in steps["Indicators"].facts
-    assert steps["Size: 0.067"].words.startswith("4,413.05 ÷ 65867.3 = 0.0670")
-    assert ("0.067 × 65,867.3", "4,413.1091") in steps["Size: 0.067"].facts
+    assert steps["Indicators"].facts == (
+        ("MACD histogram", "−12.5"), ("RSI", "43.8"), ("ATR", "149.3"),
+    )  # fmt: skip
+    assert steps["Size: 0.067"].words.startswith("4,413.05 ÷ 65,867.3 = 0.0670")
+    assert ("0.067 × 65,867.3", "4,413.11") in steps["Size: 0.067"].facts
     assert steps["Intent on disk"].words == "written before anything is sent"
-    assert ("available", "20,053.7600") in steps["Capital reserved"].facts
+    assert ("available", "20,053.76") in steps["Capital reserved"].facts
+    assert ("needs", "4,413.11") in steps["Capital reserved"].facts
     assert ("Largest position", "17.6 / 20 %") in steps["Risk checks: 4 of 4 passed"].facts
     assert ("SL", "65,495.8") in steps["Order sent"].facts
     assert steps["Order sent"].took_ms == 84

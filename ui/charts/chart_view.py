@@ -20,7 +20,7 @@ from ui.charts.axes import GridPart
 from ui.charts.candle_parts import CandlesPart, ChartKind, GapsPart, HistogramPart, VolumePart
 from ui.charts.canvas import PRICE, ChartCanvas
 from ui.charts.live_bar import LiveBar
-from ui.charts.overlays import LastPriceItem, LegendItem, StalePill
+from ui.charts.overlays import LastPriceItem, LegendItem, StalePill, VeilPart
 from ui.charts.pane import Layer, LinePart, PanePart
 from ui.charts.pane_view import StudyPane
 from ui.charts.price_tags import PriceTags
@@ -84,6 +84,7 @@ class CandleChart(QWidget):
         self.trades = TradeLayer(price, series, self._taken_by_others, self._refresh)
         self._volume = VolumePart(price, series)
         self._candles = CandlesPart(price, series)
+        self._veil = VeilPart(price, series, says_so=True)
         self._layer = Layer(price, series, [])
         last_line, axis = LastPriceItem(price, series), self.canvas.price_axes[PRICE]
         self._tags = PriceTags(self, axis, last_line, series, self.trades.levels)
@@ -104,7 +105,7 @@ class CandleChart(QWidget):
         for study in self.studies:
             overlays += study.parts(price, series) if study.is_overlay else []
         back: list[PanePart] = [self._gaps, self._grid, self.trades.zones, self._volume]
-        self._layer.parts = [*back, *overlays, self._candles]
+        self._layer.parts = [*back, *overlays, self._candles, self._veil]
         self._under = [
             StudyPane(self.canvas.add_pane(), series, study)
             for study in self.studies
@@ -178,6 +179,12 @@ class CandleChart(QWidget):
             if self._series.size:
                 self._plate.clear()
             self._after_load()
+
+    def set_decision(self, time_ms: int | None) -> None:
+        """The bar that opened at `time_ms` (UTC) is the newest that was known: what came after is
+        veiled, legend and price tag are of that bar. None, or another series: all is known."""
+        self._series.decided_ms = time_ms
+        self._refresh()
 
     @property
     def has_bars(self) -> bool:
@@ -433,7 +440,7 @@ class CandleChart(QWidget):
     # Readouts
 
     def _update_legends(self) -> None:
-        row = self._series.size - 1
+        row = self._series.known_row
         if self.canvas.cursor is not None:
             slot = self.canvas.panes[PRICE].slot_at(self.canvas.cursor.x())
             at_cursor = self._series.row_at(slot)

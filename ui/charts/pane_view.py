@@ -5,7 +5,7 @@ from __future__ import annotations
 from ui.charts import autoscale, readout
 from ui.charts.axes import GridPart, PriceAxis
 from ui.charts.candle_parts import GapsPart
-from ui.charts.overlays import LegendItem
+from ui.charts.overlays import LegendItem, VeilPart
 from ui.charts.pane import Layer, Pane
 from ui.charts.scales import TimeTick
 from ui.charts.series import CandleSeries
@@ -23,7 +23,8 @@ class StudyPane:
         self._grid = GridPart(pane, series, study.guides)
         gaps = GapsPart(pane, series, with_count=False)
         back = [*study.ground(pane, series), gaps, self._grid]
-        self.layer = Layer(pane, series, [*back, *study.parts(pane, series)])
+        veil = VeilPart(pane, series)
+        self.layer = Layer(pane, series, [*back, *study.parts(pane, series), veil])
         self.legend = LegendItem(pane, series, _LEGEND_Y)
         pane.add([self.layer, self.legend])
 

@@ -1,5 +1,5 @@
-"""The newest price as line and tag, with the time left to its bar's close, and beside it the tags
-of position, orders and alerts."""
+"""The newest known price as line and tag, with the time left to its bar's close, and beside it the
+tags of position, orders and alerts."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ class PriceTags(QObject):
         if self._series.size == 0:
             self.line.set_price(None, "t3")
         else:
-            self.line.set_price(float(self._series.column("close")[-1]), self._hue)
+            self.line.set_price(
+                float(self._series.column("close")[self._series.known_row]), self._hue
+            )
         self.update_tags()
 
     def update_tags(self) -> None:
@@ -62,7 +64,7 @@ class PriceTags(QObject):
                 for level in self._levels.levels
             ]
         if self._series.size:
-            close = float(self._series.column("close")[-1])
+            close = float(self._series.column("close")[self._series.known_row])
             hue = self._hue
             fill = "tag" if hue == "t3" else f"{hue}_fill"
             tags.append(Tag(pane.y_of(close), self._text(close), fill, True, self._countdown()))
@@ -72,7 +74,9 @@ class PriceTags(QObject):
     def _hue(self) -> str:
         if self.is_stale:
             return "t3"
-        opened, closed = (self._series.column(name)[-1] for name in ("open", "close"))
+        opened, closed = (
+            self._series.column(name)[self._series.known_row] for name in ("open", "close")
+        )
         return "up" if closed >= opened else "down"
 
     def _countdown(self) -> str:

@@ -57,6 +57,9 @@ class CandleSeries:
     Indicators are the columns that the engine has sent beside the prices. Bars narrower than two
     pixels are drawn in groups; `_pyramid` keeps the groups of one width, so that a frame of
     200,000 candles costs no more than one of 10,000.
+
+    Attribute `decided_ms`: open time (ms UTC) of the newest bar that was known when something was
+    decided; None: all are.
     """
 
     def __init__(self, timeframe: str = "1m") -> None:
@@ -66,6 +69,7 @@ class CandleSeries:
         """Empty, for bars of `timeframe`. Raises ValueError for an unknown one."""
         self.duration_ms = Timeframe(timeframe).duration_ms
         self.size = 0
+        self.decided_ms: int | None = None
         self.gaps: list[Gap] = []
         self._names: tuple[str, ...] = _BASE
         self._index = {name: index for index, name in enumerate(_BASE)}
@@ -82,6 +86,13 @@ class CandleSeries:
     @property
     def slots(self) -> Ints:
         return self._slots[: self.size]
+
+    @property
+    def known_row(self) -> int:
+        """The newest bar that is known: the last, or the one of `decided_ms`; -1 when empty."""
+        if self.decided_ms is None or self.size == 0:
+            return self.size - 1
+        return max(0, int(np.searchsorted(self.times, self.decided_ms, "right")) - 1)
 
     @property
     def last_slot(self) -> int:

@@ -34,6 +34,9 @@ _FILL = re.compile(r"(buy|sell) (\S+) at (\S+), fee (\S+) \((.+)\)")
 _REQUEST = re.compile(r"(?P<order>.+?)(?P<stops>(?:, (?:stop|take profit) \S+)*) as (?P<id>\S+)$")
 _STOP = re.compile(r", stop ([\d.]+)")
 _PROGRESS = re.compile(r"(\w+) (\S+) of (\S+)(?: at (\S+))?")
+_LONG_FIGURE = re.compile(r"(?<![\d.,])\d{4,}(?:\.\d+)?")
+_SHORT_DECIMALS = 2
+_SHORT_NAMES = frozenset({"atr", "ema", "macd", "rsi", "sma", "vwap"})
 
 
 class RiskCheck(NamedTuple):
@@ -81,6 +84,26 @@ def _number(text: str) -> str:
     return text if value is None else f"{value:,f}".replace("-", formatting.MINUS)
 
 
+def _short(text: str) -> str:
+    """A sum or a reading, to two decimals; below 1, where those would say little, as it is. The
+    step's tooltip keeps every digit."""
+    value = formatting.parse(text)
+    is_long = len(text.partition(".")[2]) > _SHORT_DECIMALS
+    if value is None or abs(value) < 1 or not is_long:
+        return _number(text)
+    return formatting.number(value, _SHORT_DECIMALS)
+
+
+def _grouped(text: str) -> str:
+    """A sentence of figures with thousands commas in them."""
+    return _LONG_FIGURE.sub(lambda found: f"{Decimal(found[0]):,f}", text)
+
+
+def _reading_name(name: str) -> str:
+    """`macd_histogram`, a strategy's own word, as `MACD histogram`."""
+    return " ".join(w.upper() if w in _SHORT_NAMES else w for w in name.split("_"))
+
+
 def _candle(text: str) -> tuple[str, str, Facts]:
     found = _CANDLE.fullmatch(text)
     if found is None:
@@ -91,7 +114,7 @@ def _candle(text: str) -> tuple[str, str, Facts]:
 
 def _indicators(text: str) -> tuple[str, str, Facts]:
     pairs = (part.rpartition(" ") for part in text.split(", ") if part)
-    facts = tuple((name, _number(value)) for name, _, value in pairs)
+    facts = tuple((_reading_name(name), _short(value)) for name, _, value in pairs)
     return tr("Indicators"), tr("what the strategy saw"), facts
 
 
@@ -114,9 +137,9 @@ def _size(text: str) -> tuple[str, str, Facts]:
             (method, found["target"]),
         ]
     amount = f"{_number(found['quantity'])} × {_number(found['price'])}"
-    facts.append((amount, _number(found["notional"])))
+    facts.append((amount, _short(found["notional"])))
     title = tr("Size: {quantity}", quantity=_number(found["quantity"]))
-    division = (found["division"] or "").replace("/", "÷")
+    division = _grouped(found["division"] or "").replace("/", "÷")
     rounded = tr("down to whole steps of the exchange")
     return title, f"{division}, {rounded}" if division else "", tuple(facts)
 
@@ -134,8 +157,8 @@ def _judged(passed: str, denied: str) -> Callable[[str], tuple[str, str, Facts]]
         found = _CAPITAL.search(numbers)
         if found is not None:
             facts = (
-                (tr("needs"), _number(found[1])),
-                (tr("available"), _number(found[2].rstrip(")"))),
+                (tr("needs"), _short(found[1])),
+                (tr("available"), _short(found[2].rstrip(")"))),
             )
         limits = checks_of(text)
         facts += tuple((_limit_name(c.name), limit_words(c)) for c in limits)

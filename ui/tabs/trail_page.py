@@ -8,6 +8,7 @@ from PyQt6.QtGui import QGuiApplication, QShowEvent
 from PyQt6.QtWidgets import QFrame, QGridLayout, QScrollArea, QStackedWidget, QWidget
 
 from core.commands import CommandResult
+from core.models.candles import Timeframe
 from core.models.orders import Order
 from core.snapshots import FeedItem, FillRecord, OrderRecord, TrailLine
 from ui import export, formatting, i18n, shortcuts, tasks
@@ -24,7 +25,7 @@ from ui.widgets.trail_steps import TrailSteps
 
 _LIST_WIDE, _LIST_NARROW, _EVIDENCE_WIDE, _EVIDENCE_HEIGHT = 332, 280, 532, 236
 _AFTER_HEIGHT, _UNBOUND = 168, 16_777_215
-_BARS = 140
+_BARS, _BARS_AFTER = 140, 12
 
 
 class TrailPage(QWidget):
@@ -148,14 +149,15 @@ class TrailPage(QWidget):
         if order is None or bot is None or self._trail is None or self._trail.decided_ms is None:
             self.evidence.show_no_candles(tr("No candle decided this order."))
             return
-        timeframe, end_ms = bot.latest.timeframe, self._trail.decided_ms  # nothing after it
+        timeframe, decided_ms = bot.latest.timeframe, self._trail.decided_ms
+        end_ms = decided_ms + _BARS_AFTER * Timeframe(timeframe).duration_ms
         block, refusal = await self._bridge.data.candles(order.symbol, timeframe, _BARS, end_ms)
         if sip.isdeleted(self) or client_order_id != self._order_id:
             return
         if block is None or block.rows == 0:
             self.evidence.show_no_candles(sentence(refusal))
         else:
-            self.evidence.show_candles(order, timeframe, block)
+            self.evidence.show_candles(order, timeframe, block, decided_ms)
 
     def _order(self) -> Order | None:
         known = self._bridge.order_history()

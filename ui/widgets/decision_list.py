@@ -20,7 +20,7 @@ from ui.widgets.table_view import DataTable
 _ROW = 52
 
 
-class _DecisionDelegate(QStyledItemDelegate):
+class DecisionDelegate(QStyledItemDelegate):
     """Two lines: order and result, outcome and time."""
 
     def __init__(self, parent: QWidget, bridge: Bridge) -> None:
@@ -46,11 +46,19 @@ class _DecisionDelegate(QStyledItemDelegate):
             room = draw_right(painter, formatting.money(result, sign=True), (right, upper), ink) - 8
         title = model.heading(self._bridge, decision.order)
         draw_left(painter, title, (left, upper), Ink("t1", 600), room)
-        time = formatting.clock(decision.order.updated_ms)
+        time = self.time_text(decision.order.updated_ms)
         room = draw_right(painter, time, (right, lower), Ink("t2")) - 8
         below = model.outcome(self._bridge, decision.order)
         ink = Ink(tone if tone in ("warn", "danger") else "t2")
         draw_left(painter, below, (left, lower), ink, room)
+
+    def time_text(self, time_ms: int) -> str:
+        """The hour; the day too where it is not the market's today."""
+        snapshot = self._bridge.snapshot
+        today = formatting.moment(snapshot.market_time_ms).date() if snapshot else None
+        if formatting.moment(time_ms).date() == today:
+            return formatting.clock(time_ms)
+        return formatting.date_time(time_ms).partition("-")[2]
 
     @staticmethod
     def _paint_ground(painter: QPainter, option: QStyleOptionViewItem, area: QRectF) -> None:
@@ -78,7 +86,7 @@ class DecisionList(Panel):
         self._bridge, self._kind = bridge, model.ALL
         self.model = model.decision_list(bridge)
         self.table = DataTable(self.model, row_height=_ROW, selectable=True, header=False)
-        self.table.setItemDelegate(_DecisionDelegate(self.table, bridge))
+        self.table.setItemDelegate(DecisionDelegate(self.table, bridge))
         self._empty = EmptyState("list", "No orders yet", "Each order has its trail here.")
         group = QButtonGroup(self)
         self._chips = {kind: TextButton(kind, kind="chip") for kind in model.KINDS}

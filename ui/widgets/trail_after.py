@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from PyQt6.QtWidgets import QGridLayout, QWidget
 
-from core.models.orders import Order, OrderPurpose
+from core.models.orders import Order, OrderPurpose, OrderStatus
 from core.snapshots import FillRecord
 from ui import formatting
 from ui.bridge import Bridge
@@ -26,10 +26,11 @@ from ui.widgets.basic import (
 )
 
 _LINES = 4
+_NOT_YET = "Nothing is filled yet."
 
 
 class TrailAfter(Panel):
-    """Filled by `show_order`; empty for an order that never was a position's entry."""
+    """Filled by `show_order`; for an order that no position came of, the words that say so."""
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__("What happened after")
@@ -39,7 +40,11 @@ class TrailAfter(Panel):
         self._lines = [
             (label("label", tone="t2"), label("value"), ElidedLabel("label")) for _ in range(_LINES)
         ]
-        grid = QGridLayout()
+        self.nothing = label("label")
+        self.nothing.setContentsMargins(INSET, 2, INSET, INSET)
+        self.nothing.setWordWrap(True)
+        self._figures = QWidget()
+        grid = QGridLayout(self._figures)
         grid.setContentsMargins(INSET, 0, INSET, INSET)
         grid.setHorizontalSpacing(16)
         grid.setVerticalSpacing(6)
@@ -59,11 +64,16 @@ class TrailAfter(Panel):
             line.setLayout(row(name, None, value))
             line.setMinimumWidth(216)
             grid.addWidget(line, i, 3)
-        self.body.addLayout(grid)
+        self.body.addWidget(self.nothing)
+        self.body.addWidget(self._figures)
         self.body.addStretch(1)
 
     def show_order(self, order: Order | None, stop_price: Decimal | None = None) -> None:
         """`order` as it is known now; `stop_price` is the planned risk's other end."""
+        nothing = _why_nothing(order)
+        self.nothing.setVisible(bool(nothing))
+        self._figures.setVisible(not nothing)
+        show_value(self.nothing, tr(nothing) if nothing else "")
         is_entry = order is not None and order.purpose is OrderPurpose.ENTRY
         later = self._later_fills(order) if order is not None and is_entry else []
         events = [
@@ -123,6 +133,22 @@ class TrailAfter(Panel):
         now_ms = self._bridge.snapshot.market_time_ms if self._bridge.snapshot else 0
         until_ms = ended.fill.time_ms if ended else now_ms
         return max(0, until_ms - order.created_ms)
+
+
+def _why_nothing(order: Order | None) -> str:
+    """Why no position came of an order, an English sentence; "" where one did."""
+    if order is None:
+        return "No order is chosen."
+    if order.purpose is OrderPurpose.EXTERNAL:
+        return "This order came from outside."
+    if order.purpose is not OrderPurpose.ENTRY:
+        return "This order closes a position. What came of it stands with the order that opened it."
+    if order.status is OrderStatus.DENIED:
+        return "Nothing was sent, so no position came of it."
+    if order.filled_quantity == 0:
+        is_over = order.status.is_terminal
+        return "Nothing was filled, so no position came of it." if is_over else _NOT_YET
+    return ""
 
 
 def _r_multiple(

@@ -7,6 +7,7 @@ from decimal import Decimal
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QLabel, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
+from core.models.candles import Timeframe
 from core.models.orders import Order
 from core.snapshots import CandleBlock
 from ui import formatting, i18n
@@ -30,6 +31,7 @@ from ui.widgets.basic import (
 from ui.widgets.buttons import TextButton
 
 _SAW_HEIGHT, _RISK_HEIGHT = 464, 204
+_BARS = 66
 _TITLES = ("What the strategy saw", "Risk checks", "Proof")
 
 
@@ -45,6 +47,7 @@ class TrailEvidence(QWidget):
         super().__init__()
         self._bridge = bridge
         self.chart = CandleChart()
+        self.chart.canvas.viewport_model.begin_with(_BARS)
         self._until = label("label")
         self._checked = label("label")
         self._checks, self._checks_list = QWidget(), QVBoxLayout()
@@ -165,8 +168,11 @@ class TrailEvidence(QWidget):
         self.chart.set_message(tr("No candles"), why)
         show_value(self._until, "")
 
-    def show_candles(self, order: Order, timeframe: str, block: CandleBlock) -> None:
-        """Bars up to the decision, and the order's fills."""
+    def show_candles(
+        self, order: Order, timeframe: str, block: CandleBlock, decided_ms: int
+    ) -> None:
+        """Bars up to the decision, those after it veiled, and the order's fills. `decided_ms`:
+        open time (UTC) of the candle that decided."""
         instrument = self._bridge.instruments.get(order.symbol)
         self.chart.set_instrument(
             instrument.price_decimals if instrument else 2,
@@ -176,11 +182,14 @@ class TrailEvidence(QWidget):
             instrument.base if instrument else "",
         )
         self.chart.set_history(block)
+        self.chart.set_decision(decided_ms)
         self.chart.trades.set_fills(
             [f for f in self._bridge.fills(order.symbol)
              if f.fill.client_order_id == order.client_order_id]
         )  # fmt: skip
-        show_value(self._until, tr("closed candles only"))
+        closed_ms = decided_ms + Timeframe(timeframe).duration_ms
+        until = formatting.clock(closed_ms)[:-3]
+        show_value(self._until, tr("closed candles only, up to {time}", time=until))
 
     def _retitle(self, _language: str) -> None:
         for i, title in enumerate(_TITLES):

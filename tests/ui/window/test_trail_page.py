@@ -12,11 +12,12 @@ from PyQt6.QtGui import QGuiApplication
 from PyQt6.QtTest import QTest
 
 from core.commands import Command, CommandResult, GetCandles, GetTrail
-from core.models.orders import OrderStatus
+from core.models.orders import OrderPurpose, OrderStatus
 from core.snapshots import OrderRecord, TrailLine
 from ui import i18n
 from ui.main_window import MainWindow
 from ui.tabs.trail_page import TrailPage
+from ui.widgets.decision_list import DecisionDelegate
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints", r"raise\(\)")
 Until = Callable[[Callable[[], Any]], Awaitable[None]]
@@ -68,12 +69,42 @@ async def test_return_on_a_row_shows_why(page: TrailPage, until: Until) -> None:
     assert page.after._risk.text() == "+3.23 R"
 
 
-async def test_the_chart_ends_with_the_candle_that_decided(
+async def test_the_chart_shows_what_the_strategy_saw_and_veils_what_came_after(
     page: TrailPage, link_server: Any, until: Until
 ) -> None:
-    await until(lambda: page.evidence.chart.has_bars)
+    chart = page.evidence.chart
+    await until(lambda: chart.has_bars)
     asked = [c for c in link_server.commands if isinstance(c, GetCandles) and c.count == 140]
-    assert [(c.symbol, c.timeframe, c.end_ms) for c in asked] == [("BTCUSDT", "15m", DECIDED_MS)]
+    after_ms = DECIDED_MS + 12 * 900_000
+    assert [(c.symbol, c.timeframe, c.end_ms) for c in asked] == [("BTCUSDT", "15m", after_ms)]
+    assert page.evidence._until.text() == "closed candles only, up to 04:30"
+    assert chart._series.decided_ms == DECIDED_MS
+
+
+async def test_an_order_that_made_no_position_says_why_instead_of_figures(
+    page: TrailPage, link_server: Any, until: Until
+) -> None:
+    assert not page.after.nothing.isVisible()
+    working = link_server.snapshot.working_orders[0]
+    for status, purpose, text in (
+        (OrderStatus.DENIED, OrderPurpose.ENTRY, "Nothing was sent, so no position came of it."),
+        (OrderStatus.CANCELLED, OrderPurpose.ENTRY,
+         "Nothing was filled, so no position came of it."),
+        (OrderStatus.FILLED, OrderPurpose.STOP_LOSS, "This order closes a position. "
+         "What came of it stands with the order that opened it."),
+    ):  # fmt: skip
+        page.after.show_order(replace(working, status=status, purpose=purpose))
+        assert page.after.nothing.text() == text
+        assert page.after.nothing.isVisible()
+        assert not page.after._result.isVisible()
+
+
+async def test_an_order_of_another_day_tells_its_day(page: TrailPage, link_server: Any) -> None:
+    delegate = page.list.table.itemDelegate()
+    assert isinstance(delegate, DecisionDelegate)
+    now_ms = link_server.snapshot.market_time_ms
+    assert delegate.time_text(now_ms - 3_600_000) == "13:32:07"
+    assert delegate.time_text(now_ms - 86_400_000) == "11-19 14:32"
 
 
 async def test_the_trail_is_copied_as_text(page: TrailPage, until: Until) -> None:
