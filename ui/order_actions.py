@@ -130,6 +130,11 @@ class OrderActions(QObject):
             return
         await self._move_stop(position_key(held), position.account, position.symbol, stop, target)
 
+    async def move_stop_to_entry(self, held: PositionSnapshot) -> None:
+        """The stop loss at the entry, on the tick."""
+        entry = f"{held.position.entry_price:f}"
+        await self.change_position(held, title="SL", text=entry)
+
     async def change_order(self, order: Order, *, title: str, text: str) -> None:
         """A new price or size from the cell under `title`."""
         if title == "Size":

@@ -74,6 +74,7 @@ class BotTab(QWidget):
         self.blotter = Blotter(bridge)
         self.position = PositionPanel(bridge, bot.latest.symbol)
         self.position.ask_close = self._ask_close_own
+        self.position.move_stop = self._move_own_stop
         self.position.trail_wanted.connect(self.trail_wanted)
         self.ticket = OrderTicketPanel(bridge, bot.latest.account, bot.latest.symbol)
         self.ticket.ask_live = self._ask_live_order
@@ -205,7 +206,7 @@ class BotTab(QWidget):
         self.header.show_market(self._bridge.ticker(self._bot.latest.symbol), stale)
         refusal = "" if known else NOT_CONNECTED if not self._bridge.is_attached else CONNECTING
         self.header.set_allowed(refusal, WAITING_FOR_PRICE if old else "")
-        self.position.close_button.set_allowed(refusal or (WAITING_FOR_PRICE if old else ""))
+        self.position.set_allowed(refusal or (WAITING_FOR_PRICE if old else ""))
         return stale
 
     # The chart
@@ -267,3 +268,10 @@ class BotTab(QWidget):
         bot = self._bot.latest
         held = self._bridge.position(bot.account, bot.symbol)
         return await self.blotter.order_actions.close(held) if held is not None else None
+
+    async def _move_own_stop(self) -> CommandResult | None:
+        bot = self._bot.latest
+        held = self._bridge.position(bot.account, bot.symbol)
+        if held is not None:
+            await self.blotter.order_actions.move_stop_to_entry(held)
+        return None  # what came of it is told where it was asked

@@ -110,6 +110,7 @@ class MultiTab(QWidget):
         self.strongest.chart_wanted.connect(self.symbol_wanted)
         self.strongest.ask_block = self._ask_block
         self.position.ask_close = self._ask_close
+        self.position.move_stop = self._move_stop
         self.position.trail_wanted.connect(self.trail_wanted)
         self._other.clicked.connect(self._show_other_position)
         self._bridge.snapshot_changed.connect(self._take)
@@ -217,7 +218,7 @@ class MultiTab(QWidget):
         refusal = "" if known else NOT_CONNECTED if not self._bridge.is_attached else CONNECTING
         self.header.set_allowed(refusal, "")
         obstacle = self._bridge.obstacle(self._position_symbol) if self._position_symbol else ""
-        self.position.close_button.set_allowed(refusal or obstacle)
+        self.position.set_allowed(refusal or obstacle)
         self.strongest.block.set_allowed(refusal)
 
     # What the trader wants
@@ -240,6 +241,12 @@ class MultiTab(QWidget):
     async def _ask_close(self) -> CommandResult | None:
         held = self._bridge.position(self._bot.latest.account, self._position_symbol)
         return await self._orders.close(held) if held is not None else None
+
+    async def _move_stop(self) -> CommandResult | None:
+        held = self._bridge.position(self._bot.latest.account, self._position_symbol)
+        if held is not None:
+            await self._orders.move_stop_to_entry(held)
+        return None  # what came of it is told where it was asked
 
     async def _ask_block(self, symbol: str) -> CommandResult | None:
         return await self._actions.block_symbol(self._bot, symbol)

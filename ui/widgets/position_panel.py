@@ -68,8 +68,8 @@ class PriceTrack(QWidget):
 
 
 class PositionPanel(Panel):
-    """Filled by `show_position`; `ask_close` is the tab's coroutine that asks and sends. Signal:
-    trail_wanted(client order id)."""
+    """Filled by `show_position`; `ask_close` and `move_stop` are the tab's coroutines that ask and
+    send, the latter for a stop at the entry. Signal: trail_wanted(client order id)."""
 
     trail_wanted = pyqtSignal(str)
 
@@ -90,7 +90,12 @@ class PositionPanel(Panel):
         self._stop, self._entry, self._target = (label("caption", tone="t2") for _ in range(3))
         self._value, self._held = value_label(), value_label()
         self.close_button = ActionButton("Close…", self._close)
-        self.ask_close = self._nothing
+        self.secure_button = ActionButton("Move SL to entry", self._secure)
+        self.secure_button.set_hint(
+            "The stop loss goes to the entry price: what is lost then are fees and slippage"
+        )
+        self.ask_close = self.move_stop = self._nothing
+        self._refusal = ""
         self._stack = QStackedWidget()
         self._stack.addWidget(
             EmptyState("layers", "No open position", "The bot opens one at its next signal.")
@@ -127,13 +132,36 @@ class PositionPanel(Panel):
         guard.addWidget(self._guard, 1)
         outer.addLayout(guard)
         outer.addStretch(1)
-        outer.addWidget(self.close_button)
+        buttons = row(spacing=8)
+        buttons.addWidget(self.secure_button, 1)
+        buttons.addWidget(self.close_button, 1)
+        outer.addLayout(buttons)
         page.setLayout(outer)
         return page
 
     def set_symbol(self, symbol: str) -> None:
         """Whose position `show_position` brings from now on."""
         self._symbol = symbol
+
+    def set_allowed(self, refusal: str = "") -> None:
+        """`refusal` is the English reason why nothing can be sent now; empty: it can."""
+        self._refusal = refusal
+        self.close_button.set_allowed(refusal)
+        self.secure_button.set_allowed(refusal or self._why_not_secure())
+
+    def _why_not_secure(self) -> str:
+        """Why the stop cannot go to the entry, an English sentence, "" if it can."""
+        held = self._bridge.position(self._account, self._symbol) if self._account else None
+        if held is None:
+            return ""
+        position = held.position
+        sign, entry = position.side.sign, position.entry_price
+        stop, mark = position.stop_loss, position.mark_price
+        if stop is not None and (stop - entry) * sign >= 0:
+            return "The stop loss is at the entry or beyond it"
+        if mark is not None and (mark - entry) * sign <= 0:
+            return "The price has to be beyond the entry first"
+        return ""
 
     def show_position(
         self, held: PositionSnapshot | None, now_ms: int, stale: bool = False
@@ -160,6 +188,7 @@ class PositionPanel(Panel):
         self._account = position.account
         self._why.setVisible(self._bridge.entry_of(position.account, self._symbol) is not None)
         self._show_guard(held)
+        self.set_allowed(self._refusal)
 
     def _show_guard(self, held: PositionSnapshot) -> None:
         """Whether a stop rests, since when, and how far away it is."""
@@ -221,6 +250,9 @@ class PositionPanel(Panel):
 
     async def _close(self) -> CommandResult | None:
         return await self.ask_close()
+
+    async def _secure(self) -> CommandResult | None:
+        return await self.move_stop()
 
     async def _nothing(self) -> CommandResult | None:
         return None
