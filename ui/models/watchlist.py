@@ -45,9 +45,9 @@ def watchlist(bridge: Bridge) -> TableModel[TickerRow]:
         return Cell(formatting.number(Decimal(row.age_ms) / 1000, 1), "t3")
 
     columns: list[Column[TickerRow]] = [
-        Column("Symbol", symbol, 74, lambda r: r.ticker.symbol, stretch=1),
-        Column("Last", last, 76, lambda r: r.ticker.last_price, right=True, flash=True),
-        Column("24h %", change, 54, lambda r: r.ticker.change_24h_ratio, right=True),
-        Column("Age", age, 52, lambda r: r.age_ms, right=True),
+        Column("Symbol", symbol, 72, lambda r: r.ticker.symbol, stretch=1),
+        Column("Last", last, 74, lambda r: r.ticker.last_price, right=True, flash=True),
+        Column("24h %", change, 52, lambda r: r.ticker.change_24h_ratio, right=True),
+        Column("Age", age, 50, lambda r: r.age_ms, right=True),
     ]
     return TableModel(columns, key=lambda r: r.ticker.symbol, is_stale=is_stale)

@@ -23,6 +23,9 @@ from ui.widgets.basic import INSET, Panel, label, show_value
 
 _ROW, _SIDE_ROWS = 16, 4
 _MIDDLE = 20
+_GAP = 12
+_LEAST_SHARE = Decimal("0.00001")
+_SIZE_RIGHT = 0.62  # of the width: where sizes end
 HEIGHT = 34 + 2 * _SIDE_ROWS * _ROW + _MIDDLE + 8
 
 
@@ -47,8 +50,19 @@ def levels_of(book: OrderBookSnapshot, rows: int) -> list[Level]:
     return [*reversed(sides[0]), *sides[1]]
 
 
+def _spread_words(book: OrderBookSnapshot, instrument: Instrument) -> tuple[str, ...]:
+    """The spread, the longest wording first; a share that rounds to nothing is none."""
+    spread, best = book.asks[0].price - book.bids[0].price, book.asks[0].price
+    price = f"{tr('spread')} {formatting.price(spread, instrument.price_decimals)}"
+    share = spread / best if best > 0 else Decimal(0)
+    if share < _LEAST_SHARE:
+        return (price,)
+    return f"{price} · {formatting.percent(share, 3, sign=False)}", price
+
+
 class BookRows(QWidget):
-    """Painted whole. Signal: chosen(price)."""
+    """Painted whole. Attribute: last, the newest traded price, between the sides. Signal:
+    chosen(price)."""
 
     chosen = pyqtSignal(Decimal)
 
@@ -59,6 +73,8 @@ class BookRows(QWidget):
         self._shown: OrderBookSnapshot | None = None
         self._newest: OrderBookSnapshot | None = None
         self._instrument: Instrument | None = None
+        self.last: Decimal | None = None
+        self._last_hue = "t1"
         self._levels: list[Level] = []
         self._is_hovered = False
         self._pressed: Decimal | None = None
@@ -72,6 +88,15 @@ class BookRows(QWidget):
         self._newest, self._instrument = book, instrument
         if not self._is_hovered or book is None:
             self._take_newest()
+
+    def show_last(self, price: Decimal | None) -> None:
+        """The newest traded price, in the hue of its last step; under the mouse it goes on."""
+        if price == self.last:
+            return
+        if price is not None and self.last is not None:
+            self._last_hue = "up" if price > self.last else "down"
+        self.last = price
+        self.update()
 
     def _take_newest(self) -> None:
         if self._newest == self._shown and self._levels:
@@ -168,7 +193,7 @@ class BookRows(QWidget):
         painter.setPen(theme.color("t1"))
         decimals = instrument.quantity_decimals
         right = self.width() - INSET
-        self._right_text(painter, right * 0.62, baseline, level.quantity, decimals)
+        self._right_text(painter, right * _SIZE_RIGHT, baseline, level.quantity, decimals)
         painter.setPen(theme.color("t2"))
         self._right_text(painter, right, baseline, level.total, decimals)
 
@@ -184,18 +209,27 @@ class BookRows(QWidget):
         book = self._shown
         if book is None or not book.bids or not book.asks:
             return
-        spread = book.asks[0].price - book.bids[0].price
         y = _SIDE_ROWS * _ROW + _MIDDLE / 2
+        left = float(INSET)
+        if self.last is not None:
+            text = formatting.price(self.last, instrument.price_decimals)
+            painter.setFont(theme.font(13, 600))
+            painter.setPen(theme.color(self._last_hue))
+            painter.drawText(INSET, fonts.baseline(y, 13, 600), text)
+            left += fonts.metrics(13, 600).horizontalAdvance(text) + _GAP
         painter.setFont(theme.font(11, 400))
         painter.setPen(theme.color("t3"))
-        price = formatting.price(spread, instrument.price_decimals)
-        share = formatting.percent(spread / book.asks[0].price, 3, sign=False)
-        text = f"{tr('spread')} {price} · {share}"
-        baseline = fonts.baseline(y, 11, 400)
-        painter.drawText(INSET, baseline, text)
+        metrics, baseline = fonts.metrics(11, 400), fonts.baseline(y, 11, 400)
         total = f"{tr('Total')} {instrument.base}"
-        width = fonts.metrics(11, 400).horizontalAdvance(total)
-        painter.drawText(round(self.width() - INSET - width), baseline, total)
+        right = self.width() - INSET - metrics.horizontalAdvance(total)
+        painter.drawText(round(right), baseline, total)
+        for text in _spread_words(book, instrument):
+            width = metrics.horizontalAdvance(text)
+            if left + width + _GAP <= right:
+                middle = (self.width() - INSET) * _SIZE_RIGHT - width
+                x = min(max(left, middle), right - _GAP - width)
+                painter.drawText(round(x), baseline, text)
+                return
 
 
 class OrderBookPanel(Panel):
@@ -222,6 +256,8 @@ class OrderBookPanel(Panel):
         instrument = self._bridge.instruments.get(self._symbol)
         if self._bridge.is_price_stale(self._symbol):
             book = None
+        ticker = self._bridge.ticker(self._symbol)
+        self.rows.show_last(ticker.ticker.last_price if ticker is not None else None)
         self.rows.show_book(book, instrument)
         if instrument is not None:
             tick = formatting.price(instrument.tick_size, instrument.price_decimals)

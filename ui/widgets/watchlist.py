@@ -8,10 +8,12 @@ from core.snapshots import EngineSnapshot, TickerRow
 from ui import i18n
 from ui.bridge import Bridge
 from ui.models.watchlist import watchlist
-from ui.widgets.basic import EmptyState, Panel
+from ui.widgets.basic import INSET, EmptyState, Panel, column
 from ui.widgets.buttons import IconButton
 from ui.widgets.search_field import SearchField
 from ui.widgets.table_view import DataTable
+
+_PAD = 4
 
 
 class Watchlist(Panel):
@@ -24,8 +26,9 @@ class Watchlist(Panel):
         self._bridge = bridge
         self._model = watchlist(bridge)
         self._places: dict[str, int] = {}
+        self._wanted = ""  # to be selected as soon as it is there
         self._table = DataTable(
-            self._model, row_height=24, pad=5, selectable=True, name="Watchlist"
+            self._model, row_height=24, pad=_PAD, selectable=True, name="Watchlist"
         )
         self._table.chosen.connect(lambda shown: self.chosen.emit(shown.ticker.symbol))
         i18n.set_tool_tip(self._table, "Double click opens the symbol")
@@ -40,14 +43,23 @@ class Watchlist(Panel):
             "wifi-off", "No prices yet", "They come when the exchange is connected."
         )
         self.body.addWidget(self._search)
-        self.body.addWidget(self._table, 1)
+        inset = column(self._table)  # names begin under the panel's title
+        inset.setContentsMargins(INSET - _PAD, 0, _PAD, 0)
+        self.body.addLayout(inset, 1)
         self.body.addWidget(self._empty, 1)
         bridge.snapshot_changed.connect(self._take)
         bridge.state_changed.connect(self._table.paint_again)
         self._show(bridge.snapshot.tickers if bridge.snapshot else [])
 
     def select(self, symbol: str) -> None:
-        self._table.select_key(symbol)
+        """Mark a symbol, once it has a price."""
+        self._wanted = symbol
+        self._select_wanted()
+
+    def _select_wanted(self) -> None:
+        if self._wanted and self._model.index_of(self._wanted) is not None:
+            self._table.select_key(self._wanted)
+            self._wanted = ""
 
     def _take(self, snapshot: EngineSnapshot) -> None:
         if self.isVisible():
@@ -67,6 +79,7 @@ class Watchlist(Panel):
         self._model.set_rows(sorted(rows, key=lambda t: self._place(t, tickers)))
         self._table.setVisible(bool(tickers))
         self._empty.setVisible(not tickers)
+        self._select_wanted()
 
     def _place(self, row: TickerRow, tickers: list[TickerRow]) -> int:
         """By traded value, settled when the symbols become known: rows do not jump about."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from decimal import Decimal
 
 import pytest
-from PyQt6.QtCore import QEvent, QPoint, QPointF, Qt
+from PyQt6.QtCore import QEvent, QPoint, QPointF, QRect, Qt
 from PyQt6.QtGui import QEnterEvent
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication
 from sample_engine import sample_instruments
 
 from core.models.books import BookLevel, OrderBookSnapshot
+from ui import theme
 from ui.widgets.order_book import BookRows, levels_of
 
 LEFT = Qt.MouseButton.LeftButton
@@ -49,6 +51,21 @@ def test_sums_grow_from_the_best_price_and_asks_stand_on_top():
         "67074.8", "67074.7", "67074.6", "67074.5", "67074.4", "67074.3",
     ]  # fmt: skip
     assert [level.total for level in levels] == [6, 3, 1, 1, 3, 6]
+
+
+def test_between_the_sides_stands_the_last_price_in_the_hue_of_its_step(rows: BookRows) -> None:
+    def hues() -> set[str]:
+        picture = rows.grab(QRect(0, 64, rows.width(), 20)).toImage()
+        points = itertools.product(range(picture.width()), range(picture.height()))
+        return {picture.pixelColor(x, y).name() for x, y in points}
+
+    up, down = theme.color("up").name(), theme.color("down").name()
+    rows.show_last(Decimal("67074.5"))
+    assert not {up, down} & hues()
+    rows.show_last(Decimal("67074.6"))
+    assert up in hues()
+    rows.show_last(Decimal("67074.4"))
+    assert down in hues()
 
 
 def test_ux_51_a_click_on_a_level_gives_its_price(rows: BookRows) -> None:

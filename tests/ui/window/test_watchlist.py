@@ -11,9 +11,11 @@ import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QImage
 from PyQt6.QtTest import QTest
+from pytestqt.qtbot import QtBot
 
 from core.snapshots import EngineSnapshot
 from ui import theme
+from ui.bridge import Bridge
 from ui.dialogs.add_bot import AddBotDialog
 from ui.main_window import MainWindow
 from ui.models import table
@@ -152,3 +154,18 @@ async def test_a_tiny_price_has_its_whole_figure_in_the_tooltip(window: MainWind
     assert model.data(cell, Qt.ItemDataRole.ToolTipRole) == "0.000008124"
     right = model.headerData(LAST, Qt.Orientation.Horizontal, Qt.ItemDataRole.TextAlignmentRole)
     assert right & Qt.AlignmentFlag.AlignRight
+
+
+def test_the_symbol_of_the_bot_in_front_is_marked_as_soon_as_it_has_a_price(
+    still_bridge: Bridge, qtbot: QtBot
+) -> None:
+    snapshot = still_bridge.snapshot
+    assert snapshot is not None
+    still_bridge.take_snapshot(replace(snapshot, seq=snapshot.seq + 1, tickers=[]))
+    watchlist = Watchlist(still_bridge)
+    qtbot.addWidget(watchlist)
+    watchlist.show()
+    watchlist.select("ETHUSDT")
+    assert watchlist._table.current_row() is None
+    still_bridge.take_snapshot(replace(snapshot, seq=snapshot.seq + 2))
+    assert watchlist._table.current_row().ticker.symbol == "ETHUSDT"
