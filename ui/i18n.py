@@ -16,7 +16,14 @@ from typing import Any
 
 import msgspec
 from PyQt6.QtCore import QObject, pyqtSignal
-from PyQt6.QtWidgets import QAbstractButton, QApplication, QLabel, QLineEdit, QWidget
+from PyQt6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QWidget,
+)
 
 from ui.plain import tip
 
@@ -111,7 +118,7 @@ def set_tool_tip(widget: QWidget, text: str) -> None:
     widget.setAccessibleDescription(tr(text))
 
 
-def set_placeholder(field: QLineEdit, text: str) -> None:
+def set_placeholder(field: QLineEdit | QPlainTextEdit, text: str) -> None:
     """Bind the English `text` to an empty field."""
     field.setProperty("trPlaceholder", text)
     field.setPlaceholderText(tr(text))
@@ -126,6 +133,6 @@ def _renew(widget: QWidget) -> None:
         widget.setToolTip(tip(tr(tool_tip)))
         widget.setAccessibleDescription(tr(tool_tip))
     placeholder = widget.property("trPlaceholder")
-    if placeholder is not None and isinstance(widget, QLineEdit):
+    if placeholder is not None and isinstance(widget, QLineEdit | QPlainTextEdit):
         widget.setPlaceholderText(tr(placeholder))
     widget.update()

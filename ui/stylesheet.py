@@ -72,7 +72,7 @@ QPushButton:pressed {{ background: {_over(t.e2, t.press)}; border-color: {_over(
 QPushButton:disabled {{ color: {mix(t.e2, t.t1, 0.4)}; }}
 QPushButton:focus {{ border: 2px solid {t.accent}; padding: 0 11px; min-height: 24px;
   max-height: 24px; }}
-QPushButton[size="submit"] {{ min-height: 34px; max-height: 34px; font-size: 13px; }}
+QPushButton[form="submit"] {{ min-height: 34px; max-height: 34px; font-size: 13px; }}
 {_filled('QPushButton[kind="primary"]', t.afill, "#FFFFFF", t)}
 {_filled('QPushButton[kind="buy"]', t.up_fill, "#FFFFFF", t)}
 {_filled('QPushButton[kind="sell"]', t.down_fill, "#FFFFFF", t)}
@@ -100,7 +100,8 @@ QPushButton[kind="chip"]:checked {{ background: {t.e2}; color: {t.t1}; font-weig
 QPushButton[kind="palette"] {{ background: {t.e1}; border-color: {t.e1}; }}
 QPushButton[kind="palette"]:hover {{ border-color: {t.line2}; }}
 QPushButton[kind="segment"] {{ background: {t.e2}; color: {t.t2}; padding: 0 6px; }}
-QPushButton[kind="segment"]:checked {{ background: {t.e3}; color: {t.t1}; font-weight: 600; }}
+QPushButton[kind="segment"]:checked {{ background: {t.e3}; color: {t.t1}; font-weight: 600;
+  border-color: {t.e3_border}; }}
 {_side("side_buy", t.up, t)}
 {_side("side_sell", t.down, t)}
 QPushButton[kind="link"] {{ color: {t.accent}; padding: 0; text-align: left; }}

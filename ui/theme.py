@@ -10,7 +10,7 @@ Object properties that the stylesheet knows (set with `setProperty`, then `theme
   range; checkable: plate when checked) · `link` (accent text) · `on_danger` (white on dfill).
   `palette` (a button like a field) · `segment` (one of a few words, checkable) ·
   `side_buy` `side_sell` (the ticket's side).
-  `[size="submit"]` is 36 px high; the rest 28.
+  `[form="submit"]` is 36 px high; the rest 28.
 * `QToolButton[kind]`: `icon` (28 x 28, no ground) · none = as ghost.
 * `QLabel[role]`: `caption` 11 t3 · `label` 12 t2 · `value` 12/500 t1 · `title` 13/600 ·
   `dialog_title` 15/600 · `figure` 18/600 · `symbol` 18/600 · `price` 20/600 · `big` 24/600 ·

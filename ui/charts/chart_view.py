@@ -84,7 +84,7 @@ class CandleChart(QWidget):
         self.trades = TradeLayer(price, series, self._taken_by_others, self._refresh)
         self._volume = VolumePart(price, series)
         self._candles = CandlesPart(price, series)
-        self._veil = VeilPart(price, series, says_so=True)
+        self._veil = VeilPart(price, series)
         self._layer = Layer(price, series, [])
         last_line, axis = LastPriceItem(price, series), self.canvas.price_axes[PRICE]
         self._tags = PriceTags(self, axis, last_line, series, self.trades.levels)

@@ -15,13 +15,11 @@ from ui.charts.pane import Pane, PaneItem, PanePart
 from ui.charts.primitives import PILL_HEIGHT
 from ui.charts.series import CandleSeries
 from ui.charts.studies import Study
-from ui.i18n import tr
 
 INSET = 12
 _BEFORE_ENTRY = 0.3
 _ZONE_OPACITY = 0.06
 _UNKNOWN_OPACITY = 0.35
-_WORDS_GAP_PX, _WORDS_Y_PX = 6, 44.0  # under the legend
 _PILL_GAP_PX = 2
 GRAB_PX = 5.0
 
@@ -56,11 +54,7 @@ class ZonesPart(PanePart):
 
 class VeilPart(PanePart):
     """What came after a decision, at 35 %: it was not known then. Behind the bar that decided
-    stands a dashed line; `says_so`: with the words."""
-
-    def __init__(self, pane: Pane, series: CandleSeries, *, says_so: bool = False) -> None:
-        super().__init__(pane, series)
-        self._says_so = says_so
+    stands a dashed line."""
 
     def draw(self, painter: QPainter, exposed: QRectF) -> None:
         decided_ms = self.series.decided_ms
@@ -72,10 +66,6 @@ class VeilPart(PanePart):
         painter.fillRect(after & exposed, theme.color("e1", 1 - _UNKNOWN_OPACITY))
         painter.setPen(primitives.line_pen(theme.color("accent"), "fine"))
         painter.drawLine(QLineF(left + 0.5, 0, left + 0.5, height))
-        words = tr("not known yet")
-        if self._says_so and primitives.text_width(words) + 2 * _WORDS_GAP_PX <= after.width():
-            x = left + _WORDS_GAP_PX
-            primitives.draw_text(painter, x, _WORDS_Y_PX, words, theme.color("t3"))
 
 
 class LevelsItem(PaneItem):

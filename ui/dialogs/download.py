@@ -92,6 +92,8 @@ class DownloadDialog(Sheet):
         self._pages.setCurrentWidget(page)
         self._take(self._bridge.snapshot)
         self._allow()
+        if page is self.progress:
+            self.buttons[""].setFocus()  # else Qt goes on to the next one, which cancels
 
     def _allow(self) -> None:
         self.start.set_allowed("" if self.choosing.chosen else "Choose a symbol first")
@@ -244,6 +246,7 @@ class _Progress(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(10)
         outer.addWidget(panel)
+        outer.addStretch(1)
         outer.addWidget(self.note)
         outer.addWidget(self.outcome)
 

@@ -205,7 +205,7 @@ def _fill(text: str) -> tuple[str, str, Facts]:
     if found is None:
         return tr("Filled"), sentence(text), ()
     what = tr("{size} at {price}", size=_number(found[2]), price=_number(found[3]))
-    return tr("Filled"), what, ((tr("fee"), _number(found[4])), (tr("trade"), found[5]))
+    return tr("Filled"), what, ((tr("fee"), _short(found[4])), (tr("trade"), found[5]))
 
 
 def _plain(title: str) -> Callable[[str], tuple[str, str, Facts]]:

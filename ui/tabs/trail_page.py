@@ -23,7 +23,7 @@ from ui.widgets.trail_after import TrailAfter
 from ui.widgets.trail_evidence import TrailEvidence
 from ui.widgets.trail_steps import TrailSteps
 
-_LIST_WIDE, _LIST_NARROW, _EVIDENCE_WIDE, _EVIDENCE_HEIGHT = 332, 280, 532, 236
+_LIST_WIDE, _LIST_NARROW, _EVIDENCE_WIDE, _EVIDENCE_HEIGHT = 332, 280, 532, 288
 _AFTER_HEIGHT, _UNBOUND = 168, 16_777_215
 _BARS, _BARS_AFTER = 140, 12
 

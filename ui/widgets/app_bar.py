@@ -17,7 +17,7 @@ from ui.bridge import Bridge
 from ui.i18n import tr
 from ui.plain import tip
 from ui.shared_services import BotLink
-from ui.widgets.basic import ThemedIcon, label, row, show_plate
+from ui.widgets.basic import Divider, ThemedIcon, label, row, show_plate
 from ui.widgets.buttons import ActionButton, IconButton
 
 _ARM_S = 1.0
@@ -171,15 +171,6 @@ class _PlateStrip(QScrollArea):
             bar.setValue(bar.value() - event.angleDelta().y() // 2)
 
 
-class _Divider(QWidget):
-    def __init__(self) -> None:
-        super().__init__()
-        self.setFixedSize(1, 16)
-
-    def paintEvent(self, _event: QPaintEvent | None) -> None:
-        QPainter(self).fillRect(self.rect(), theme.color("line2"))
-
-
 class PaletteButton(QPushButton):
     """A field that is a button: it opens the palette. Narrow, it shows its keys alone."""
 
@@ -281,7 +272,7 @@ class AppBar(QFrame):
         line.addWidget(self._scroll)
         line.addWidget(self._add)
         line.addSpacing(4)
-        line.addWidget(_Divider())
+        line.addWidget(Divider())
         line.addSpacing(4)
         for name, plate in self._pages.items():
             plate.clicked.connect(lambda _checked, chosen=name: self.page_chosen.emit(chosen))

@@ -97,6 +97,17 @@ def rule() -> QFrame:
     return made
 
 
+class Divider(QWidget):
+    """A hairline between things that stand beside each other."""
+
+    def __init__(self, height: int = 16) -> None:
+        super().__init__()
+        self.setFixedSize(1, height)
+
+    def paintEvent(self, _event: QPaintEvent | None) -> None:
+        QPainter(self).fillRect(self.rect(), theme.color("line2"))
+
+
 def clear(layout: QLayout) -> None:
     """Remove and delete everything in `layout`."""
     while (item := layout.takeAt(0)) is not None:

@@ -21,6 +21,7 @@ from ui.shared_services import BotLink
 from ui.widgets.basic import (
     INSET,
     ChangeLabel,
+    Divider,
     ElidedLabel,
     Panel,
     Stat,
@@ -33,6 +34,7 @@ from ui.widgets.basic import (
 )
 from ui.widgets.buttons import ActionButton, IconButton
 
+_AFTER_DIVIDER = 14
 _STARTABLE = (BotState.STOPPED, BotState.PAUSED, BotState.ERROR)
 _STOPPABLE = (BotState.RUNNING, BotState.PAUSED, BotState.STARTING)
 
@@ -53,6 +55,7 @@ class BotHeader(Panel):
         self._bridge, self._bot = bridge, bot
         self._symbol, self._market = label("symbol"), label("caption")
         self._price, self._change = label("price"), ChangeLabel("value")
+        self._divider = Divider(28)
         self._stats = {name: Stat(name) for name in self.stat_names}
         self._is_narrow = False
         self._name, self._prices, self._states = QWidget(), QWidget(), QWidget()
@@ -89,9 +92,11 @@ class BotHeader(Panel):
         name.setLayout(lines)
         name.setMinimumWidth(132)
         price.setLayout(column(None, self._price, self._change, None, spacing=2))
-        price.setMinimumWidth(144)
+        price.setMinimumWidth(132)
         line.addWidget(name)
         line.addWidget(price)
+        line.addWidget(self._divider)
+        line.addSpacing(_AFTER_DIVIDER)
         for stat in self._stats.values():
             stat.setMinimumWidth(78)
             line.addWidget(stat)
@@ -129,7 +134,7 @@ class BotHeader(Panel):
             self._state.sizeHint().width() + 14,
             self._since.fontMetrics().horizontalAdvance(self._since.whole_text),
         )
-        used = INSET + 4 + 8 + 16 + 8 + self._more.sizeHint().width() + state
+        used = INSET + 4 + 8 + 16 + 8 + 1 + _AFTER_DIVIDER + self._more.sizeHint().width() + state
         used += sum(max(w.minimumWidth(), w.sizeHint().width())
                     for w in (self._name, self._prices) if not w.isHidden())  # fmt: skip
         used += sum(max(b.minimumWidth(), b.sizeHint().width()) + 8 for b in buttons)

@@ -11,7 +11,7 @@ from core.models.candles import Timeframe
 from ui import i18n
 from ui.charts.drawings import KINDS
 from ui.i18n import tr
-from ui.widgets.basic import row
+from ui.widgets.basic import Divider, row
 from ui.widgets.buttons import IconButton, TextButton
 
 _OFFERED = ("1m", "5m", "15m", "1h", "4h", "1d")
@@ -56,6 +56,9 @@ class ChartToolbar(QWidget):
         draw = self._chip("Draw", "pencil", lambda: self._open_tools(draw))
         self._measure = self._chip("Measure", "ruler", lambda: self.tool_chosen.emit(_MEASURE))
         self._alert = self._chip("Alert", "bell", self.alert_wanted.emit)
+        line.addSpacing(6)
+        line.addWidget(Divider())
+        line.addSpacing(4)
         for part in (kinds, indicators, draw, self._measure, self._alert):
             line.addWidget(part)
         line.addStretch(1)

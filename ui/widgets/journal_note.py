@@ -44,6 +44,7 @@ class NoteEditor(QWidget):
         i18n.set_placeholder(self.tags, "Tags, separated by commas")
         self.text = QPlainTextEdit()
         self.text.setProperty("role", "field")
+        i18n.set_placeholder(self.text, "Your note")
         self.text.setTabChangesFocus(True)
         self.text.setAccessibleName("Note")
         self.state = label("caption")

@@ -15,8 +15,8 @@ class LatestEvents(QWidget):
     def __init__(self) -> None:
         super().__init__()
         outer = QVBoxLayout(self)
-        outer.setContentsMargins(INSET, 0, INSET, 8)
-        outer.setSpacing(4)
+        outer.setContentsMargins(INSET, 0, INSET, 3)  # three whole rows of a table above it
+        outer.setSpacing(3)
         outer.addWidget(rule())
         outer.addWidget(label("caption", "Latest events"))
         lines = QGridLayout()

@@ -179,9 +179,9 @@ class BookRows(QWidget):
         assert instrument is not None
         hue = "down" if level.is_ask else "up"
         share = float(level.total / deepest) if deepest else 0.0
-        depth = (area.width() - INSET) * share
+        depth = (area.width() - 2 * INSET) * share
         painter.fillRect(
-            QRectF(area.right() - depth, area.top(), depth, area.height() - 1),
+            QRectF(area.right() - INSET - depth, area.top(), depth, area.height() - 1),
             theme.color(hue, 0.12),
         )
         if pointer is not None and area.contains(pointer):

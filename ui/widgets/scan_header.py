@@ -26,6 +26,7 @@ class ScanHeader(BotHeader):
         super().__init__(bridge, bot)
         self._prices.hide()
         self._name.setMinimumWidth(180)
+        self._divider.hide()  # its room stays
         for stat in self._stats.values():
             stat.setContentsMargins(0, 0, 16, 0)
 

@@ -91,7 +91,7 @@ class OrderTicketPanel(Panel):
         self._risk = figure()
         self.problem = ElidedLabel("error")
         self.submit = ActionButton("Buy", self._send, kind="buy")
-        self.submit.setProperty("size", "submit")
+        self.submit.setProperty("form", "submit")  # "size" is a property of Qt's own
         self._exits = QWidget()
         self._lay_out()
         self.setFixedHeight(_HEIGHT)

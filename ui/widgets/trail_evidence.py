@@ -161,6 +161,7 @@ class TrailEvidence(QWidget):
             self._proof_list.addWidget(line)
 
     def show_loading(self) -> None:
+        self.chart.set_instrument(2, Decimal("0.01"), "", "1m", "")  # not another order's bars
         self.chart.set_loading(tr("Loading candles"))
         show_value(self._until, "")
 
@@ -189,7 +190,7 @@ class TrailEvidence(QWidget):
         )  # fmt: skip
         closed_ms = decided_ms + Timeframe(timeframe).duration_ms
         until = formatting.clock(closed_ms)[:-3]
-        show_value(self._until, tr("closed candles only, up to {time}", time=until))
+        show_value(self._until, tr("up to {time}; what came after is pale", time=until))
 
     def _retitle(self, _language: str) -> None:
         for i, title in enumerate(_TITLES):

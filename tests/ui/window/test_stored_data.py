@@ -101,6 +101,7 @@ async def test_chosen_symbols_bars_and_range_go_to_the_engine(
     assert "at most 4,320 candles" in dialog.choosing.summary.text()
     press(dialog.start)
     await until(lambda: sent(link_server, StartDownload))
+    await until(dialog.buttons[""].hasFocus)  # Return ends nothing that has just begun
     command = sent(link_server, StartDownload)[0]
     assert (command.symbols, command.timeframe) == (["ETHUSDT", "SOLUSDT"], "1h")
     assert command.start_ms == link_server.snapshot.market_time_ms - 90 * DAY_MS

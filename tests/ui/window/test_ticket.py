@@ -276,3 +276,9 @@ async def test_ux_69_on_an_old_price_nothing_is_bought(
     assert panel.submit.toolTip() == "Waiting for a fresh price"
     QTest.mouseClick(panel.submit, LEFT)
     assert await trader.sent_nothing(PlaceOrder)
+
+
+async def test_the_button_that_sends_is_the_tallest_of_the_form(open_panel) -> None:  # type: ignore[no-untyped-def]
+    panel = await open_panel()
+    assert panel.submit.height() == 36
+    assert all(share.height() <= 30 for share in panel.shares)

@@ -77,8 +77,17 @@ async def test_the_chart_shows_what_the_strategy_saw_and_veils_what_came_after(
     asked = [c for c in link_server.commands if isinstance(c, GetCandles) and c.count == 140]
     after_ms = DECIDED_MS + 12 * 900_000
     assert [(c.symbol, c.timeframe, c.end_ms) for c in asked] == [("BTCUSDT", "15m", after_ms)]
-    assert page.evidence._until.text() == "closed candles only, up to 04:30"
+    assert page.evidence._until.text() == "up to 04:30; what came after is pale"
     assert chart._series.decided_ms == DECIDED_MS
+
+
+async def test_while_an_orders_bars_are_on_their_way_no_others_stand_there(
+    page: TrailPage, link_server: Any, until: Until
+) -> None:
+    await until(lambda: page.evidence.chart.has_bars)
+    link_server.silent_on.add(GetCandles)
+    page.show_order("c9")
+    assert not page.evidence.chart.has_bars
 
 
 async def test_an_order_that_made_no_position_says_why_instead_of_figures(
