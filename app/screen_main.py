@@ -176,6 +176,7 @@ class _Screen:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await self._bridge.link.close()
+        self._window.mark_end()
         self._window.hide()
         if problem:
             print(f"TwinStar Quantum: {problem}", file=sys.stderr)

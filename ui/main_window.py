@@ -456,6 +456,11 @@ class MainWindow(WindowOpenings):
             self._crash_mark.remove()
             self.closing.emit(stop_engine)
 
+    def mark_end(self) -> None:
+        """The process ends in order, whoever has asked for it: the next window is told of no
+        crash."""
+        self._crash_mark.remove()
+
     def _restore_geometry(self) -> None:
         geometry = self.settings.window_geometry
         if geometry is None or not self.restoreGeometry(geometry):

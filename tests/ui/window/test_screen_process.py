@@ -77,6 +77,7 @@ def test_a_headless_engine_survives_its_visitor(tmp_path: Path) -> None:
         assert engine.poll() is None
         assert figures["window_s"] < figures["live_chart_s"]
         assert (tmp_path / "run" / "last_chart.bin").exists()
+        assert not (tmp_path / "run" / "screen.lock").exists()  # the next one is told of no crash
     finally:
         engine.terminate()
         engine.wait(30)
