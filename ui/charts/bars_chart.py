@@ -18,6 +18,7 @@ from ui.i18n import tr
 _AXIS_PX = 52
 _TIME_PX = 26
 _INSET = 12
+_LABEL_PX = 24  # between two values of the axis, at least
 _FEWEST = 10  # a young account's few bars are not stretched over the whole width
 
 
@@ -73,7 +74,7 @@ class BarsChart(QWidget):
         span = (high - low) or 1.0
         top, bottom = high + span * 0.1, low - span * 0.1
         per_unit = height / (top - bottom)
-        ticks = round_values(bottom, top, height, 60)
+        ticks = round_values(bottom, top, height, _LABEL_PX)
         places = decimals_of(ticks[1] - ticks[0], 2) if len(ticks) > 1 else 0
         for value in ticks:
             y = (top - value) * per_unit

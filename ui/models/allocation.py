@@ -113,17 +113,17 @@ def holdings(
         return Cell(text, tone_of(row.pnl), _MEDIUM, arrow=arrow)
 
     columns: list[Column[Part]] = [
-        Column("Held by", title, 88, lambda r: r.key, stretch=1),
-        Column("Inside", inside, 80, stretch=1),
+        Column("Held by", title, 84, lambda r: r.key, stretch=1),
+        Column("Inside", inside, 92, stretch=1),
         Column("Amount", lambda r: Cell(formatting.money(r.amount, bridge.capital.currency),
                weight=_MEDIUM), 84,
                lambda r: r.amount, right=True),
         Column("Share of limit", lambda r: Cell("", "warnf" if used(r) >= 0.8 else "accent",
-               bar=used(r)), 100, lambda r: r.share),
+               bar=used(r)), 84, lambda r: r.share),
         Column("", lambda r: Cell(formatting.percent(r.share, 1, sign=False),
                "warn" if used(r) >= 0.8 else "t1", _MEDIUM), 64, right=True),
         Column("PnL", pnl, 80, lambda r: r.pnl, right=True),
         Column("State", lambda r: Cell(tr(_STATES[r.state]),
-               "accent" if r.state == RESERVED else "t1", tool_tip=tr(_STATES[r.state])), 76),
+               "accent" if r.state == RESERVED else "t1", tool_tip=tr(_STATES[r.state])), 78),
     ]  # fmt: skip
     return TableModel(columns, key=lambda r: r.key)
