@@ -119,10 +119,10 @@ def holdings(
                weight=_MEDIUM), 84,
                lambda r: r.amount, right=True),
         Column("Share of limit", lambda r: Cell("", "warnf" if used(r) >= 0.8 else "accent",
-               bar=used(r)), 84, lambda r: r.share),
+               bar=used(r)), 95, lambda r: r.share),
         Column("", lambda r: Cell(formatting.percent(r.share, 1, sign=False),
                "warn" if used(r) >= 0.8 else "t1", _MEDIUM), 64, right=True),
-        Column("PnL", pnl, 80, lambda r: r.pnl, right=True),
+        Column("PnL", pnl, 76, lambda r: r.pnl, right=True),
         Column("State", lambda r: Cell(tr(_STATES[r.state]),
                "accent" if r.state == RESERVED else "t1", tool_tip=tr(_STATES[r.state])), 78),
     ]  # fmt: skip

@@ -26,7 +26,7 @@ class Watchlist(Panel):
         self._bridge = bridge
         self._model = watchlist(bridge)
         self._places: dict[str, int] = {}
-        self._wanted = ""  # to be selected as soon as it is there
+        self._wanted = ""  # marked as soon as it is there, unless another one is
         self._table = DataTable(
             self._model, row_height=24, pad=_PAD, selectable=True, name="Watchlist"
         )
@@ -54,12 +54,7 @@ class Watchlist(Panel):
     def select(self, symbol: str) -> None:
         """Mark a symbol, once it has a price."""
         self._wanted = symbol
-        self._select_wanted()
-
-    def _select_wanted(self) -> None:
-        if self._wanted and self._model.index_of(self._wanted) is not None:
-            self._table.select_key(self._wanted)
-            self._wanted = ""
+        self._table.select_key(symbol)
 
     def _take(self, snapshot: EngineSnapshot) -> None:
         if self.isVisible():
@@ -79,7 +74,8 @@ class Watchlist(Panel):
         self._model.set_rows(sorted(rows, key=lambda t: self._place(t, tickers)))
         self._table.setVisible(bool(tickers))
         self._empty.setVisible(not tickers)
-        self._select_wanted()
+        if self._table.current_row() is None:
+            self._table.select_key(self._wanted)
 
     def _place(self, row: TickerRow, tickers: list[TickerRow]) -> int:
         """By traded value, settled when the symbols become known: rows do not jump about."""

@@ -167,5 +167,7 @@ def test_the_symbol_of_the_bot_in_front_is_marked_as_soon_as_it_has_a_price(
     watchlist.show()
     watchlist.select("ETHUSDT")
     assert watchlist._table.current_row() is None
-    still_bridge.take_snapshot(replace(snapshot, seq=snapshot.seq + 2))
-    assert watchlist._table.current_row().ticker.symbol == "ETHUSDT"
+    for number in (2, 4):
+        still_bridge.take_snapshot(replace(snapshot, seq=snapshot.seq + number))
+        assert watchlist._table.current_row().ticker.symbol == "ETHUSDT"
+        still_bridge.take_snapshot(replace(snapshot, seq=snapshot.seq + number + 1, tickers=[]))
