@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PyQt6 import sip
-from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QGuiApplication, QShowEvent
 from PyQt6.QtWidgets import QFrame, QGridLayout, QScrollArea, QStackedWidget, QWidget
 
@@ -23,9 +23,10 @@ from ui.widgets.trail_after import TrailAfter
 from ui.widgets.trail_evidence import TrailEvidence
 from ui.widgets.trail_steps import TrailSteps
 
-_LIST_WIDE, _LIST_NARROW, _EVIDENCE_WIDE, _EVIDENCE_HEIGHT = 332, 280, 532, 288
+_LIST_WIDE, _LIST_NARROW, _EVIDENCE_WIDE, _EVIDENCE_HEIGHT = 332, 300, 532, 288
 _AFTER_HEIGHT, _UNBOUND = 168, 16_777_215
 _BARS, _BARS_AFTER = 140, 12
+_PATIENCE_MS = 150  # as long as a former order may stand there while another is on its way
 
 
 class TrailPage(QWidget):
@@ -39,6 +40,11 @@ class TrailPage(QWidget):
         self._order_id, self._is_unknown = "", False
         self._lines: list[TrailLine] = []
         self._trail: Trail | None = None
+        self._has_candles = False
+        self._late = QTimer(self)
+        self._late.setSingleShot(True)
+        self._late.setInterval(_PATIENCE_MS)
+        self._late.timeout.connect(self._show_waiting)
         self.list = DecisionList(bridge)
         self._title, self._what = label("figure"), label("label")
         self._total, self._span = label("figure"), label("label")
@@ -125,9 +131,9 @@ class TrailPage(QWidget):
         if client_order_id == self._order_id and not self._is_unknown:
             return
         self._order_id, self._is_unknown = client_order_id, False
-        self._trail, self._lines = None, []
+        self._trail, self._lines, self._has_candles = None, [], False
         self.list.select(client_order_id)
-        self.evidence.show_loading()
+        self._late.start()
         tasks.spawn(self._load(client_order_id, with_candles=True))
 
     async def _load(self, client_order_id: str, *, with_candles: bool) -> None:
@@ -147,6 +153,7 @@ class TrailPage(QWidget):
         if order is not None:
             bot = self._bridge.bots.get(order.bot_id)
         if order is None or bot is None or self._trail is None or self._trail.decided_ms is None:
+            self._has_candles = True
             self.evidence.show_no_candles(tr("No candle decided this order."))
             return
         timeframe, decided_ms = bot.latest.timeframe, self._trail.decided_ms
@@ -154,6 +161,7 @@ class TrailPage(QWidget):
         block, refusal = await self._bridge.data.candles(order.symbol, timeframe, _BARS, end_ms)
         if sip.isdeleted(self) or client_order_id != self._order_id:
             return
+        self._has_candles = True
         if block is None or block.rows == 0:
             self.evidence.show_no_candles(sentence(refusal))
         else:
@@ -165,8 +173,25 @@ class TrailPage(QWidget):
 
     # What is shown
 
+    def _show_waiting(self) -> None:
+        """What is on its way for long: nothing of a former order stands under another's name."""
+        if self._trail is None and not self._is_unknown:
+            self._show_head(self._order())
+            self.steps.show_trail(None)
+            self.evidence.show_trail(None)
+            for shown in (self._total, self._span):
+                show_value(shown, "")
+            self._show_after()
+        if not self._has_candles:
+            self.evidence.show_loading()
+
+    def _show_head(self, order: Order | None) -> None:
+        self._pages.setCurrentIndex(1)
+        show_value(self._title, tr("Why: {order}", order=self._heading(order)))
+        show_value(self._what, self._sub_heading(order))
+
     def _show_problem(self, text: str) -> None:
-        self._is_unknown = True
+        self._is_unknown = self._has_candles = True
         self._nothing.title.setProperty("trText", None)
         self._nothing.title.setText(sentence(text))
         self._nothing.hint.hide()
@@ -181,9 +206,7 @@ class TrailPage(QWidget):
         self._trail = read_trail(self._order_id, self._lines, rate)
         self.steps.show_trail(self._trail)
         self.evidence.show_trail(self._trail)
-        self._pages.setCurrentIndex(1)
-        show_value(self._title, tr("Why: {order}", order=self._heading(order)))
-        show_value(self._what, self._sub_heading(order))
+        self._show_head(order)
         show_value(self._total, lasting(self._trail.total_ms))
         is_filled = order is not None and order.filled_quantity > 0
         show_value(self._span, tr("first step to fill") if is_filled else tr("first step to last"))
@@ -209,7 +232,7 @@ class TrailPage(QWidget):
         if self.isVisible():
             trail = self._trail
             stop = trail.stop_price if trail is not None else None
-            self.after.show_order(self._order() if trail is not None else None, stop)
+            self.after.show_order(None if self._is_unknown else self._order(), stop)
 
     def _take_anew(self) -> None:
         self.list.refresh()

@@ -18,6 +18,7 @@ from ui.widgets.ink import Ink, draw_left, draw_right
 from ui.widgets.table_view import DataTable
 
 _ROW = 52
+_MOST = 999  # that a chip counts
 
 
 class DecisionDelegate(QStyledItemDelegate):
@@ -93,10 +94,11 @@ class DecisionList(Panel):
         for kind, chip in self._chips.items():
             chip.setCheckable(True)
             chip.setChecked(kind == model.ALL)
+            chip.setStyleSheet("QPushButton { padding: 0 6px; }")
             chip.clicked.connect(lambda _checked, wanted=kind: self._show_kind(wanted))
             group.addButton(chip)
-        chips = row(*self._chips.values(), None, spacing=4)
-        chips.setContentsMargins(INSET - 4, 0, INSET, 6)
+        chips = row(*self._chips.values(), None, spacing=0)
+        chips.setContentsMargins(INSET - 4, 0, 0, 6)
         self.body.addLayout(chips)
         self.body.addWidget(self.table, 1)
         self.body.addWidget(self._empty, 1)
@@ -111,7 +113,9 @@ class DecisionList(Panel):
         found = model.decisions(self._bridge)
         for kind, chip in self._chips.items():
             count = sum(kind in (model.ALL, one.kind) for one in found)
-            chip.setText(f"{tr(kind)} {count}" if count else tr(kind))
+            many = f"{_MOST}+" if count > _MOST else str(count)
+            is_counted = count and kind != model.FILLED  # the others are what one looks for
+            chip.setText(f"{tr(kind)} {many}" if is_counted else tr(kind))
         rows = [one for one in found if self._kind in (model.ALL, one.kind)]
         self.model.set_rows(rows)
         self.table.setVisible(bool(rows))

@@ -81,13 +81,28 @@ async def test_the_chart_shows_what_the_strategy_saw_and_veils_what_came_after(
     assert chart._series.decided_ms == DECIDED_MS
 
 
-async def test_while_an_orders_bars_are_on_their_way_no_others_stand_there(
+async def test_while_an_order_is_on_its_way_nothing_of_another_stands_under_its_name(
     page: TrailPage, link_server: Any, until: Until
 ) -> None:
     await until(lambda: page.evidence.chart.has_bars)
-    link_server.silent_on.add(GetCandles)
+    link_server.silent_on.add(GetTrail)
     page.show_order("c9")
+    await until(lambda: page._title.text() == "Why: c9")
+    assert page.steps.height() < 72
+    assert page._total.text() == ""
     assert not page.evidence.chart.has_bars
+
+
+async def test_the_kinds_have_room_however_many_there_are(page: TrailPage, until: Until) -> None:
+    page.window().resize(1280, 800)
+    await until(page.evidence._small.isVisible)
+    chips = page.list._chips
+    for kind, count in (("All", "999+"), ("Denied", "999+"), ("Unknown", "99")):
+        chips[kind].setText(f"{kind} {count}")
+    await until(lambda: chips["All"].width() > 50)
+    for chip in chips.values():
+        needed = chip.fontMetrics().horizontalAdvance(chip.text()) + 12
+        assert chip.width() >= needed, chip.text()
 
 
 async def test_an_order_that_made_no_position_says_why_instead_of_figures(
