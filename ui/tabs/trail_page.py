@@ -193,7 +193,7 @@ class TrailPage(QWidget):
     def _show_problem(self, text: str) -> None:
         self._is_unknown = self._has_candles = True
         self._nothing.title.setProperty("trText", None)
-        self._nothing.title.setText(sentence(text))
+        self._nothing.title.setText(sentence(text) or tr("The trail cannot be read"))
         self._nothing.hint.hide()
         self._pages.setCurrentIndex(0)
         self.evidence.show_trail(None)

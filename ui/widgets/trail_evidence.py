@@ -49,6 +49,7 @@ class TrailEvidence(QWidget):
         self.chart = CandleChart()
         self.chart.canvas.viewport_model.begin_with(_BARS)
         self._until = label("label")
+        self._closed_ms: int | None = None
         self._checked = label("label")
         self._checks, self._checks_list = QWidget(), QVBoxLayout()
         self._proof_list = QVBoxLayout()
@@ -163,11 +164,11 @@ class TrailEvidence(QWidget):
     def show_loading(self) -> None:
         self.chart.set_instrument(2, Decimal("0.01"), "", "1m", "")  # not another order's bars
         self.chart.set_loading(tr("Loading candles"))
-        show_value(self._until, "")
+        self._show_until(None)
 
     def show_no_candles(self, why: str) -> None:
         self.chart.set_message(tr("No candles"), why)
-        show_value(self._until, "")
+        self._show_until(None)
 
     def show_candles(
         self, order: Order, timeframe: str, block: CandleBlock, decided_ms: int
@@ -188,10 +189,18 @@ class TrailEvidence(QWidget):
             [f for f in self._bridge.fills(order.symbol)
              if f.fill.client_order_id == order.client_order_id]
         )  # fmt: skip
-        closed_ms = decided_ms + Timeframe(timeframe).duration_ms
+        self._show_until(decided_ms + Timeframe(timeframe).duration_ms)
+
+    def _show_until(self, closed_ms: int | None) -> None:
+        """When the bar that decided had closed, ms UTC; None: there is none."""
+        self._closed_ms = closed_ms
+        if closed_ms is None:
+            show_value(self._until, "")
+            return
         until = formatting.clock(closed_ms)[:-3]
         show_value(self._until, tr("up to {time}; what came after is pale", time=until))
 
     def _retitle(self, _language: str) -> None:
         for i, title in enumerate(_TITLES):
             self._tabs.setTabText(i, tr(title))
+        self._show_until(self._closed_ms)

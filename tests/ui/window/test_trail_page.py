@@ -173,11 +173,13 @@ async def test_an_unknown_order_is_a_sentence(page: TrailPage, until: Until) -> 
     assert page.trail is None
 
 
-async def test_the_trail_is_read_again_in_another_language(page: TrailPage) -> None:
+async def test_the_trail_is_read_again_in_another_language(page: TrailPage, until: Until) -> None:
+    await until(page.evidence._until.text)
     i18n.use("ko")
     assert page._title.text() == "이유: BTCUSDT 0.067 매수"
     assert page.trail is not None
     assert page.trail.steps[0].title == "캔들 마감"
+    await until(lambda: page.evidence._until.text() == "04:30까지, 이후는 흐리게")
 
 
 async def test_the_page_fits_a_small_window(page: TrailPage, until: Until) -> None:
