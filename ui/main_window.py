@@ -390,9 +390,9 @@ class MainWindow(WindowOpenings):
     async def _flatten(self) -> CommandResult | None:
         """After the kill switch: a second, typed step."""
         held = self.bridge.snapshot.positions if self.bridge.snapshot else []
-        if await questions.flatten(self, held).ask() != questions.GO:
-            return None
-        return await self.order_actions.cancel_and_close_now([], held)
+        if await questions.flatten(self, held).ask() == questions.GO:
+            await self.order_actions.cancel_and_close_now([], held)
+        return None  # what came of it is told where it was asked
 
     async def _restart_engine(self) -> CommandResult | None:
         self._tell_start(failed=False)

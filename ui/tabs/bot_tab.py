@@ -267,11 +267,13 @@ class BotTab(QWidget):
     async def _ask_close_own(self) -> CommandResult | None:
         bot = self._bot.latest
         held = self._bridge.position(bot.account, bot.symbol)
-        return await self.blotter.order_actions.close(held) if held is not None else None
+        if held is not None:
+            await self.blotter.order_actions.close(held)
+        return None  # what came of it is told where it was asked
 
     async def _move_own_stop(self) -> CommandResult | None:
         bot = self._bot.latest
         held = self._bridge.position(bot.account, bot.symbol)
         if held is not None:
             await self.blotter.order_actions.move_stop_to_entry(held)
-        return None  # what came of it is told where it was asked
+        return None

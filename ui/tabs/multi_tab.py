@@ -240,13 +240,15 @@ class MultiTab(QWidget):
 
     async def _ask_close(self) -> CommandResult | None:
         held = self._bridge.position(self._bot.latest.account, self._position_symbol)
-        return await self._orders.close(held) if held is not None else None
+        if held is not None:
+            await self._orders.close(held)
+        return None  # what came of it is told where it was asked
 
     async def _move_stop(self) -> CommandResult | None:
         held = self._bridge.position(self._bot.latest.account, self._position_symbol)
         if held is not None:
             await self._orders.move_stop_to_entry(held)
-        return None  # what came of it is told where it was asked
+        return None
 
     async def _ask_block(self, symbol: str) -> CommandResult | None:
         return await self._actions.block_symbol(self._bot, symbol)

@@ -11,7 +11,9 @@ import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
 
-from core.commands import MoveStop
+from core.commands import ClosePosition, MoveStop
+from ui import tasks
+from ui.dialogs import questions
 from ui.main_window import MainWindow
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
@@ -46,3 +48,25 @@ async def test_one_press_moves_the_stop_to_the_entry_once_the_price_is_beyond_it
     )
     assert not panel.secure_button.isEnabled()
     assert panel.close_button.isEnabled()
+
+
+async def test_a_refused_closing_is_told_once(
+    make_window: Callable[[], MainWindow],
+    until: Until,
+    link_server: Any,
+    trader: Any,
+    calm: Callable[[], Awaitable[None]],
+) -> None:
+    link_server.answers[ClosePosition] = lambda _command: (False, "Not now.")
+    told: list[str] = []
+    tasks.refused.connect(told.append)
+    window = make_window()
+    await until(lambda: "b1" in window._tabs)
+    panel = window._tabs["b1"].position
+    await until(panel.close_button.isVisible)
+    QTest.mouseClick(panel.close_button, Qt.MouseButton.LeftButton)
+    await trader.answer(questions.GO)
+    await until(lambda: told)
+    await calm()
+    tasks.refused.disconnect(told.append)
+    assert told == ["Not now."]
