@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from PyQt6.QtCore import QRectF
+from PyQt6.QtCore import QRectF, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import QFrame
 
@@ -15,25 +15,28 @@ _PAD = 10
 
 
 class MiniCandles(QFrame):
-    """`show_block(None)` empties it."""
+    """`show_words` empties it and says why."""
 
     def __init__(self, height: int) -> None:
         super().__init__()
         self.setFixedHeight(height)
         self._bars: list[tuple[float, float, float, float]] = []
+        self.words = ""  # in the present language, where there are no candles
         theme.changed.connect(self.update)
 
     @property
     def bars(self) -> int:
         return len(self._bars)
 
-    def show_block(self, block: CandleBlock | None) -> None:
-        if block is None:
-            self._bars = []
-        else:
-            names = ("open", "high", "low", "close")
-            columns = [np.frombuffer(block.columns[name], "<f8") for name in names]
-            self._bars = [tuple(bar) for bar in np.column_stack(columns).tolist()]
+    def show_block(self, block: CandleBlock) -> None:
+        names = ("open", "high", "low", "close")
+        columns = [np.frombuffer(block.columns[name], "<f8") for name in names]
+        self._bars = [tuple(bar) for bar in np.column_stack(columns).tolist()]
+        self.words = tr("No candles yet")
+        self.update()
+
+    def show_words(self, text: str) -> None:
+        self._bars, self.words = [], text
         self.update()
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:
@@ -46,8 +49,11 @@ class MiniCandles(QFrame):
         if not self._bars:
             painter.setFont(theme.font(11))
             painter.setPen(theme.color("t3"))
-            text = tr("No candles yet")
-            x = (self.width() - fonts.metrics(11).horizontalAdvance(text)) / 2
+            metrics = fonts.metrics(11)
+            text = metrics.elidedText(
+                self.words, Qt.TextElideMode.ElideRight, self.width() - 2 * _PAD
+            )
+            x = (self.width() - metrics.horizontalAdvance(text)) / 2
             painter.drawText(round(x), fonts.baseline(self.height() / 2, 11), text)
             return
         self._paint_bars(painter)

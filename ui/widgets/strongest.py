@@ -75,6 +75,8 @@ class StrongestPanel(Panel):
         super().__init__("Strongest symbol")
         self._bridge = bridge
         self._symbol, self._chart_key = "", ("", 0)
+        self._asked_scan: int | None = None
+        self._is_refused = False
         self._timeframe = ""
         self.ask_block = self._nothing
         self._time, self.release = label("caption"), TextButton("Show the strongest", kind="link")
@@ -167,7 +169,7 @@ class StrongestPanel(Panel):
         self._show_head(shown)
         self._show_parts(shown, scan)
         self._show_verdict(shown, scan, bot)
-        self._load_chart(shown.symbol, bot.timeframe, snapshot.market_time_ms)
+        self._load_chart(shown.symbol, bot.timeframe, snapshot.market_time_ms, scan.last_scan_ms)
 
     def _show_head(self, shown: ScanRow) -> None:
         show_value(self.name, shown.symbol)
@@ -199,20 +201,28 @@ class StrongestPanel(Panel):
         self.verdict.show_text(verdict.text)
         self.reason.show_text(verdict.why)
 
-    def _load_chart(self, symbol: str, timeframe: str, now_ms: int) -> None:
-        """Ask again when another candle has closed."""
+    def _load_chart(
+        self, symbol: str, timeframe: str, now_ms: int, last_scan_ms: int | None
+    ) -> None:
+        """Ask again when another candle has closed; what was refused, after the next scan."""
         key = (f"{symbol} {timeframe}", now_ms // Timeframe(timeframe).duration_ms)
-        if key == self._chart_key or not self._bridge.is_attached:
+        is_due = key != self._chart_key or (self._is_refused and last_scan_ms != self._asked_scan)
+        if not is_due or not self._bridge.is_attached:
             return
         if key[0] != self._chart_key[0]:
-            self.chart.show_block(None)
-        self._chart_key = key
+            self.chart.show_words(tr("Loading candles"))
+        self._chart_key, self._asked_scan, self._is_refused = key, last_scan_ms, False
         tasks.spawn(self._load(symbol, timeframe, key))
 
     async def _load(self, symbol: str, timeframe: str, key: tuple[str, int]) -> None:
-        block, _why = await self._bridge.data.candles(symbol, timeframe, _BARS)
-        if not sip.isdeleted(self) and key[0] == self._chart_key[0] and block is not None:
+        block, refusal = await self._bridge.data.candles(symbol, timeframe, _BARS)
+        if sip.isdeleted(self) or key[0] != self._chart_key[0]:
+            return
+        self._is_refused = block is None
+        if block is not None:
             self.chart.show_block(block)
+        elif not self.chart.bars:
+            self.chart.show_words(sentence(refusal))
 
     async def _block(self) -> CommandResult | None:
         return await self.ask_block(self._symbol)

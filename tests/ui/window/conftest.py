@@ -153,7 +153,7 @@ class LinkServer:
             self.attach_count += 1
             return CommandResult(request_id, True, attached=self._greeting())
         self.commands.append(command)
-        if isinstance(command, GetCandles):
+        if isinstance(command, GetCandles) and GetCandles not in self.answers:
             block = candle_block(command.symbol, command.timeframe, command.count, command.end_ms)
             return CommandResult(request_id, True, block=block)
         if type(command) in self.results:

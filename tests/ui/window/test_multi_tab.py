@@ -208,6 +208,24 @@ async def test_the_strongest_says_what_its_score_is_made_of_and_what_it_waits_fo
     assert ("SUIUSDT", "15m") in [(c.symbol, c.timeframe) for c in asked]
 
 
+async def test_candles_that_were_refused_say_why_and_are_asked_for_at_the_next_scan(
+    tab: MultiTab, link_server: Any, until: Until
+) -> None:
+    why = "The engine is busy with the history of the symbol."
+    link_server.answers[GetCandles] = lambda _command: (False, why)
+    bot, snapshot = tab._bot.latest, tab._bridge.snapshot
+    card = tab.strongest
+    card.take(bot, snapshot, "DOTUSDT")
+    assert card.chart.words == "Loading candles"
+    await until(lambda: card.chart.words == why)
+    del link_server.answers[GetCandles]
+    card.take(bot, snapshot, "DOTUSDT")
+    assert card.chart.bars == 0  # not at every snapshot
+    scan = msgspec.structs.replace(bot.scan, last_scan_ms=bot.scan.last_scan_ms + 30_000)
+    card.take(msgspec.structs.replace(bot, scan=scan), snapshot, "DOTUSDT")
+    await until(lambda: card.chart.bars > 0)
+
+
 async def test_a_click_on_a_row_brings_that_symbol_to_the_card(tab: MultiTab, until: Until) -> None:
     row = symbols(tab).index("DOTUSDT")
     table = tab.ranking.table
