@@ -389,10 +389,11 @@ class AccountDesk:
             raise ResumeRefused(f"{self.name} is not connected yet: {self.state_text}")
         self.risk.resume()
 
-    def close_position(self, symbol: str, reason: str, *, with_entries: bool = False) -> bool:
-        """Ask the one road to end the position, until it is flat, `with_entries` also what an
-        entry on its way may open; False when there is nothing to close."""
-        return self._closer.close(symbol, reason, with_entries=with_entries)
+    def close_position(
+        self, symbol: str, reason: str, *, with_entries: bool = False, at_once: bool = False
+    ) -> bool:
+        """See `PositionCloser.close`: asked for until it is flat."""
+        return self._closer.close(symbol, reason, with_entries=with_entries, at_once=at_once)
 
     async def accept_position(
         self, symbol: str, stop_loss: Decimal | None, take_profit: Decimal | None

@@ -232,7 +232,7 @@ class Engine:
 
     def close_position(self, account: str, symbol: str) -> str:
         desk = self._built(account)
-        if not desk.close_position(symbol, "Closed by hand."):
+        if not desk.close_position(symbol, "Closed by hand.", at_once=True):
             raise Refused(f"There is no position in {symbol}.")
         return f"Closing {symbol}."
 

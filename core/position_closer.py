@@ -81,17 +81,26 @@ class PositionCloser:
         self._ended: set[str] = set()  # flat, but still on disk as wishes
         self._sequence = itertools.count(1)
 
-    def close(self, symbol: str, reason: str, *, with_entries: bool = False) -> bool:
+    def close(
+        self, symbol: str, reason: str, *, with_entries: bool = False, at_once: bool = False
+    ) -> bool:
         """End the position, `with_entries` also what an entry on its way may still open; False
-        when there is nothing that could be traded."""
+        when there is nothing that could be traded. `at_once`: the trader has asked now, so an
+        earlier close of it that waits for its next try waits no longer."""
         now_s = self._clock.monotonic_s()
         wish = _Wish(reason, now_s, now_s + COMING_S if with_entries else 0.0)
         if not self._is_left(symbol, wish):
             return False
-        if symbol not in self._wishes:
+        known = self._wishes.get(symbol)
+        if known is None:
             self._wishes[symbol] = wish
             self._keep(KeptClose(symbol, self._clock.time_ms(), reason))
             self._pursue(symbol, wish)
+            return True
+        known.entries_until_s = max(known.entries_until_s, wish.entries_until_s)
+        if at_once:
+            known.tries, known.due_s = 0, now_s
+            self._pursue(symbol, known)
         return True
 
     def take_over(self, refused: Order) -> None:

@@ -422,6 +422,7 @@ class BotRoster:
         ways = {symbol: _orders_on_their_way(desk, symbol) for symbol in self._symbols_of(bot)}
         opened = {symbol for symbol in ways if _has_position(desk, symbol)}
         deadline_s = self._clock.monotonic_s() + CLOSE_TIMEOUT_S
+        asked: set[str] = set()
         while True:
             busy = [
                 s for s in sorted({*self._symbols_of(bot), *ways}) if self._may_be_open(desk, s)
@@ -430,7 +431,11 @@ class BotRoster:
                 break
             for symbol in busy:
                 opened |= {symbol} if _has_position(desk, symbol) else set()
-                desk.close_position(symbol, "The bot was stopped.", with_entries=True)
+                is_new = symbol not in asked
+                asked.add(symbol)
+                desk.close_position(
+                    symbol, "The bot was stopped.", with_entries=True, at_once=is_new
+                )
             if self._clock.monotonic_s() > deadline_s:
                 bot_id, open_ = bot.spec.bot_id, ", ".join(busy)
                 if not (desk.is_ready or any(_has_position(desk, s) for s in busy)):

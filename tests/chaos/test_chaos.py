@@ -53,6 +53,7 @@ def test_schedules_pass(first_seed):
         11787,  # the judge wanted an exit from what a stranger had opened half a second before
         18354,  # bots that were on their way up when all was healed went on trading for ever
         22041,  # a stop was filled far off while the orders stream was lost: nobody knew the loss
+        32675,  # "stop and close" waited half a minute for the next try of an earlier close
         2183,  # the leverage was signed with a wrong time, and its bot never started
     ],
 )

@@ -397,6 +397,45 @@ async def test_a_close_with_entries_takes_what_an_entry_on_its_way_opens(world):
     assert [(r.quantity, r.reduce_only) for r in closing.asked] == [(2, True)]
 
 
+async def test_a_close_asked_for_again_by_the_trader_does_not_wait_for_its_next_try(world):
+    closing = Closing(world)
+    await held(world)
+    world.exchange.script.extend([RequestRejected("no funds")] * 5)
+    closing.closer.close(SYMBOL, "the bot's exit")
+    await closing.seconds(20)
+    assert len(closing.asked) == 5  # the next one is 16 s away
+    await closing.seconds(2)
+    closing.closer.close(SYMBOL, "the day's loss")  # no trader: it goes on as it did
+    await closing.seconds(2)
+    assert len(closing.asked) == 5
+    closing.closer.close(SYMBOL, "by hand", at_once=True)
+    await closing.seconds(2)
+    assert len(closing.asked) == 6
+    assert world.exchange.position(SYMBOL).is_flat
+
+
+async def test_a_close_under_way_takes_entries_too_once_that_is_asked(world):
+    closing = Closing(world)
+    await held(world)
+    world.exchange.script.append(RequestRejected("no funds"))
+    closing.closer.close(SYMBOL, "the bot's exit")
+    await world.idle(20)
+    world.oms.submit(world.request(Side.SELL, quantity="2", purpose=OrderPurpose.EXIT))
+    await world.idle(20)
+    world.exchange.fills_at_once = False
+    entry = world.request(quantity="3")
+    world.oms.submit(entry)
+    await world.idle(20)
+    assert closing.closer.close(SYMBOL, "stopped", with_entries=True)
+    await closing.seconds(3)
+    assert world.exchange.position(SYMBOL).is_flat
+    world.exchange.fills_at_once = True
+    world.exchange.fill(world.exchange.order(entry.client_order_id), Decimal(3))
+    await closing.seconds(5)
+    assert world.exchange.position(SYMBOL).is_flat
+    assert closing.asked[-1].quantity == 3
+
+
 async def test_a_close_with_entries_ends_when_nothing_comes(world):
     closing = Closing(world)
     world.exchange.script.append(RequestRejected("no funds"))
