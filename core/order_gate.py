@@ -225,6 +225,10 @@ class OrderGate:
         if not self._oms.is_position_clear(request.account, request.symbol):
             text = f"the exchange's word on {request.symbol} does not fit the fills yet"
             return Denial("position_unclear", text)
+        unanswered = self._oms.unanswered_entry(request.account, request.symbol)
+        if unanswered not in ("", request.client_order_id):
+            text = f"nobody knows yet whether the entry {unanswered} was placed"
+            return Denial("entry_unanswered", text)
         if request.stop_loss is None:
             return Denial("no_stop", "an entry needs a stop loss to rest at the exchange (rule 5)")
         return None

@@ -271,6 +271,19 @@ class OrderManagementSystem:
         )
         return next(under_way, "")
 
+    def unanswered_entry(self, account: str, symbol: str) -> str:
+        """Client id of an entry there of which nobody knows whether it was placed, "" when there
+        is none. One that is just being sent is none: it is told in a moment."""
+        unanswered = (
+            order.client_order_id
+            for order in self._registry.ours(account)
+            if order.symbol == symbol
+            and order.purpose is OrderPurpose.ENTRY
+            and order.status is not OrderStatus.SENT
+            and needs_answer(order)
+        )
+        return next(unanswered, "")
+
     def fills(self, since_ms: int = 0) -> list[Fill]:
         """Every booked fill of our accounts from `since_ms` (exchange time), as it was booked."""
         return [fill for account in self._ports for fill in self.journal.fills(account, since_ms)]

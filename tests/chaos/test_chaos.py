@@ -54,6 +54,8 @@ def test_schedules_pass(first_seed):
         18354,  # bots that were on their way up when all was healed went on trading for ever
         22041,  # a stop was filled far off while the orders stream was lost: nobody knew the loss
         32675,  # "stop and close" waited half a minute for the next try of an earlier close
+        39200,  # the next run entered again while its last entry was unanswered
+        39391,  # as 32675
         2183,  # the leverage was signed with a wrong time, and its bot never started
     ],
 )

@@ -218,6 +218,31 @@ async def test_while_the_books_are_not_right_entries_wait_and_exits_leave(world)
     assert world.exchange.books.requests == [leave.client_order_id]
 
 
+async def test_no_entry_follows_one_that_nobody_has_answered_for_also_after_a_restart(world):
+    """The bot of the next run knows nothing of it: it would enter a second time."""
+    Gate(world)
+    world.exchange.script.append("lost_ack")
+    world.exchange.is_readable = False
+    first = world.request()
+    world.bus.publish(first)
+    await world.idle(20)
+    await world.restart()
+    Gate(world)
+    assert world.oms.order(first.client_order_id).status is OrderStatus.UNKNOWN
+    again = await ask(world)
+    assert world.oms.order(again.client_order_id).reject_code == "entry_unanswered"
+    other = await ask(world, symbol="ETHUSDT")
+    assert other.client_order_id in world.exchange.books.requests
+    leaving = await ask(world, side=Side.SELL, purpose=OrderPurpose.EXIT)
+    assert leaving.client_order_id in world.exchange.books.requests
+    world.exchange.is_readable = True
+    await world.reconciler.reconcile("demo")
+    await world.idle()
+    assert world.oms.unanswered_entry("demo", first.symbol) == ""
+    assert first.client_order_id in world.exchange.books.requests
+    assert again.client_order_id not in world.exchange.books.requests
+
+
 async def test_a_halted_account_refuses_entries_and_lets_exits_go(world, gate):
     await ask(world, quantity="1")
     world.deliver()
