@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from decimal import Decimal
 from typing import Any
@@ -72,6 +73,7 @@ class ProtectionGuard:
         self._refresh = refresh
         self._watched: dict[str, Watched] = {}
         self._setting: set[str] = set()
+        self._times_set: Counter[str] = Counter()  # by the guard itself, and answered
         self._unsaved: dict[str, KeptStop] = {}  # by symbol: what a full disk has kept in memory
         self._is_told_unsaved = False
         self._flat_since_s: dict[str, float] = {}
@@ -117,8 +119,11 @@ class ProtectionGuard:
             raise RequestRejected(
                 f"a stop at {stop_loss} is on the wrong side of {symbol}'s price {price}"
             )
+        times_set = self._times_set[symbol]
         await self._port.set_protection(symbol, stop_loss, take_profit)
         self._keep(symbol, stop_loss, take_profit)
+        if self._times_set[symbol] != times_set:  # the guard has put the old one in its place
+            await self._port.set_protection(symbol, stop_loss, take_profit)
 
     async def adopt(
         self, symbol: str, stop_loss: Decimal | None, take_profit: Decimal | None
@@ -239,6 +244,10 @@ class ProtectionGuard:
         symbol = position.symbol
         try:
             await self._port.set_protection(symbol, meant.stop_loss, meant.take_profit)
+            self._times_set[symbol] += 1
+            newest = self._meant_for(position)
+            if newest is not None and newest.stop_loss != meant.stop_loss:  # moved meanwhile
+                await self._port.set_protection(symbol, newest.stop_loss, newest.take_profit)
             watched.placed_s = self._clock.monotonic_s()
             watched.times_replaced += 1
             self._parts.tell(f"{symbol} had no stop at the exchange; it was set again")

@@ -55,6 +55,7 @@ def test_schedules_pass(first_seed):
         22041,  # a stop was filled far off while the orders stream was lost: nobody knew the loss
         32675,  # "stop and close" waited half a minute for the next try of an earlier close
         39200,  # the next run entered again while its last entry was unanswered
+        39192,  # a stop was moved and lost at once: the guard put the old one back for good
         39391,  # as 32675
         2183,  # the leverage was signed with a wrong time, and its bot never started
     ],

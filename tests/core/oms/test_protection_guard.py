@@ -180,6 +180,35 @@ async def test_a_moved_stop_is_remembered_over_a_restart(world):
     assert world.exchange.stops[SYMBOL] == (95, None)
 
 
+@pytest.mark.parametrize("first", ["the trader's", "the guard's"])
+async def test_a_stop_that_was_lost_while_it_was_moved_ends_where_it_was_moved_to(world, first):
+    """The exchange is slow to answer: the guard sets the old one again in between."""
+    guarded = Guarded(world)
+    await bought(world)
+    land = world.exchange.set_protection
+    answers = [asyncio.Event(), asyncio.Event()]
+    waiting = list(answers)
+
+    async def land_and_answer_late(symbol, stop_loss, take_profit):
+        await land(symbol, stop_loss, take_profit)
+        if waiting:
+            await waiting.pop(0).wait()
+
+    world.exchange.set_protection = land_and_answer_late
+    moving = asyncio.create_task(guarded.guard.move(SYMBOL, Decimal(95)))
+    await world.idle(5)
+    del world.exchange.stops[SYMBOL]
+    world.show_positions()
+    await guarded.seconds(2)
+    assert world.exchange.stops[SYMBOL] == (90, None)
+    for answer in answers if first == "the trader's" else reversed(answers):
+        answer.set()
+        await world.idle(20)
+    await moving
+    await world.idle(20)
+    assert world.exchange.stops[SYMBOL] == (95, None)
+
+
 async def test_a_refused_move_leaves_the_old_stop(world):
     guarded = Guarded(world)
     await bought(world)
