@@ -235,9 +235,10 @@ class Checker:
             if len(opened_by) > 1 and symbol not in self._foreign:
                 self._fail("duplicate", f"{symbol} was entered twice: {sorted(opened_by)}")
             self._check_position_limit()
-        if client_id.startswith(MANUAL) and abs(after) > abs(before):
-            self._by_hand.add(symbol)
-        if before * after < 0 and symbol not in self._foreign | self._by_hand:
+        is_turned = before * after < 0
+        if (abs(after) > abs(before) or is_turned) and self._is_traders_entry(client_id):
+            self._by_hand.add(symbol)  # he may turn a position over, on an account of one way
+        if is_turned and symbol not in self._foreign | self._by_hand:
             self._fail("turned", f"{symbol} was turned over in one order, {client_id}")
         if after == 0 or abs(after) > abs(before):
             self.stops.forget_move(symbol)
@@ -247,6 +248,13 @@ class Checker:
             self._by_hand.discard(symbol)
             self._closing.discard(symbol)
             self._exits_due.pop(symbol, None)
+
+    def _is_traders_entry(self, client_id: str) -> bool:
+        """A limit order of the ticket; exits that see a close through are named alike."""
+        return client_id.startswith(MANUAL) and any(
+            entry.request.client_order_id == client_id and not entry.request.reduce_only
+            for entry in self._world.standing.sent
+        )
 
     def _check_position_limit(self) -> None:
         """Of a bot that scans; symbols that others have touched too are not counted."""
