@@ -134,6 +134,11 @@ class BotRoster:
         bot = self._bot(bot_id)
         bot.stop()
         self._registry.set_state(bot_id, BotState.STOPPED)
+        if close_position and (vanished := self._close_vanished(bot)):
+            return (
+                f"{bot_id} is stopped. The exchange shows no {vanished}, our books do: "
+                "it is closed if it shows up."
+            )
         closed = await self._flatten(bot) if close_position else []
         if not closed:
             return f"{bot_id} is stopped."
@@ -447,6 +452,21 @@ class BotRoster:
             await asyncio.sleep(0.05)
         filled = {symbol for symbol, orders in ways.items() if _has_filled(desk, orders)}
         return sorted(opened | filled)
+
+    def _close_vanished(self, bot: Bot) -> str:
+        """Where our books hold what the exchange does not show: somebody may have closed it by
+        hand, or the exchange has answered wrongly. Nobody can wait to see it flat, but should it
+        show up, it is closed. "" where there is none."""
+        desk = self._desks[bot.spec.account]
+        unclear = desk.oms.unclear_symbols(desk.name) if desk.is_built else set()
+        vanished = [
+            symbol
+            for symbol in self._symbols_of(bot)
+            if symbol in unclear and not self._may_be_open(desk, symbol)
+        ]
+        for symbol in vanished:
+            desk.close_position(symbol, "The bot was stopped.", with_entries=True)
+        return ", ".join(vanished)
 
     def _may_be_open(self, desk: AccountDesk, symbol: str) -> bool:
         """A position, an order on its way, or a message that is missing: what looks flat may not

@@ -58,6 +58,8 @@ def test_schedules_pass(first_seed):
         39192,  # a stop was moved and lost at once: the guard put the old one back for good
         39391,  # as 32675
         39107,  # the trader's own limit order turned a position over: that is his to do
+        56607,  # a fill untold: its capital is locked and reserved at once, on the safe side
+        56677,  # "stop and close" of what an exchange hid was forgotten
         2183,  # the leverage was signed with a wrong time, and its bot never started
     ],
 )

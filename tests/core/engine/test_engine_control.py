@@ -216,6 +216,32 @@ async def test_stop_with_close_says_when_the_exchange_does_not_answer(world):
     world.assert_one_position_at_a_time()
 
 
+async def test_stop_with_close_closes_what_the_exchange_has_hidden_when_it_shows_up(world):
+    """Where its message is lost too, reads with nothing in them look as if it had been closed by
+    hand."""
+    await world.start()
+    await world.running()
+    shown = world.exchange.fetch_positions
+
+    async def nothing():
+        return []
+
+    world.exchange.fetch_positions = nothing
+    world.desk.on_position = lambda _position: None
+    await world.until(lambda: bool(world.engine.roster.findings()))
+    [finding] = world.engine.roster.findings()
+    symbol, bot_id = finding.symbol, world.engine.roster.owner_of("demo", finding.symbol)
+    assert "the exchange shows no position" in finding.text
+    assert symbol in world.held()
+    text = await world.engine.stop_bot(bot_id, close_position=True)
+    assert text.startswith(f"{bot_id} is stopped. The exchange shows no {symbol}, our books do")
+    world.exchange.fetch_positions = shown
+    del world.desk.on_position
+    await world.until(lambda: symbol not in world.held(), within_h=1)
+    await world.settled()
+    assert world.desk.oms.journal.kept_closes("demo") == []
+
+
 @pytest.mark.parametrize("is_crashing", [False, True])
 async def test_stop_with_close_unseen_closes_what_stands_as_soon_as_it_is_seen(world, is_crashing):
     """A position of somebody else, which the trader wants to be gone and nobody has heard of."""
