@@ -31,6 +31,7 @@ _UNTOLD_S = {
     FaultKind.PRIVATE_OUTAGE: 5.0,
     FaultKind.PRIVATE_LATE: 5.0,
     FaultKind.PRIVATE_STALL: 50.0,
+    FaultKind.DISK_JOURNAL: 50.0,
 }
 
 

@@ -16,7 +16,7 @@ import msgspec
 from core.clock import Clock
 from core.exchange_port import TradingPort
 from core.models.fills import Fill
-from core.models.orders import Order, OrderPurpose
+from core.models.orders import Order, OrderPurpose, OrderType
 from core.models.positions import AcceptedPosition, Balance, Position
 from core.oms.order_management_system import OrderManagementSystem
 from core.oms.state_manager import StateManager
@@ -204,6 +204,11 @@ class Reconciler:
         shown = {position.symbol for position in positions}
         booked = self._oms.journal.net_quantities(account)
         unclear = self._oms.unbooked_symbols(account)
+        unclear |= {  # a market order does not work for long: its end, and its fills, are untold
+            order.symbol
+            for order in self._oms.working_orders(account)
+            if order.client_order_id and order.order_type is OrderType.MARKET
+        }
         return [
             known
             for known in self._state.positions(account)

@@ -144,11 +144,12 @@ class ScriptedExchange:
 
     async def fetch_open_orders(self) -> list[Order]:
         self._read()
-        return [order for order in self.books.orders if not order.status.is_terminal]
+        working = [order for order in self.books.orders if not order.status.is_terminal]
+        return [] if self.is_blank else working
 
     async def fetch_positions(self) -> list[Position]:
         self._read()
-        symbols = sorted({fill.symbol for fill in self.books.fills})
+        symbols = [] if self.is_blank else sorted({fill.symbol for fill in self.books.fills})
         positions = [self.position(symbol) for symbol in symbols]
         return [position for position in positions if not position.is_flat]
 

@@ -529,3 +529,21 @@ async def test_a_position_that_moves_while_it_is_read_is_no_finding(world):
     world.exchange.fetch_positions = fetch_positions
     report = await world.reconciler.reconcile("demo")
     assert (report.external, world.external) == ({}, [])
+
+
+async def test_a_position_is_not_flat_while_all_that_made_it_is_untold(world):
+    """The stream has brought the position alone: neither the fill nor the end of its order."""
+    request = world.request()
+    world.oms.submit(request)
+    await world.idle(20)
+    world.exchange.outbox.clear()
+    world.show_positions()
+    world.clock.advance_ms(5_000)
+    world.exchange.is_blank = True
+    await world.reconciler.reconcile("demo")
+    [position] = world.state.positions("demo")
+    assert position.quantity == request.quantity
+    world.exchange.is_blank = False
+    await world.reconciler.reconcile("demo")
+    assert world.oms.order(request.client_order_id).status is OrderStatus.FILLED
+    assert world.oms.is_position_clear("demo", request.symbol)
