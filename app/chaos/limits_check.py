@@ -168,12 +168,13 @@ class LimitsCheck:
         return self._world.clock.monotonic_s() - at_s
 
     def _is_known(self) -> bool:
-        """The engine has just heard the newest price of everything and all of its fills, knows
-        what time it is, and all that is held is its own."""
+        """The engine has just heard the newest price of everything and all of its fills, has read
+        its books since its start, knows what time it is, and all that is held is its own."""
         world = self._world
         now_s = world.clock.now_s()
         return (
             world.is_up
+            and world.exchange.has_read_positions
             and not self._foreign
             and not any(
                 fault.start_s <= now_s < fault.end_s + _UNTOLD_S.get(fault.kind, float("-inf"))

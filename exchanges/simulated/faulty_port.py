@@ -335,6 +335,11 @@ class FaultyExchange(SimulatedExchange):
         rows = self._distorted(f"order {client_order_id}", [] if found is None else [found])
         return rows[0] if rows else None
 
+    @property
+    def has_read_positions(self) -> bool:
+        """Whether this engine, since its start, was ever told what is held."""
+        return self._read_s >= 0
+
     async def fetch_open_orders(self) -> list[Order]:
         return self._distorted("orders", await super().fetch_open_orders())
 
