@@ -261,7 +261,7 @@ class _Screen:
 
     def _tell_start_problem(self) -> None:
         words = self._engine.last_words()
-        _LOG.error("the engine could not be started: %s", words)
+        _LOG.warning("the engine could not be started: %s", words)  # told in the window, at the end
         self._window.show_start_problem(words)
         if self._options.for_seconds is not None:
             self._over.set()  # nobody is there to read the window

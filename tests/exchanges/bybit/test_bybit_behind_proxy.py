@@ -233,7 +233,7 @@ async def test_a_question_is_never_answered_with_nothing_there(port, proxy, venu
 async def test_a_question_may_be_delivered_twice_or_slowly(port, proxy, venue, fault):
     await port.place_order(request(1, venue))
     proxy.plan = Script(path="/v5/position/list", faults=[fault])
-    [position] = await port.fetch_positions()
+    [position] = await answered(port.fetch_positions)
     assert position.quantity == Decimal("0.010")
 
 
@@ -275,9 +275,8 @@ async def test_a_broken_private_stream_is_made_anew_and_nothing_is_lost(
     await port.place_order(request(1, venue))
     await connected(recorder, times=2)
     # what the stream did not bring, the question that follows a reconnect does
-    assert [fill.client_order_id for fill in await port.fetch_fills(venue.time_ms() - HOUR_MS)] == [
-        "test_BTCUSDT_1"
-    ]
+    found = await answered(lambda: port.fetch_fills(venue.time_ms() - HOUR_MS))
+    assert [fill.client_order_id for fill in found] == ["test_BTCUSDT_1"]
     await port.place_order(request(2, venue))
     await recorder.until(lambda: "test_BTCUSDT_2" in [f.client_order_id for f in fills(recorder)])
     unreadable = [r for r in fail_on_unexpected_log if "unreadable" in r.getMessage()]
@@ -303,7 +302,7 @@ async def test_a_fill_that_the_stream_never_brought_is_found_by_asking(trading, 
     await port.place_order(request(2, venue))
     await recorder.until(lambda: fills(recorder))
     assert [fill.client_order_id for fill in fills(recorder)] == ["test_BTCUSDT_2"]
-    assert len(await port.fetch_fills(venue.time_ms() - HOUR_MS)) == 2
+    assert len(await answered(lambda: port.fetch_fills(venue.time_ms() - HOUR_MS))) == 2
 
 
 def test_a_silent_private_stream_is_given_up_within_fifteen_seconds():
