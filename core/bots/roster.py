@@ -134,12 +134,13 @@ class BotRoster:
         bot = self._bot(bot_id)
         bot.stop()
         self._registry.set_state(bot_id, BotState.STOPPED)
-        if close_position and (vanished := self._close_vanished(bot)):
+        vanished = self._close_vanished(bot) if close_position else ""
+        closed = await self._flatten(bot) if close_position else []  # whatever else it holds
+        if vanished:
             return (
                 f"{bot_id} is stopped. The exchange shows no {vanished}, our books do: "
                 "it is closed if it shows up."
             )
-        closed = await self._flatten(bot) if close_position else []
         if not closed:
             return f"{bot_id} is stopped."
         are = "is" if len(closed) == 1 else "are"
