@@ -234,6 +234,30 @@ async def test_several_positions_are_held_where_they_are_allowed(scanning):
     await world.audit()
 
 
+async def test_one_position_that_is_hidden_keeps_no_other_from_being_closed(scanning):
+    settings = msgspec.structs.replace(SETTINGS, position_limit=3, signal_threshold=60.0)
+    world = scanning()
+    await world.start([multi_spec(settings)])
+    await world.running()
+    first = await in_position(world)
+    show, read = world.desk.on_position, world.exchange.fetch_positions
+
+    async def read_first():
+        return [position for position in await read() if position.symbol == first]
+
+    world.exchange.fetch_positions = read_first
+    world.desk.on_position = lambda position: show(position) if position.symbol == first else None
+
+    def hidden():
+        return {finding.symbol for finding in world.engine.roster.findings()} & world.held().keys()
+
+    await world.until(lambda: first in world.held() and bool(hidden()), within_h=96)
+    [symbol] = hidden()
+    text = await world.engine.stop_bot(MULTI, close_position=True)
+    assert f"The exchange shows no {symbol}, our books do" in text
+    assert first not in world.held()
+
+
 async def test_what_has_filled_counts_before_its_positions_message_comes(scanning, monkeypatch):
     """Else the limit of one is passed in the seconds in which the message is late."""
     monkeypatch.setattr(CountingExchange, "tells_positions", False)
