@@ -60,6 +60,7 @@ from core.trade_log import RoundTrip, TradeLog
 from core.valuation import valued
 
 RECONCILE_INTERVAL_S = 45.0
+BLIND_INTERVAL_S = 10.0  # while the orders stream is lost, only asking tells what was filled
 WATCH_INTERVAL_S = 1.0
 WATCHED_SYMBOLS = 50
 WATCHLIST = "the watchlist"  # who needs the prices of the busiest symbols
@@ -462,9 +463,14 @@ class AccountDesk:
     # Regular work.
 
     async def _reconcile_regularly(self) -> None:
+        read_s = self._clock.monotonic_s()
         while True:
-            await asyncio.sleep(RECONCILE_INTERVAL_S)
-            await self.refresh()
+            await asyncio.sleep(WATCH_INTERVAL_S)
+            is_blind = self.private_state is not StreamState.CONNECTED
+            interval_s = BLIND_INTERVAL_S if is_blind else RECONCILE_INTERVAL_S
+            if self._clock.monotonic_s() - read_s >= interval_s:
+                await self.refresh()
+                read_s = self._clock.monotonic_s()
 
     async def refresh(self) -> None:
         """Read the exchange's truth now; what cannot be read is told, not raised."""
@@ -494,8 +500,10 @@ class AccountDesk:
             listener()
 
     def _not_ready(self, text: str) -> None:
+        is_news = self.is_ready or text != self.state_text
         self.is_ready, self.state_text = False, text
-        self._report(text, Severity.WARNING)
+        if is_news:
+            self._report(text, Severity.WARNING)
 
     def _why_held(self) -> str:
         self._in_step.look()

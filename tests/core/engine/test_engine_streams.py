@@ -154,6 +154,29 @@ async def test_without_the_orders_stream_nothing_is_entered(world):
     await world.audit()
 
 
+async def test_without_the_orders_stream_a_position_that_ended_is_known_within_seconds(world):
+    """Only asking tells of it, so it is asked every ten seconds instead of every 45."""
+    await world.start()
+    await world.running()
+    await world.until(lambda: bool(world.held()))
+    world.exchange.lose_stream(StreamKind.PRIVATE, "connection reset")
+    await world.until(lambda: not world.held())  # the stop or the target fires unheard
+    assert world.desk.state.positions("demo")
+    await asyncio.sleep(12)
+    assert not world.desk.state.positions("demo")
+    assert len(world.desk.trades.round_trips) == 1
+
+
+async def test_the_same_failure_to_read_is_told_once(world):
+    """It is tried every ten seconds: of an hour's outage the log would tell of nothing else."""
+    await world.start()
+    await world.running()
+    world.exchange.lose_stream(StreamKind.PRIVATE, "connection reset")
+    world.exchange.is_reachable = False
+    await asyncio.sleep(120)
+    assert len([text for text in world.notices() if "Not reconciled" in text]) == 1
+
+
 async def test_what_happened_while_the_orders_stream_was_down_is_found_on_return(world):
     await world.start()
     await world.running()
