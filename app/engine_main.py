@@ -19,6 +19,7 @@ from pathlib import Path
 
 from app.demo_launcher import DemoLaunch
 from app.options import EXIT_ALREADY_RUNNING, EXIT_DATA_DIR, Options, StartError
+from app.precedence import step_forward
 from core.storage.durable import write_atomic
 from core.storage.instance_lock import AlreadyRunning, InstanceLock
 
@@ -36,6 +37,7 @@ def main(options: Options) -> int:
 
 
 def _main(options: Options) -> int:
+    step_forward()
     config = None
     if options.config is not None:
         from app.config import load_config

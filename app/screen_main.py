@@ -31,6 +31,7 @@ from app.heap import spare_the_loop
 from app.loop_gap import LoopGapProbe
 from app.notify.channel_keeper import ChannelKeeper
 from app.options import EXIT_DATA_DIR, EXIT_FAULT, EXIT_OK, Options
+from app.precedence import step_back
 from app.process_age import process_age_s
 from core.commands import CommandResult
 from core.storage.durable import write_atomic
@@ -91,6 +92,7 @@ def run_screen(options: ScreenOptions) -> int:
     happened. Returns only where there could not be a window."""
     guard = CrashGuard()
     guard.install()
+    step_back()
     try:
         _log_to_file(options.data_dir / "logs" / "screen.log")
     except OSError as fault:

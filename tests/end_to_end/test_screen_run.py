@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
 import time
@@ -148,6 +149,19 @@ def test_an_engine_started_without_a_screen_outlives_its_visitors(home: Home) ->
         assert witness.attached.engine_pid == engine.pid
         witness.until(lambda s: bool(running_bots(s)))
     assert engine.terminate() == 0, engine.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems know no batch processes")
+def test_the_screen_interrupts_nobody_and_the_engine_that_it_starts_may(home: Home) -> None:
+    screen = home.start("screen", *FAST)
+    engine = home.wait_for_engine(screen)
+    assert policies(screen.pid) == {os.SCHED_BATCH}
+    assert policies(engine.pid) == {os.SCHED_OTHER}
+
+
+def policies(pid: int) -> set[int]:
+    """Of all its threads."""
+    return {os.sched_getscheduler(thread.id) for thread in psutil.Process(pid).threads()}
 
 
 def test_a_run_too_short_to_reach_its_engine_leaves_none_behind(home: Home) -> None:
