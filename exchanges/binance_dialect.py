@@ -230,7 +230,7 @@ def _depth(name: str, data: Payload) -> Message:
         return Ignored(name)  # differences: not asked for
     return Book(
         name or f"{event.s.lower()}@{BOOK_STREAM}",
-        _picture(event.s, event.b, event.a, event.E, event.u),
+        lambda: _picture(event.s, event.b, event.a, event.E, event.u),
     )
 
 
@@ -238,7 +238,7 @@ def _partial_depth(name: str, data: Payload) -> Book:
     """Spot's form: neither symbol nor time."""
     event = _decode_partial(data)
     symbol = name.partition("@")[0].upper()
-    return Book(name, _picture(symbol, event.bids, event.asks, 0, event.lastUpdateId))
+    return Book(name, lambda: _picture(symbol, event.bids, event.asks, 0, event.lastUpdateId))
 
 
 def _picture(

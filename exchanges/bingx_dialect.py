@@ -183,14 +183,16 @@ def _trades(name: str, envelope: _Envelope) -> Trades:
 
 def _book(name: str, envelope: _Envelope) -> Book:
     data = _decode_book(envelope.data)
-    change = BookChange(
-        name.partition("@")[0],
-        True,
-        levels(data.bids),
-        levels(data.asks),
-        envelope.ts,
+    return Book(
+        name,
+        lambda: BookChange(
+            name.partition("@")[0],
+            True,
+            levels(data.bids),
+            levels(data.asks),
+            envelope.ts,
+        ),
     )
-    return Book(name, change)
 
 
 _CHANNELS: dict[str, Callable[[str, _Envelope], Message]] = {

@@ -188,14 +188,16 @@ def _book(envelope: _Envelope) -> Message:
     if not rows:
         return Ignored(envelope.arg.name)
     row = rows[-1]
-    change = BookChange(
-        envelope.arg.inst_id,
-        envelope.action != "update",
-        levels(row.bids),
-        levels(row.asks),
-        milliseconds(row.ts),
+    return Book(
+        envelope.arg.name,
+        lambda: BookChange(
+            envelope.arg.inst_id,
+            envelope.action != "update",
+            levels(row.bids),
+            levels(row.asks),
+            milliseconds(row.ts),
+        ),
     )
-    return Book(envelope.arg.name, change)
 
 
 _CHANNELS: dict[str, Callable[[_Envelope], Message]] = {

@@ -201,7 +201,7 @@ def _book(payload: bytes) -> Book:
     data = message.data
     return Book(
         message.topic,
-        BookChange(
+        lambda: BookChange(
             symbol=data.s,
             is_snapshot=message.type == "snapshot" or data.u == 1,
             bids=levels(data.b),

@@ -189,16 +189,18 @@ def _book(envelope: _Envelope) -> Message:
     if not rows:
         return Ignored(envelope.arg.name)
     row = rows[-1]
-    change = BookChange(
-        envelope.arg.inst_id,
-        envelope.action != "update",
-        levels(row.bids),
-        levels(row.asks),
-        milliseconds(row.ts),
-        row.seq_id,
-        row.prev_seq_id,
+    return Book(
+        envelope.arg.name,
+        lambda: BookChange(
+            envelope.arg.inst_id,
+            envelope.action != "update",
+            levels(row.bids),
+            levels(row.asks),
+            milliseconds(row.ts),
+            row.seq_id,
+            row.prev_seq_id,
+        ),
     )
-    return Book(envelope.arg.name, change)
 
 
 _CHANNELS: dict[str, Callable[[_Envelope], Message]] = {

@@ -9,6 +9,7 @@ goes by another way, `DeliveryQueue.push_closed`, where nothing is ever dropped.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from msgspec import UNSET, UnsetType
 
 from core.exchange_port import DepthListener, ExchangeListener
 from core.market_data.candle_builder import CandleBuilder
-from core.models.books import BookGap, OrderBook
+from core.models.books import BookChange, BookGap, OrderBook
 from core.models.candles import Candle, CandleUpdate, Ticker, Timeframe
 from core.models.streams import Channel, Topic, TopicState
 from core.models.trades import PublicTrade
@@ -55,8 +56,11 @@ class Queue(Protocol):
 
 
 class TopicChannel:
-    """State of one topic. `is_heard`: something came since the last look; times are monotonic
-    seconds. `is_broken` asks for a new subscription (a book that lost its sequence)."""
+    """State of one topic. `can_wait`: it goes to the listener behind what cannot. `is_heard`:
+    something came since the last look; times are monotonic seconds. `is_broken` asks for a new
+    subscription (a book that lost its sequence)."""
+
+    can_wait = False
 
     def __init__(self, topic: Topic, name: str, exchange: str, queue: Queue, now_s: float) -> None:
         self.topic = topic
@@ -85,7 +89,7 @@ class TopicChannel:
         raise NotImplementedError
 
     def discard(self) -> int:
-        """Forget what waits; returns how many ticks that were."""
+        """Forget what waits; returns how many ticks that were. Raises msgspec.ValidationError."""
         return 1
 
     def begin(self) -> None:
@@ -308,31 +312,48 @@ class TradeChannel(TopicChannel):
 
 
 class BookChannel(TopicChannel):
+    """A book is looked at, a price is traded on: its messages, ten times as long, are read when
+    the prices are out."""
+
+    can_wait = True
+
     def __init__(self, topic: Topic, name: str, exchange: str, queue: Queue, now_s: float) -> None:
         super().__init__(topic, name, exchange, queue, now_s)
         self._book = OrderBook(exchange, topic.symbol, BOOK_DEPTH)
+        self._unread: deque[Callable[[], BookChange]] = deque()
 
     def begin(self) -> None:
+        self._unread.clear()
         self._book.forget()
         self.is_broken = False
 
     def take(self, message: Book) -> None:
-        if self.is_queued:
-            self._queue.make_way()
-        try:
-            self._book.apply(message.change)
-        except BookGap:
-            self.is_broken = True
-        if self._book.is_known:
-            self.is_broken = False
-            if not self.is_queued:
-                self._queue.push(self)
+        self._unread.append(message.read)
+        if not self.is_queued:
+            self._queue.push(self)
 
     def deliver(self) -> None:
+        self._read()
         listener = self._queue.depth_listener
         if self._book.is_known and listener is not None:
             picture = self._book.snapshot()
             listener.on_book(picture, self._queue.latency_ms(picture.time_ms))
+
+    def discard(self) -> int:
+        """The picture gives way; what it is made of does not, or the next one would be wrong."""
+        self._read()
+        return 1
+
+    def _read(self) -> None:
+        """One that cannot be read leaves those behind it for the next time."""
+        while self._unread:
+            change = self._unread.popleft()()
+            try:
+                self._book.apply(change)
+            except BookGap:
+                self.is_broken = True
+            if self._book.is_known:
+                self.is_broken = False
 
 
 CHANNELS: dict[Channel, type[TopicChannel]] = {

@@ -10,7 +10,7 @@ Adding an exchange is one file with a dialect and one line in `public_dialects.p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -107,12 +107,11 @@ class Trades(msgspec.Struct):
 
 
 class Book(msgspec.Struct):
-    name: str
-    change: BookChange
+    """`read()` makes numbers of its levels, up to two hundred: there is time for that when the
+    prices that came with it have been handed on. Raises msgspec.ValidationError."""
 
-    @property
-    def time_ms(self) -> int:
-        return self.change.time_ms
+    name: str
+    read: Callable[[], BookChange]
 
 
 class Answer(msgspec.Struct):

@@ -5,15 +5,17 @@ Every tick is delivered while the listener keeps up. When it does not (a socket 
 `BEHIND_AFTER` messages at once, or the last slice left some waiting), messages are still read and
 understood as fast as they come, delivery goes in slices, and what waits is bounded: each topic
 waits once, with its newest value, at most `QUEUE_CAPACITY` topics; the oldest ticks give way and
-are counted. Closed candles go first and are never dropped.
+are counted. Closed candles go first and are never dropped; books go last, for each takes as long as
+ten prices and nobody trades on it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -49,6 +51,7 @@ class DeliveryQueue:
         self._clock = clock
         self._closed: deque[tuple[TopicChannel, CandleUpdate, float]] = deque()
         self._ticks: deque[TopicChannel] = deque()
+        self._patient: deque[TopicChannel] = deque()  # delivered when no tick waits
         self._next_slice: asyncio.Handle | None = None
         self._has_complained = False
 
@@ -56,9 +59,9 @@ class DeliveryQueue:
         """`channel` has a tick; called when it is not queued yet."""
         channel.is_queued = True
         channel.received_s = self.burst_s
-        self._ticks.append(channel)
-        if len(self._ticks) > QUEUE_CAPACITY:
-            oldest = self._ticks.popleft()
+        (self._patient if channel.can_wait else self._ticks).append(channel)
+        if len(self._ticks) + len(self._patient) > QUEUE_CAPACITY:
+            oldest = (self._patient or self._ticks).popleft()
             oldest.is_queued = False
             self.ticks_dropped += oldest.discard()
 
@@ -68,7 +71,7 @@ class DeliveryQueue:
         if self._is_lagging or self.burst_messages > BEHIND_AFTER:
             self.ticks_dropped += 1
         else:
-            self._hand_over()
+            self._hand_over(self._ticks)
 
     def push_closed(self, channel: TopicChannel, update: CandleUpdate) -> None:
         self._closed.append((channel, update, self.burst_s))
@@ -88,14 +91,14 @@ class DeliveryQueue:
         wait."""
         self.burst_s = 0.0
         self.burst_messages = 0
-        self._hand_over()
-        if self._ticks:
+        self._hand_over(self._ticks, self._patient)
+        if self._ticks or self._patient:
             self._is_lagging = True
             self.deliver_soon()
         else:
             self._is_lagging = False
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, *waiting: deque[TopicChannel]) -> None:
         while self._closed:
             channel, update, received_s = self._closed.popleft()
             self._note(channel, received_s)
@@ -103,11 +106,7 @@ class DeliveryQueue:
                 self.listener.on_candle(update, self.latency_ms(update.exchange_time_ms))
             except Exception:  # a listener's fault is its own; the stream goes on
                 log.exception("a listener failed on a candle of %s", self._exchange)
-        ticks = self._ticks
-        for _ in range(min(len(ticks), DELIVERED_AT_ONCE)):
-            if not ticks:
-                break  # a listener gave topics up
-            channel = ticks.popleft()
+        for channel in itertools.islice(_taken_from(waiting), DELIVERED_AT_ONCE):
             channel.is_queued = False
             self._note(channel, channel.received_s)
             try:
@@ -132,7 +131,7 @@ class DeliveryQueue:
     def forget(self, channel: TopicChannel) -> None:
         """Nothing more of `channel` is delivered: it was given up."""
         if channel.is_queued:
-            self._ticks.remove(channel)
+            (self._patient if channel.can_wait else self._ticks).remove(channel)
             channel.is_queued = False
         self._closed = deque(entry for entry in self._closed if entry[0] is not channel)
 
@@ -140,6 +139,7 @@ class DeliveryQueue:
         if self._next_slice is not None:
             self._next_slice.cancel()
         self._ticks.clear()
+        self._patient.clear()
         self._closed.clear()
 
     def _deliver_slice(self) -> None:
@@ -149,3 +149,10 @@ class DeliveryQueue:
     def _note(self, channel: TopicChannel, received_s: float) -> None:
         self.delivered += 1
         channel.latencies_s.append(self._now_s() - received_s)
+
+
+def _taken_from(waiting: Iterable[deque[TopicChannel]]) -> Iterator[TopicChannel]:
+    """One by one: a listener may give topics up meanwhile."""
+    for channels in waiting:
+        while channels:
+            yield channels.popleft()

@@ -197,14 +197,22 @@ def _trade(exchange: str, payload: bytes) -> Trades:
 
 def _book(exchange: str, payload: bytes) -> Book:  # noqa: ARG001 (of no matter to a book)
     book = _decode_book(payload)
-    change = BookChange(
-        book.code,
-        True,
-        [BookLevel(finite(unit.bid_price), finite(unit.bid_size)) for unit in book.orderbook_units],
-        [BookLevel(finite(unit.ask_price), finite(unit.ask_size)) for unit in book.orderbook_units],
-        book.timestamp,
+    return Book(
+        f"orderbook:{book.code}",
+        lambda: BookChange(
+            book.code,
+            True,
+            [
+                BookLevel(finite(row.bid_price), finite(row.bid_size))
+                for row in book.orderbook_units
+            ],
+            [
+                BookLevel(finite(row.ask_price), finite(row.ask_size))
+                for row in book.orderbook_units
+            ],
+            book.timestamp,
+        ),
     )
-    return Book(f"orderbook:{book.code}", change)
 
 
 def _candle(exchange: str, payload: bytes) -> Bars:  # noqa: ARG001 (of no matter to a candle)

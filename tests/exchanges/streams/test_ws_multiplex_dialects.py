@@ -22,7 +22,7 @@ from exchanges.bitget_dialect import BitgetDialect
 from exchanges.bybit_dialect import BybitDialect
 from exchanges.okx_dialect import OkxDialect
 from exchanges.public_dialects import PUBLIC_DIALECTS
-from exchanges.stream_dialect import Answer, Goodbye, Ignored, Reply
+from exchanges.stream_dialect import Answer, Book, Goodbye, Ignored, Reply
 from exchanges.upbit_dialect import BithumbDialect, UpbitDialect
 
 D = Decimal
@@ -64,7 +64,9 @@ def test_no_recorded_message_is_unreadable(exchange, recorded):
     dialect = PUBLIC_DIALECTS[exchange]()
     for message in recorded(exchange).values():
         for payload in (compact(message["payload"]), json.dumps(message["payload"]).encode()):
-            assert dialect.parse(payload) is not None
+            understood = dialect.parse(payload)
+            if isinstance(understood, Book):
+                assert understood.read().time_ms >= 0
 
 
 TICKERS = [
@@ -223,7 +225,7 @@ BOOKS = [
 def test_books(parse, case):
     exchange, message_id, name, is_snapshot, bid, ask, update_id, time_ms = case
     message = parse(exchange, message_id)
-    change = message.change
+    change = message.read()
     assert (message.name, change.is_snapshot) == (name, is_snapshot)
     assert change.bids[0] == (D(bid[0]), D(bid[1]))
     assert change.asks[0] == (D(ask[0]), D(ask[1]))

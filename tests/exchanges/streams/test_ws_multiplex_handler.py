@@ -199,6 +199,37 @@ async def test_a_book_with_a_gap_is_not_shown_until_it_is_whole_again(
     assert len(listener.books) == shown + 1
 
 
+async def test_prices_go_before_the_books_that_came_with_them(handler, net, listener, words):
+    handler.subscribe([Topic(Channel.BOOK, "BTCUSDT")])
+    await asyncio.sleep(1)
+    books_by_then: list[int] = []
+    listener.on_tick = lambda _: books_by_then.append(len(listener.books))
+    net.link.push(
+        words.book("snapshot", 5, [("10", "1")], [("11", "1")]),
+        words.book("delta", 6, [("10", "2")]),
+        words.ticker(lastPrice="1"),
+        words.ticker(lastPrice="2"),
+    )
+    assert books_by_then == [0, 0]
+    [book] = listener.books
+    assert book.bids == ((10, 2),)
+
+
+async def test_a_book_message_that_cannot_be_read_is_a_gap(
+    handler, net, listener, words, fail_on_unexpected_log
+):
+    handler.subscribe([Topic(Channel.BOOK, "BTCUSDT")])
+    await asyncio.sleep(1)
+    net.link.push(words.book("snapshot", 5, [("10", "1")], [("11", "1")]))
+    net.link.push(words.book("delta", 6, [("ten", "1")]), words.ticker(lastPrice="1"))
+    net.link.push(words.book("delta", 7, [("10", "4")]), words.ticker(lastPrice="2"))
+    assert (len(listener.books), len(listener.tickers)) == (1, 2)
+    assert handler.statistics().unreadable == 1
+    assert "Expected a number, got 'ten'" in fail_on_unexpected_log.pop().getMessage()
+    net.link.push(words.book("snapshot", 9, [("10", "7")], [("11", "1")]))
+    assert listener.books[-1].bids == ((10, 7),)
+
+
 async def test_a_silent_topic_is_told_within_15_s_and_asked_for_anew_alone(
     handler, net, listener, words
 ):
