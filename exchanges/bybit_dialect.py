@@ -8,6 +8,7 @@ slower road through the envelope.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import ClassVar
 
 import msgspec
@@ -166,7 +167,10 @@ class BybitDialect(BaseDialect):
         envelope = _decode_control(payload)
         if not envelope.topic:
             return _answer(envelope)
-        decode = _DECODERS.get(envelope.topic.partition(".")[0])
+        kind = envelope.topic.partition(".")[0]
+        if kind == "orderbook":
+            return Book(envelope.topic, partial(_book, payload))
+        decode = _DECODERS.get(kind)
         return decode(payload) if decode is not None else Ignored(envelope.topic)
 
 
@@ -195,20 +199,17 @@ def _trades(payload: bytes) -> Trades:
     )
 
 
-def _book(payload: bytes) -> Book:
+def _book(payload: bytes) -> BookChange:
     """Depth 1 repeats its snapshot; u = 1 after a restart of their service is one as well."""
     message = _decode_book(payload)
     data = message.data
-    return Book(
-        message.topic,
-        lambda: BookChange(
-            symbol=data.s,
-            is_snapshot=message.type == "snapshot" or data.u == 1,
-            bids=levels(data.b),
-            asks=levels(data.a),
-            time_ms=message.ts,
-            update_id=data.u,
-        ),
+    return BookChange(
+        symbol=data.s,
+        is_snapshot=message.type == "snapshot" or data.u == 1,
+        bids=levels(data.b),
+        asks=levels(data.a),
+        time_ms=message.ts,
+        update_id=data.u,
     )
 
 
@@ -216,5 +217,4 @@ _DECODERS: dict[str, Callable[[bytes], Message]] = {
     "tickers": _decode_ticker,
     "kline": _decode_kline,
     "publicTrade": _trades,
-    "orderbook": _book,
 }

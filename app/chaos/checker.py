@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from app.chaos.limits_check import LimitsCheck
 from app.chaos.stops_check import StopsCheck
+from app.chaos.unheard_check import UnheardCheck
 from app.chaos.verdict import Verdict
 from app.chaos.world import ACCOUNT, World
 from core.models.fills import FillKind
@@ -70,6 +71,7 @@ class Checker:
         self._let_through: set[str] = set()
         self.stops = StopsCheck(world, self.verdict, is_calm)
         self.limits = LimitsCheck(world, self.verdict, is_calm, foreign=self._foreign)
+        self._unheard = UnheardCheck(world, self.verdict)
         world.venue.on_event.append(self._on_event)
 
     # ---- what happens
@@ -226,6 +228,7 @@ class Checker:
 
     def _on_trade(self, symbol: str, signed: Decimal, client_id: str) -> None:
         self._trades[symbol] += 1
+        self._unheard.on_trade(symbol, is_ours=is_ours(client_id) and symbol not in self._foreign)
         before = self._net.get(symbol, Decimal(0))
         after = self._net[symbol] = before + signed
         opened_by = self._opened_by.setdefault(symbol, set())
@@ -272,6 +275,7 @@ class Checker:
         self._check_sent()
         self.stops.look()
         self.limits.look()
+        self._unheard.look()
         self._check_exits()
 
     def look_at_snapshot(self, snapshot: EngineSnapshot) -> None:
@@ -295,6 +299,7 @@ class Checker:
         if capital.reserved < working:
             self._fail("cap", f"entries for {working:.2f} work, {capital.reserved:.2f} is reserved")
         self._check_shown(snapshot)
+        self._unheard.look_at_snapshot(snapshot)
         if snapshot.unhandled_exceptions:
             self._fail("unhandled", f"{snapshot.unhandled_exceptions} exceptions nobody foresaw")
 
