@@ -125,13 +125,19 @@ class PriceAxis(SceneItem):
         self.labels: list[AxisLabel] = []
         self.tags: list[Tag] = []
         self.cursor_tag: Tag | None = None
+        self._placed: list[Tag] = []  # where there is room for them
+
+    def place(self, rect: QRectF) -> None:
+        super().place(rect)
+        self._placed = self._placed_tags()
 
     def set_tags(self, tags: list[Tag]) -> None:
         """Paints again only where a tag has come, gone or changed: that is every tick."""
         if tags == self.tags:
             return
-        former, self.tags = self._placed_tags(), tags
-        changed = set(former) ^ set(self._placed_tags())
+        former, self.tags = self._placed, tags
+        self._placed = self._placed_tags()
+        changed = set(former) ^ set(self._placed)
         reach = _LABEL_CLEARANCE_PX + TAG_HEIGHT
         for tag in changed:
             room = QRectF(0, tag.y - reach, self._rect.width(), tag.height + 2 * reach)
@@ -143,7 +149,7 @@ class PriceAxis(SceneItem):
 
     def draw(self, painter: QPainter) -> None:
         height, width = self._rect.height(), self._rect.width()
-        tags = self._placed_tags()
+        tags = self._placed
         shown = tags if self.cursor_tag is None else [*tags, self.cursor_tag]
         for label in self.labels:
             if not self.is_exposed(QRectF(0, label.y - 8, width, 16)):

@@ -179,8 +179,11 @@ class ChartCanvas(pg.GraphicsView):  # type: ignore[misc]
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         if event is not None:
+            region = event.region()
+            for pane in self.panes:
+                pane.expose(region)
             for item in (*self.price_axes, self.time_axis, self.corner):
-                item.expose(event.region())
+                item.expose(region)
         super().paintEvent(event)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:

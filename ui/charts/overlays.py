@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 
 from PyQt6.QtCore import QLineF, QPointF, QRectF, Qt
@@ -230,9 +231,18 @@ class LegendItem(PaneItem):
         self._centre_y = centre_y
 
     def set_parts(self, parts: list[LegendPart]) -> None:
-        if parts != self.legend.parts:
+        former = self.legend.parts
+        if parts != former:
+            before = self.text_rect()
             self.legend = Legend(parts)
-            self.update()
+            self.update(before.united(self.text_rect()).adjusted(self._same_px(former), 0, 0, 0))
+
+    def _same_px(self, former: list[LegendPart]) -> float:
+        """What stands as it stood, from the left: a tick changes the close and what follows."""
+        same = itertools.takewhile(
+            lambda pair: pair[0] == pair[1], zip(former, self.legend.parts, strict=False)
+        )
+        return sum(_part_width(part) + part.gap for part, _ in same)
 
     def boundingRect(self) -> QRectF:
         return QRectF(0, 0, self._rect.width(), min(self.HEIGHT, self._rect.height()))
@@ -261,18 +271,21 @@ class LegendItem(PaneItem):
         if not self.legend.parts:
             return
         primitives.rounded(painter, self.text_rect(), 3, theme.color("e1", 0.8), None)
-        x = float(INSET)
+        right = float(INSET)
         caption = theme.color("t3")
         for part in self.legend.parts:
-            width = primitives.text_width(part.label + part.value, weight=fonts.MEDIUM)
-            if x + width > self._rect.width():
+            x = right
+            if x + primitives.text_width(part.label + part.value) > self._rect.width():
                 return
+            width = _part_width(part)
+            right = x + width + part.gap
+            if not self.pane.is_exposed(QRectF(x, 0, width, self.HEIGHT)):
+                continue
             if part.label:
                 x += 4 + primitives.draw_text(
                     painter, x, self._centre_y, part.label, caption, weight=fonts.REGULAR
                 )
-            ink = theme.color(part.hue)
-            x += primitives.draw_text(painter, x, self._centre_y, part.value, ink) + part.gap
+            primitives.draw_text(painter, x, self._centre_y, part.value, theme.color(part.hue))
 
 
 class StalePill(PaneItem):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtCore import QPointF, QRectF, Qt
-from PyQt6.QtGui import QPainter, QPixmap
+from PyQt6.QtGui import QPainter, QPixmap, QRegion
 from PyQt6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from ui import theme
@@ -44,6 +44,7 @@ class Pane(pg.ViewBox):  # type: ignore[misc]
         self.width_px = self.height_px = 1.0
         self._left, self._right = 0.0, 1.0
         self._low, self._high = 0.0, 1.0
+        self._exposed: QRegion | None = None
 
     @property
     def slot_px(self) -> float:
@@ -81,6 +82,15 @@ class Pane(pg.ViewBox):  # type: ignore[misc]
         self.width_px, self.height_px = float(rect.width()), float(rect.height())
         for item in self.items:
             item.resize(self.rect())
+
+    def expose(self, region: QRegion) -> None:
+        """What of the scene the next paint is about: Qt tells an item no more than the rectangle
+        around all of it."""
+        self._exposed = region.translated(-self.pos().toPoint())
+
+    def is_exposed(self, rect: QRectF) -> bool:
+        """Whether anything of `rect` (pane px) is painted now."""
+        return self._exposed is None or self._exposed.intersects(rect.toAlignedRect())
 
     def set_slots(self, left: float, right: float) -> None:
         if (left, right) != (self._left, self._right):
