@@ -7,6 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 from PyQt6.QtCore import QPoint, QPointF, Qt
+from PyQt6.QtGui import QImage
 from PyQt6.QtTest import QTest
 
 from core.models.indicators import STANDARD, IndicatorSpec
@@ -154,6 +155,29 @@ def test_prices_are_drawn_in_three_ways_and_a_tick_moves_each(
     assert partly != before
     trading_chart._refresh()
     assert trading_chart.canvas.price_axes[PRICE].tags[-1].text == "66,500.0"
+
+
+def test_what_ticks_have_painted_piece_by_piece_is_the_whole_picture(
+    trading_chart, market, qapp
+) -> None:
+    """Each paints what it may have changed and leaves the rest of the window as it was."""
+
+    def on_screen() -> QImage:
+        window = trading_chart.window().windowHandle()
+        return window.screen().grabWindow(trading_chart.winId()).toImage()
+
+    qapp.processEvents()
+    first = on_screen()
+    # up and down, by a pixel and by many, to shorter and longer words, beyond the old high and low
+    for price in (66_980.0, 66_981.5, 66_900.0, 67_020.3, 66_999.9, 67_350.0, 66_700.0, 9_990.5):
+        trading_chart.update_live(market.candle(499, price))
+        trading_chart.flush()
+        qapp.processEvents()
+        piecemeal = on_screen()
+        trading_chart.canvas.repaint_all()
+        qapp.processEvents()
+        assert piecemeal == on_screen(), price
+    assert piecemeal != first
 
 
 def test_alt_keys_act_as_in_tradingview(trading_chart, hand) -> None:
