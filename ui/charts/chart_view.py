@@ -280,7 +280,7 @@ class CandleChart(QWidget):
             self._refresh()
             return
         for layer in self._layers:
-            layer.invalidate_from(self._series.last_slot)
+            layer.invalidate_at(self._series.last_slot)
         self._tags.update()
         if self.canvas.cursor is None:
             self._update_legends()

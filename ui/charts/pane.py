@@ -11,9 +11,10 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pyqtgraph as pg
 from PyQt6.QtCore import QPointF, QRectF, Qt
-from PyQt6.QtGui import QPainter, QPixmap, QRegion
+from PyQt6.QtGui import QImage, QPainter, QRegion
 from PyQt6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from ui import theme
@@ -257,7 +258,7 @@ class Layer(PaneItem):
     def __init__(self, pane: Pane, series: CandleSeries, parts: Sequence[PanePart]) -> None:
         super().__init__(pane, series)
         self.parts = list(parts)
-        self._picture = QPixmap()
+        self._picture = QImage()
         self._is_valid = False
 
     def invalidate(self) -> None:
@@ -267,16 +268,30 @@ class Layer(PaneItem):
 
     def forget_picture(self) -> None:
         """Nobody looks: a picture of a whole chart is megabytes, and drawn in milliseconds."""
-        self._picture = QPixmap()
+        self._picture = QImage()
         self._is_valid = False
 
-    def invalidate_from(self, slot: float) -> None:
-        """Draws again from `slot` to the right edge: what a live tick can change."""
-        left = math.floor(max(0.0, self.pane.x_of(slot - 1.5 * self.pane.group) - 2))
-        if self._is_valid and left < self._rect.width():
-            strip = QRectF(left, 0, self._rect.width() - left, self._rect.height())
-            self._render(strip)
-            self.update(strip)
+    def invalidate_at(self, slot: float) -> None:
+        """Draws the bar of `slot` again, and the lines that lead to it: what a live tick can
+        change. Only the rows that differ then are painted: mostly a few."""
+        reach = 1.5 * self.pane.group
+        left = math.floor(max(0.0, self.pane.x_of(slot - reach) - 2))
+        right = min(math.ceil(self.pane.x_of(slot + reach) + 2), int(self._rect.width()))
+        if not self._is_valid or left >= right:
+            return
+        before = self._pixels(left, right).copy()
+        self._render(QRectF(left, 0, right - left, self._rect.height()))
+        rows = np.flatnonzero((before != self._pixels(left, right)).any(axis=1))
+        if rows.size:
+            ratio = self._picture.devicePixelRatio()
+            top, bottom = math.floor(rows[0] / ratio), math.ceil((rows[-1] + 1) / ratio)
+            self.update(QRectF(left, top, right - left, bottom - top))
+
+    def _pixels(self, left: float, right: float) -> npt.NDArray[np.uint32]:
+        """The picture's own between two x, a row for each of its lines."""
+        ratio = self._picture.devicePixelRatio()
+        lines: npt.NDArray[np.uint32] = pg.functions.ndarray_from_qimage(self._picture)
+        return lines.view(np.uint32)[:, int(left * ratio) : math.ceil(right * ratio), 0]
 
     def resize(self, rect: QRectF) -> None:
         super().resize(rect)
@@ -287,13 +302,13 @@ class Layer(PaneItem):
         ratio = device.devicePixelRatio() if device is not None else 1.0
         wanted = (self._rect.size() * ratio).toSize()
         if wanted != self._picture.size() or ratio != self._picture.devicePixelRatio():
-            self._picture = QPixmap(wanted)
+            self._picture = QImage(wanted, QImage.Format.Format_RGB32)
             self._picture.setDevicePixelRatio(ratio)
             self._is_valid = False
         if not self._is_valid:
             self._render(self._rect)
             self._is_valid = True
-        painter.drawPixmap(QPointF(0, 0), self._picture)
+        painter.drawImage(QPointF(0, 0), self._picture)
 
     def _render(self, area: QRectF) -> None:
         painter = QPainter(self._picture)
