@@ -255,10 +255,15 @@ class KillRun:
             dice.heal()
             before = len(self.exchange.orders())
             wait_until(
-                lambda: len(self.exchange.orders()) > before, "it trades again", HEALED_WITHIN_S
+                lambda: self._has_ordered_since(before, screen), "it trades again", HEALED_WITHIN_S
             )
             self._settle(screen)
         self._stop(engine, at_least=5)
+
+    def _has_ordered_since(self, before: int, screen: LinkClient) -> bool:
+        """Reads on beside it: a screen that does not read is let go."""
+        screen.next_snapshot()
+        return len(self.exchange.orders()) > before
 
     def _settle(self, screen: LinkClient) -> None:
         """All that is open comes to its end, and every last word is compared."""
