@@ -9,7 +9,7 @@ import numpy as np
 import pyqtgraph as pg
 import pytest
 from PyQt6.QtCore import QEvent, QPointF, Qt
-from PyQt6.QtGui import QMouseEvent
+from PyQt6.QtGui import QCursor, QMouseEvent
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -85,6 +85,14 @@ class Market:
         )
 
 
+@pytest.fixture(autouse=True, scope="session")
+def pointer_aside(qapp: QApplication) -> None:
+    """A real screen's pointer would hover over the charts that are to be looked at."""
+    screen = qapp.primaryScreen()
+    assert screen is not None
+    QCursor.setPos(screen.geometry().bottomRight())
+
+
 @pytest.fixture
 def market() -> Market:
     return Market()
@@ -109,7 +117,8 @@ def make_chart(qtbot: QtBot, dark_theme: None) -> Callable[..., CandleChart]:
         chart.set_instrument(1, Decimal("0.1"), "BTCUSDT", "15m", "BTC")
         if block is not None:
             chart.set_history(block)
-        chart.show()
+        with qtbot.waitExposed(chart):  # a window manager takes its time
+            chart.show()
         return chart
 
     return make
@@ -174,7 +183,8 @@ def trading_chart(qtbot: QtBot, dark_theme: None, market: Market) -> TradingChar
     chart.resize(1000, 600)
     chart.set_instrument(1, Decimal("0.1"), "BTCUSDT", "15m", "BTC")
     chart.set_history(market.block(500))
-    chart.show()
+    with qtbot.waitExposed(chart):
+        chart.show()
     return chart
 
 

@@ -81,7 +81,7 @@ def _bytes(image: QImage) -> np.ndarray:
     converted = image.convertToFormat(QImage.Format.Format_RGB32)
     bits = converted.constBits()
     assert bits is not None
-    return np.frombuffer(bits.asarray(converted.sizeInBytes()), np.uint8)
+    return np.frombuffer(bits.asarray(converted.sizeInBytes()), np.uint8).copy()  # its memory ends
 
 
 def _count(image: QImage, code: str) -> int:

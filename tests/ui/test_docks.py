@@ -37,7 +37,8 @@ def docks(qtbot: QtBot) -> Docks:
         made.add(name, name.title(), QFrame(), scrolls=name == "order")
     made.use_default(_choose, "chart")
     made.resize(1640, 1006)
-    made.show()
+    with qtbot.waitExposed(made):  # a window manager takes its time
+        made.show()
     settle()
     return made
 
