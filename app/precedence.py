@@ -27,6 +27,7 @@ def step_forward() -> None:
 
 def _exchange_policy(former: int, new: int) -> None:
     """What the trader has chosen for the program otherwise stays."""
-    if sys.platform == "linux" and os.sched_getscheduler(0) == former:
+    if sys.platform == "linux":
         with contextlib.suppress(OSError):  # a container may forbid it: then it is as it was
-            os.sched_setscheduler(0, new, os.sched_param(0))
+            if os.sched_getscheduler(0) == former:
+                os.sched_setscheduler(0, new, os.sched_param(0))

@@ -99,6 +99,7 @@ class DeliveryQueue:
             self._is_lagging = False
 
     def _hand_over(self, *waiting: deque[TopicChannel]) -> None:
+        """Every closed candle, then some of what waits: the first of these first."""
         while self._closed:
             channel, update, received_s = self._closed.popleft()
             self._note(channel, received_s)

@@ -44,7 +44,7 @@ from core.metrics import percentile
 from core.snapshots import AccountMode
 
 ORDERS = 300
-PAUSE_S = 0.1  # after each: 5 of ours a second; of the seventh entry the limiter would be timed
+PAUSE_S = 0.1  # after each: 5 of ours a second; the limiter holds a seventh entry within one
 SYMBOLS = 50
 WAKE_UPS = 1000
 _WARM_UP = 20

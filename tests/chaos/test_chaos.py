@@ -130,6 +130,15 @@ def test_a_planted_bug_is_found(bug, kinds):
     assert kinds & {failure.kind for failure in found.failures}
 
 
+def test_a_silence_that_nobody_notices_is_found():
+    """Rarer than the others: of a stream that is connected and silent, and of nothing else."""
+    seed = 336
+    assert play_seed(seed).failures == []
+    with planted("silence_not_noticed"):
+        found = play_seed(seed)
+    assert [failure.kind for failure in found.failures] == ["unheard"]
+
+
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_goes_as_it_came(bug):
     """It still fits the program, and leaves no trace in it."""

@@ -290,8 +290,8 @@ class Layer(PaneItem):
     def _pixels(self, left: float, right: float) -> npt.NDArray[np.uint32]:
         """The picture's own between two x, a row for each of its lines."""
         ratio = self._picture.devicePixelRatio()
-        lines: npt.NDArray[np.uint32] = pg.functions.ndarray_from_qimage(self._picture)
-        return lines.view(np.uint32)[:, int(left * ratio) : math.ceil(right * ratio), 0]
+        colours: npt.NDArray[np.uint8] = pg.functions.ndarray_from_qimage(self._picture)
+        return colours.view(np.uint32)[:, int(left * ratio) : math.ceil(right * ratio), 0]
 
     def resize(self, rect: QRectF) -> None:
         super().resize(rect)
